@@ -1,0 +1,63 @@
+# The commands of this repository.  `make demo` and `make test` set up what they need.
+.PHONY: demo test check ci bench fix proto proto-fresh docs lock packages clean
+RUN = .venv/bin/
+# Any Python from 3.11 serves; name another with PYTHON=...
+PYTHON ?= python3
+
+# uv lives in its own environment: a sync removes from .venv what the lock does not name.
+.uv/bin/uv:
+	$(PYTHON) -m venv .uv
+	.uv/bin/python -m pip install -q --disable-pip-version-check 'uv==0.13.9'
+
+SOURCES_C = $(wildcard edge_agent/*/*.c)
+.venv/ready: pyproject.toml setup.py requirements.lock $(SOURCES_C) | .uv/bin/uv
+	test -d .venv || .uv/bin/uv venv -q --python "$(PYTHON)" .venv
+	.uv/bin/uv pip sync -q --require-hashes requirements.lock
+	.uv/bin/uv pip install -q --no-deps -e .
+	touch $@
+
+lock: .uv/bin/uv
+	.uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --all-extras --group dev pyproject.toml -o requirements.lock
+
+node_modules/ready: package.json package-lock.json
+	npm install --no-save --ignore-scripts --no-audit --no-fund
+	touch $@
+
+demo: .venv/ready
+	$(RUN)fairway demo $(ARGS)
+
+# Real brokers and databases for the end-to-end tests: installed when this user may, named when not.
+packages:
+	sh .ci/packages
+
+test: .venv/ready packages
+	$(RUN)python -m pytest -q $(ARGS)
+
+check: .venv/ready node_modules/ready
+	$(RUN)ruff format --check .
+	$(RUN)ruff check .
+	$(RUN)mypy
+	$(RUN)lint-imports
+	$(RUN)codespell
+	npx --no-install buf lint proto
+
+proto-fresh: proto
+	git diff --exit-code -- proto fairway/v1
+
+ci: test check proto-fresh
+
+bench: .venv/ready
+	$(RUN)python -m benchmarks $(ARGS)
+
+fix: .venv/ready
+	$(RUN)ruff check --fix .
+	$(RUN)ruff format .
+
+proto: .venv/ready node_modules/ready
+	npx --no-install buf format -w proto
+	PATH="$(CURDIR)/.venv/bin:$$PATH" $(RUN)python -m grpc_tools.protoc -I proto --python_out=. --grpc_python_out=. \
+	    --mypy_out=. --mypy_grpc_out=. $$(find proto -name '*.proto' | sort)
+
+clean:
+	rm -rf .venv .uv node_modules build fairway.egg-info

@@ -1,0 +1,43 @@
+"""The only speller of MQTT topics.
+
+    fairway/v1/<vehicle>/up/telemetry     vehicle -> cloud   TelemetryRequest, QoS 1
+    fairway/v1/<vehicle>/down/telemetry   cloud -> vehicle   TelemetryResponse, QoS 1
+
+A vehicle may publish below its own `up/` and read below its own `down/`, and nothing else.
+"""
+
+from fairway.errors import BadInput
+from fairway.ids import vehicle_id
+
+ROOT = "fairway/v1"
+
+# What a broker's access rules are generated from; `%u` is the certificate's common name in Mosquitto's words.
+ALL_UP_TELEMETRY = f"{ROOT}/+/up/telemetry"
+
+
+def up_telemetry(vehicle: str) -> str:
+    """Where `vehicle` publishes its TelemetryRequests."""
+    return f"{ROOT}/{vehicle}/up/telemetry"
+
+
+def down_telemetry(vehicle: str) -> str:
+    """Where `vehicle` reads its TelemetryResponses."""
+    return f"{ROOT}/{vehicle}/down/telemetry"
+
+
+def up_tree(vehicle: str) -> str:
+    """Everything `vehicle` may publish."""
+    return f"{ROOT}/{vehicle}/up/#"
+
+
+def down_tree(vehicle: str) -> str:
+    """Everything `vehicle` may read."""
+    return f"{ROOT}/{vehicle}/down/#"
+
+
+def vehicle_of(topic: str) -> str:
+    """Return whose topic this is.  Raises BadInput for a topic that is not ours."""
+    parts = topic.split("/")
+    if len(parts) < 4 or f"{parts[0]}/{parts[1]}" != ROOT:
+        raise BadInput(f"{topic[:120]!r} is not a Fairway topic ({ROOT}/<vehicle>/...)")
+    return vehicle_id(parts[2])
