@@ -1,0 +1,1 @@
+"""Puts the edge agent together, top to bottom in the order data flows."""

@@ -1,0 +1,20 @@
+"""The `edge-agent` command line.  One file here is one command: `add(commands)` declares it, `run` does it."""
+
+import argparse
+from collections.abc import Sequence
+
+from fairway import command_line
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    root = argparse.ArgumentParser(
+        prog="edge-agent", description="The Fairway agent in the vehicle."
+    )
+    root.add_subparsers(title="commands", metavar="COMMAND")
+    return root
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Return 0 on success, 1 for an error we understand, 2 for a wrong command line."""
+    return command_line.run(parser(), argv)

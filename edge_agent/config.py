@@ -1,0 +1,1 @@
+"""Settings of the edge agent, one TOML file."""

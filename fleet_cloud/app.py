@@ -1,0 +1,1 @@
+"""Puts the fleet cloud together, top to bottom in the order data flows."""
