@@ -1,11 +1,19 @@
-"""What ingest needs of the world: somewhere durable for samples."""
+"""What ingest needs of the world: somewhere durable for samples, batch names, dictionaries and misfits.
 
-from collections.abc import Sequence
+    door --Message--> accept, claim --AcceptedBatch--> TelemetryStore --> settle --Answer--> door
+
+The store and the ledger fail apart from each other, at any moment.  So a batch is claimed before it is
+inserted and settled after; whoever finds a claim that nobody holds asks the store what became of it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from enum import Enum
+from typing import Any, Protocol
 
 from fairway.ids import BatchName
 from fairway.samples import SampleBlock
+from fairway.telemetry import Receipt
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,4 +38,155 @@ class TelemetryStore(Protocol):
 
     def stored(self, vehicle: str, stream: str, sequences: Sequence[int]) -> set[int]:
         """Return those of `sequences` whose batch is in the store.  Raises Unavailable."""
+        ...
+
+
+class Standing(Enum):
+    """How a batch name stands in the ledger when somebody wants to store it."""
+
+    MINE = "mine"  # nobody stored it and nobody else will: insert it
+    DOUBTFUL = "doubtful"  # mine now, but someone may have inserted it before: ask the store first
+    STORED = "stored"  # settled before: a duplicate
+    HELD = "held"  # someone else is storing it right now
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who claims, when, and for how long others must believe it."""
+
+    owner: str  # a process; a restarted process that knows its predecessor dead takes the same name
+    now_ns: int
+    lease_ns: int  # another owner's claim older than this is doubtful
+    grace_ns: int = 0  # this owner's own claim older than this, from an earlier life, is doubtful
+
+
+class Ledger(Protocol):
+    """Knows which batches are stored, for ever.  Contract: tests/contracts/test_registry.py."""
+
+    def claim(self, names: Sequence[BatchName], claimant: Claimant) -> dict[BatchName, Standing]:
+        """Durably claim all of `names` that are free, and say how each stands.  Raises Unavailable."""
+        ...
+
+    def settle(self, names: Sequence[BatchName], claimant: Claimant) -> None:
+        """Note that `names` are stored, and end their claims.  Raises Unavailable."""
+        ...
+
+    def release(self, names: Sequence[BatchName], claimant: Claimant) -> None:
+        """End claims of batches that were certainly not inserted.  Raises Unavailable."""
+        ...
+
+
+class Dictionaries(Protocol):
+    """Keeps the dictionaries of vehicles, as they came.  Contract: tests/contracts/test_registry.py."""
+
+    def keep(self, bodies: Mapping[bytes, bytes]) -> None:
+        """Return once every message (by dictionary id) is durable.  Raises Unavailable."""
+        ...
+
+    def load(self, ids: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return the messages of those `ids` that are known.  Raises Unavailable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A message that cannot be stored, with the reason."""
+
+    vehicle: str
+    reason: str
+    received_time_ns: int
+    payload: bytes
+    name: BatchName | None = None  # known when only the columns were unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineEntry:
+    """A kept misfit without its bytes."""
+
+    id: int
+    vehicle: str
+    reason: str
+    received_time_ns: int
+    size_bytes: int  # as received; what is kept may be shorter
+    name: BatchName | None = None
+
+
+class Quarantine(Protocol):
+    """Keeps misfits, within bounds: the oldest make room.  Contract: tests/contracts/test_registry.py."""
+
+    def keep(self, misfits: Sequence[Misfit]) -> None:
+        """Return once the misfits are durable; the same batch is kept once.  Raises Unavailable."""
+        ...
+
+    def entries(self, *, limit: int = 100) -> list[QuarantineEntry]:
+        """Return the newest entries, newest first.  Raises Unavailable."""
+        ...
+
+    def payload(self, entry: int) -> bytes | None:
+        """Return the kept bytes of an entry, or None when it is gone.  Raises Unavailable."""
+        ...
+
+    def count(self) -> int:
+        """Return how many are kept now.  Raises Unavailable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Message:
+    """One message as a door received it.  `vehicle` is the connection's, never the message's own claim."""
+
+    vehicle: str
+    data: bytes
+    received_time_ns: int
+    door: "Door"
+    token: Any = None  # the door's own
+
+
+class Fault(Enum):
+    """Why a message got no receipt; a door with a status code for it closes the connection."""
+
+    UNREADABLE = "unreadable"
+    DENIED = "denied"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What became of a message: at most one of receipt and fault; neither for a dictionary."""
+
+    message: Message
+    receipt: Receipt | None = None
+    fault: Fault | None = None
+    reason: str = ""
+
+
+class Door(Protocol):
+    """Where messages come in and answers go out."""
+
+    def answer(self, answers: Sequence[Answer]) -> None:
+        """Send the receipts and let the sender go on; called from ingest's thread, must not block."""
+        ...
+
+
+class Subscription(Protocol):
+    """A listener's place in the live feed: bounded; when it is slow, the oldest blocks are dropped."""
+
+    @property
+    def dropped(self) -> int:
+        """How many batches this listener has lost so far."""
+        ...
+
+    async def receive(self) -> AcceptedBatch:
+        """Return the next stored batch as soon as there is one."""
+        ...
+
+    def close(self) -> None:
+        """Leave the feed."""
+        ...
+
+
+class LiveFeed(Protocol):
+    """Stored batches as they are stored, for whoever listens in this process."""
+
+    def subscribe(self, wanted: Callable[[AcceptedBatch], bool]) -> Subscription:
+        """Listen, from inside the event loop, to the batches that `wanted` says yes to."""
         ...
