@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 
+Choices = tuple[tuple[int, str], ...]  # a value table: raw value -> text
+
+
 class ByteOrder(Enum):
     """How the bits of a signal follow one another."""
 
@@ -50,7 +53,7 @@ class Signal:
     unit: str = ""
     is_multiplexer: bool = False
     multiplex: Multiplex | None = None
-    choices: tuple[tuple[int, str], ...] = ()  # value table: raw -> text
+    choices: Choices = ()
     initial: float | None = None  # raw value at start (GenSigStartValue), where declared
     comment: str = ""
 
@@ -65,6 +68,7 @@ class Message:
     length: int  # bytes, 0 to 64 (more for PDUs that transport protocols carry)
     signals: tuple[Signal, ...]
     is_fd: bool = False
+    is_j1939: bool = False  # matched by PGN, not by its whole id
     cycle_time_ms: int | None = None
     senders: tuple[str, ...] = ()
     comment: str = ""
@@ -85,5 +89,5 @@ class Database:
 
     name: str  # the file's stem
     messages: tuple[Message, ...]
-    is_j1939: bool = False  # SAE J1939: messages are matched by PGN
+    is_j1939: bool = False  # SAE J1939: some messages are matched by PGN (see Message.is_j1939)
     problems: tuple[Problem, ...] = ()
