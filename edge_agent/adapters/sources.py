@@ -10,6 +10,7 @@ unix:PATH  or  unix:PATH#2       a simulated bus on a Unix socket; # chooses one
 from collections.abc import Callable
 from pathlib import Path
 
+from edge_agent.adapters import unix_bus
 from edge_agent.adapters.log_replay import LogReplay
 from edge_agent.canbus.source import FrameSource
 from fairway.clock import Clock
@@ -38,4 +39,9 @@ def open_source(
     return opener(rest, bus)
 
 
-_LIVE: dict[str, Callable[[str, int], FrameSource]] = {}
+def _unix(text: str, bus: int) -> FrameSource:
+    path, channel = unix_bus.parse(text)
+    return unix_bus.UnixBus(path, bus=bus, channel=channel)
+
+
+_LIVE: dict[str, Callable[[str, int], FrameSource]] = {"unix": _unix}
