@@ -33,6 +33,7 @@ class TelemetryStore(Protocol):
         """Return once every sample of `batches` is durable; each batch is stored whole or not at all.
 
         Raises Unavailable when some may not have been stored: ask `stored` before trying again.
+        Raises BadInput when one of them can never be stored; then none of them was.
         """
         ...
 

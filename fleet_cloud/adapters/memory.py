@@ -1,0 +1,201 @@
+"""Registry and telemetry store in memory, for trials and tests: nothing outlives the process."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from fairway.errors import BadInput, Conflict
+from fairway.ids import BatchName
+from fleet_cloud.adapters.registry import Registry
+from fleet_cloud.ingest.ledger import Claim, Stream, standing
+from fleet_cloud.ingest.ports import (
+    AcceptedBatch,
+    Claimant,
+    Misfit,
+    QuarantineEntry,
+    Standing,
+)
+from fleet_cloud.vehicles.registry import (
+    VEHICLES_MAX_PAGE,
+    FleetChanges,
+    Vehicle,
+    VehicleState,
+)
+
+# Memory is the bound here, and what lives in memory is a trial: a few hundred misfits show everything.
+ENTRIES_MAX = 1_000
+
+
+class MemoryStore:
+    """Keeps every batch as it came."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.batches: dict[BatchName, AcceptedBatch] = {}
+        self.inserted: list[BatchName] = []  # with repetitions, should there ever be any
+
+    def append(self, batches: Sequence[AcceptedBatch]) -> None:
+        with self._lock:
+            for batch in batches:
+                self.batches[batch.name] = batch
+                self.inserted.append(batch.name)
+
+    def stored(self, vehicle: str, stream: str, sequences: Sequence[int]) -> set[int]:
+        with self._lock:
+            return {
+                sequence
+                for sequence in sequences
+                if BatchName(vehicle, stream, sequence) in self.batches
+            }
+
+
+class MemoryVehicles:
+    """Keeps the fleet."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._vehicles: dict[str, Vehicle] = {}
+        self._changed: dict[str, int] = {}
+        self._revision = 0
+
+    def vehicle(self, vehicle: str) -> Vehicle | None:
+        with self._lock:
+            return self._vehicles.get(vehicle)
+
+    def vehicles(self, *, after: str = "", limit: int = VEHICLES_MAX_PAGE) -> list[Vehicle]:
+        with self._lock:
+            names = sorted(name for name in self._vehicles if name > after)
+            return [self._vehicles[name] for name in names[: min(limit, VEHICLES_MAX_PAGE)]]
+
+    def add(self, vehicle: Vehicle) -> None:
+        with self._lock:
+            known = self._vehicles.get(vehicle.id)
+            if known is not None and known.may_connect:
+                raise Conflict(
+                    f"the vehicle {vehicle.id} is registered already: remove it first to register it anew"
+                )
+            seen = known.last_seen_time_ns if known else vehicle.last_seen_time_ns
+            self._put(replace(vehicle, state=VehicleState.ACTIVE, last_seen_time_ns=seen))
+
+    def remove(self, vehicle: str) -> None:
+        with self._lock:
+            known = self._vehicles.get(vehicle)
+            if known is None or not known.may_connect:
+                raise BadInput(f"no vehicle called {vehicle} is registered")
+            self._put(replace(known, state=VehicleState.REMOVED))
+
+    def changes(self, after_revision: int) -> FleetChanges:
+        with self._lock:
+            names = sorted(name for name, at in self._changed.items() if at > after_revision)
+            return FleetChanges(tuple(self._vehicles[name] for name in names), self._revision)
+
+    def seen(self, times_ns: Sequence[tuple[str, int]]) -> None:
+        with self._lock:
+            for name, time_ns in times_ns:
+                known = self._vehicles.get(name)
+                if known is not None and (known.last_seen_time_ns or 0) < time_ns:
+                    self._vehicles[name] = replace(known, last_seen_time_ns=time_ns)
+
+    def _put(self, vehicle: Vehicle) -> None:
+        self._revision += 1
+        self._vehicles[vehicle.id] = vehicle
+        self._changed[vehicle.id] = self._revision
+
+
+class MemoryLedger:
+    """Keeps the ledger."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._streams: dict[tuple[str, str], Stream] = {}
+        self._claims: dict[BatchName, Claim] = {}
+
+    def claim(self, names: Sequence[BatchName], claimant: Claimant) -> dict[BatchName, Standing]:
+        with self._lock:
+            return {name: self._claim(name, claimant) for name in sorted(set(names))}
+
+    def settle(self, names: Sequence[BatchName], claimant: Claimant) -> None:
+        with self._lock:
+            for name in names:
+                key = (name.vehicle, name.stream)
+                self._streams[key] = self._streams.get(key, Stream()).with_stored([name.sequence])
+            self._end(names, claimant)
+
+    def release(self, names: Sequence[BatchName], claimant: Claimant) -> None:
+        with self._lock:
+            self._end(names, claimant)
+
+    def _claim(self, name: BatchName, claimant: Claimant) -> Standing:
+        stream = self._streams.get((name.vehicle, name.stream), Stream())
+        earlier = self._claims.get(name)
+        stands = standing(stream, name.sequence, earlier=earlier, claimant=claimant)
+        if stands in (Standing.MINE, Standing.DOUBTFUL):
+            self._claims[name] = Claim(claimant.owner, claimant.now_ns)
+        return stands
+
+    def _end(self, names: Sequence[BatchName], claimant: Claimant) -> None:
+        for name in names:
+            claim = self._claims.get(name)
+            if claim is not None and claim.owner == claimant.owner:
+                del self._claims[name]
+
+
+class MemoryDictionaries:
+    """Keeps dictionaries."""
+
+    def __init__(self) -> None:
+        self._messages: dict[bytes, bytes] = {}
+
+    def keep(self, bodies: Mapping[bytes, bytes]) -> None:
+        self._messages = {**bodies, **self._messages}
+
+    def load(self, ids: Sequence[bytes]) -> dict[bytes, bytes]:
+        return {name: self._messages[name] for name in ids if name in self._messages}
+
+
+class MemoryQuarantine:
+    """Keeps the newest misfits."""
+
+    def __init__(self, *, entries_max: int = ENTRIES_MAX) -> None:
+        self._lock = threading.Lock()
+        self._entries_max = entries_max
+        self._kept: dict[int, tuple[QuarantineEntry, bytes]] = {}
+        self._next = 1
+
+    def keep(self, misfits: Sequence[Misfit]) -> None:
+        with self._lock:
+            for misfit in misfits:
+                names = {entry.name for entry, _ in self._kept.values() if entry.name}
+                if misfit.name not in names:
+                    self._add(misfit)
+
+    def entries(self, *, limit: int = 100) -> list[QuarantineEntry]:
+        with self._lock:
+            return [self._kept[number][0] for number in sorted(self._kept, reverse=True)[:limit]]
+
+    def payload(self, entry: int) -> bytes | None:
+        with self._lock:
+            return self._kept[entry][1] if entry in self._kept else None
+
+    def count(self) -> int:
+        with self._lock:
+            return len(self._kept)
+
+    def _add(self, misfit: Misfit) -> None:
+        entry = QuarantineEntry(
+            self._next,
+            misfit.vehicle,
+            misfit.reason,
+            misfit.received_time_ns,
+            len(misfit.payload),
+            misfit.name,
+        )
+        self._kept[self._next] = (entry, misfit.payload)
+        self._next += 1
+        if len(self._kept) > self._entries_max:
+            del self._kept[min(self._kept)]
+
+
+def memory_registry() -> Registry:
+    """Return an empty registry."""
+    return Registry(MemoryVehicles(), MemoryLedger(), MemoryDictionaries(), MemoryQuarantine())

@@ -1,0 +1,41 @@
+"""Opens the registry by URL: all of its ports over one database."""
+
+from dataclasses import dataclass
+
+from fleet_cloud.adapters.registry_ledger import SqlLedger
+from fleet_cloud.adapters.registry_quarantine import SqlDictionaries, SqlQuarantine
+from fleet_cloud.adapters.registry_sql import Database
+from fleet_cloud.adapters.registry_vehicles import SqlVehicles
+from fleet_cloud.ingest.ports import Dictionaries, Ledger, Quarantine
+from fleet_cloud.vehicles.registry import VehicleRegistry
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """What the cloud knows beside telemetry."""
+
+    vehicles: VehicleRegistry
+    ledger: Ledger
+    dictionaries: Dictionaries
+    quarantine: Quarantine
+    database: Database | None = None  # None: in memory
+
+    def close(self) -> None:
+        """Close the database."""
+        if self.database is not None:
+            self.database.close()
+
+
+def open_registry(url: str) -> Registry:
+    """Open (and migrate) `sqlite:///FILE` or `postgresql+psycopg://...`.
+
+    Raises BadInput for a URL that cannot work, Unavailable when the database does not answer.
+    """
+    database = Database(url)
+    return Registry(
+        SqlVehicles(database),
+        SqlLedger(database),
+        SqlDictionaries(database),
+        SqlQuarantine(database),
+        database,
+    )

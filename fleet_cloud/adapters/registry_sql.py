@@ -1,0 +1,131 @@
+"""The registry in a SQL database: SQLite by default, PostgreSQL where several machines share it.
+
+Rule 1: opening migrates to the newest schema, one process at a time.
+Rule 2: SQLite runs in WAL mode with synchronous=FULL: a claim, a dictionary and a vehicle must survive a power
+cut.  A settle need not (the store's word resolves it), but shares a commit's cost with a group of 100,000
+samples, where one fsync does not show.
+Rule 3: a write takes SQLite's lock when it begins (BEGIN IMMEDIATE): it waits instead of failing half way.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from fairway.errors import BadInput, Unavailable
+
+# How long a SQLite writer waits for another process (a `vehicle add`, a backup) before it says so.
+SQLITE_BUSY_S = 10.0
+
+# Two machines that start together migrate one after the other: any number they agree on will do.
+POSTGRESQL_MIGRATION_LOCK = 0x66616972
+
+# A key set of one statement: far below SQLite's 32,766 and PostgreSQL's 65,535 variables.
+KEYS_PER_STATEMENT = 1000
+
+
+class Database:
+    """An open registry database, migrated to the newest schema."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = _engine(url)
+        self.is_sqlite = self._engine.dialect.name == "sqlite"
+        try:
+            with foreign_errors():
+                self._migrate()
+        except BaseException:
+            self._engine.dispose()
+            raise
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that only reads.  Raises Unavailable."""
+        with foreign_errors(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that is durable when the block ends.  Raises Unavailable."""
+        with foreign_errors(), self._engine.connect() as connection:
+            writer = connection.execution_options(fairway_writes=True)
+            with writer.begin():
+                yield writer
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def _migrate(self) -> None:
+        config = Config()
+        config.set_main_option("script_location", "fleet_cloud:migrations")
+        newest = ScriptDirectory.from_config(config).get_current_head()
+        with self._engine.connect() as connection:
+            if MigrationContext.configure(connection).get_current_revision() == newest:
+                return
+        with self.writing() as connection:
+            if not self.is_sqlite:
+                connection.execute(
+                    text(f"SELECT pg_advisory_xact_lock({POSTGRESQL_MIGRATION_LOCK})")
+                )
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+@contextmanager
+def foreign_errors() -> Iterator[None]:
+    """Turn what SQLAlchemy and the drivers raise into Unavailable."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        cause = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise Unavailable(f"the registry cannot be used now: {cause}") from error
+
+
+def chunks(items: Sequence[Any], size: int = KEYS_PER_STATEMENT) -> Iterator[Sequence[Any]]:
+    """Cut `items` into pieces that fit one statement."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def sqlite_url(path: Path) -> str:
+    """Return the URL of a registry in the file `path`."""
+    return f"sqlite:///{path}"
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+            raise BadInput(
+                f"a registry at {parsed.render_as_string()} is not supported: "
+                "use sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
+            )
+        if parsed.get_backend_name() == "sqlite":
+            engine = create_engine(parsed, connect_args={"timeout": SQLITE_BUSY_S})
+            event.listen(engine, "connect", _set_up_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+            return engine
+        return create_engine(parsed, pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        raise BadInput(f"{url!r} is not the URL of a registry: {error}") from error
+
+
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions are begun below, not by the driver
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("fairway_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
