@@ -39,7 +39,8 @@ class Signal:
     """One signal of a table.
 
     `scale` and `offset` say on which grid the values lie (value = raw * scale + offset, raw a whole number),
-    as a DBC does; scale 0.0 means no grid is known.  The grid is a hint for compression, never a promise.
+    as a DBC does; scale 0.0 means no grid is known.  Signals of one `group` tend to arrive together, as
+    those of one CAN message do.  Both are hints for compression, never a promise.
     """
 
     name: str  # a VSS path, or Bus.Message.Signal where no mapping exists
@@ -47,6 +48,7 @@ class Signal:
     unit: str = ""
     scale: float = 0.0
     offset: float = 0.0
+    group: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class SignalTable:
 
     signals: tuple[Signal, ...]
     _index: dict[str, int] = field(init=False, repr=False, compare=False)
+    _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         index = {signal.name: number for number, signal in enumerate(self.signals)}
@@ -63,6 +66,10 @@ class SignalTable:
             twice = next(name for name in names if names.count(name) > 1)
             raise BadInput(f"the signal {twice} stands twice in one table")
         object.__setattr__(self, "_index", index)
+        object.__setattr__(self, "_hash", hash(self.signals))
+
+    def __hash__(self) -> int:
+        return self._hash  # kept, because tables are keys of caches on the hot path
 
     def __len__(self) -> int:
         return len(self.signals)

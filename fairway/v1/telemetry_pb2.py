@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x66\x61irway/v1/telemetry.proto\x12\nfairway.v1\"\x81\x01\n\x10TelemetryRequest\x12\x35\n\ndictionary\x18\x01 \x01(\x0b\x32\x1f.fairway.v1.TelemetryDictionaryH\x00\x12+\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x1a.fairway.v1.TelemetryBatchH\x00\x42\t\n\x07\x63ontent\"H\n\x11TelemetryResponse\x12(\n\x08receipts\x18\x01 \x01(\x0b\x32\x14.fairway.v1.ReceiptsH\x00\x42\t\n\x07\x63ontent\"/\n\x13TelemetryDictionary\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\"?\n\x0e\x44ictionaryBody\x12-\n\x07signals\x18\x01 \x03(\x0b\x32\x1c.fairway.v1.DictionarySignal\"s\n\x10\x44ictionarySignal\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.fairway.v1.SignalKind\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\r\n\x05scale\x18\x04 \x01(\x01\x12\x0e\n\x06offset\x18\x05 \x01(\x01\"\x95\x01\n\x0eTelemetryBatch\x12\x0f\n\x07vehicle\x18\x01 \x01(\t\x12\x0e\n\x06stream\x18\x02 \x01(\x06\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12\x15\n\rdictionary_id\x18\x04 \x01(\x0c\x12\x0f\n\x07samples\x18\x05 \x01(\r\x12\x17\n\x0f\x63reated_time_ns\x18\x06 \x01(\x03\x12\x0f\n\x07\x63olumns\x18\x07 \x01(\x0c\"1\n\x08Receipts\x12%\n\x08receipts\x18\x01 \x03(\x0b\x32\x13.fairway.v1.Receipt\"y\n\x07Receipt\x12\x0e\n\x06stream\x18\x01 \x01(\x06\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12$\n\x07outcome\x18\x03 \x01(\x0e\x32\x13.fairway.v1.Outcome\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x16\n\x0eretry_after_ms\x18\x05 \x01(\r*m\n\nSignalKind\x12\x1b\n\x17SIGNAL_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12SIGNAL_KIND_NUMBER\x10\x01\x12\x14\n\x10SIGNAL_KIND_BOOL\x10\x02\x12\x14\n\x10SIGNAL_KIND_TEXT\x10\x03*\x94\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x12\n\x0eOUTCOME_STORED\x10\x01\x12\x15\n\x11OUTCOME_DUPLICATE\x10\x02\x12\x1e\n\x1aOUTCOME_UNKNOWN_DICTIONARY\x10\x03\x12\x13\n\x0fOUTCOME_REFUSED\x10\x04\x12\x10\n\x0cOUTCOME_BUSY\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x66\x61irway/v1/telemetry.proto\x12\nfairway.v1\"\x81\x01\n\x10TelemetryRequest\x12\x35\n\ndictionary\x18\x01 \x01(\x0b\x32\x1f.fairway.v1.TelemetryDictionaryH\x00\x12+\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x1a.fairway.v1.TelemetryBatchH\x00\x42\t\n\x07\x63ontent\"H\n\x11TelemetryResponse\x12(\n\x08receipts\x18\x01 \x01(\x0b\x32\x14.fairway.v1.ReceiptsH\x00\x42\t\n\x07\x63ontent\"/\n\x13TelemetryDictionary\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\"?\n\x0e\x44ictionaryBody\x12-\n\x07signals\x18\x01 \x03(\x0b\x32\x1c.fairway.v1.DictionarySignal\"\x82\x01\n\x10\x44ictionarySignal\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.fairway.v1.SignalKind\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\r\n\x05scale\x18\x04 \x01(\x01\x12\x0e\n\x06offset\x18\x05 \x01(\x01\x12\r\n\x05group\x18\x06 \x01(\r\"\x95\x01\n\x0eTelemetryBatch\x12\x0f\n\x07vehicle\x18\x01 \x01(\t\x12\x0e\n\x06stream\x18\x02 \x01(\x06\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12\x15\n\rdictionary_id\x18\x04 \x01(\x0c\x12\x0f\n\x07samples\x18\x05 \x01(\r\x12\x17\n\x0f\x63reated_time_ns\x18\x06 \x01(\x03\x12\x0f\n\x07\x63olumns\x18\x07 \x01(\x0c\"\x8b\x02\n\x10TelemetryColumns\x12\x0e\n\x06\x66rames\x18\x01 \x01(\r\x12\x15\n\rfirst_time_ns\x18\x02 \x01(\x10\x12\x14\n\x0ctime_unit_ns\x18\x03 \x01(\r\x12\x12\n\nstep_order\x18\x04 \x01(\r\x12\r\n\x05steps\x18\x05 \x01(\x0c\x12\r\n\x05parts\x18\x06 \x01(\x0c\x12\r\n\x05masks\x18\x07 \x01(\x0c\x12\x0f\n\x07\x63lasses\x18\x08 \x01(\x0c\x12\x10\n\x08values_8\x18\t \x01(\x0c\x12\x11\n\tvalues_16\x18\n \x01(\x0c\x12\x11\n\tvalues_32\x18\x0b \x01(\x0c\x12\x11\n\tvalues_64\x18\x0c \x01(\x0c\x12\x0e\n\x06\x66loats\x18\r \x01(\x0c\x12\r\n\x05texts\x18\x0e \x03(\t\"1\n\x08Receipts\x12%\n\x08receipts\x18\x01 \x03(\x0b\x32\x13.fairway.v1.Receipt\"y\n\x07Receipt\x12\x0e\n\x06stream\x18\x01 \x01(\x06\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12$\n\x07outcome\x18\x03 \x01(\x0e\x32\x13.fairway.v1.Outcome\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x16\n\x0eretry_after_ms\x18\x05 \x01(\r*m\n\nSignalKind\x12\x1b\n\x17SIGNAL_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12SIGNAL_KIND_NUMBER\x10\x01\x12\x14\n\x10SIGNAL_KIND_BOOL\x10\x02\x12\x14\n\x10SIGNAL_KIND_TEXT\x10\x03*\x94\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x12\n\x0eOUTCOME_STORED\x10\x01\x12\x15\n\x11OUTCOME_DUPLICATE\x10\x02\x12\x1e\n\x1aOUTCOME_UNKNOWN_DICTIONARY\x10\x03\x12\x13\n\x0fOUTCOME_REFUSED\x10\x04\x12\x10\n\x0cOUTCOME_BUSY\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fairway.v1.telemetry_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SIGNALKIND']._serialized_start=805
-  _globals['_SIGNALKIND']._serialized_end=914
-  _globals['_OUTCOME']._serialized_start=917
-  _globals['_OUTCOME']._serialized_end=1065
+  _globals['_SIGNALKIND']._serialized_start=1091
+  _globals['_SIGNALKIND']._serialized_end=1200
+  _globals['_OUTCOME']._serialized_start=1203
+  _globals['_OUTCOME']._serialized_end=1351
   _globals['_TELEMETRYREQUEST']._serialized_start=43
   _globals['_TELEMETRYREQUEST']._serialized_end=172
   _globals['_TELEMETRYRESPONSE']._serialized_start=174
@@ -43,12 +43,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TELEMETRYDICTIONARY']._serialized_end=295
   _globals['_DICTIONARYBODY']._serialized_start=297
   _globals['_DICTIONARYBODY']._serialized_end=360
-  _globals['_DICTIONARYSIGNAL']._serialized_start=362
-  _globals['_DICTIONARYSIGNAL']._serialized_end=477
-  _globals['_TELEMETRYBATCH']._serialized_start=480
-  _globals['_TELEMETRYBATCH']._serialized_end=629
-  _globals['_RECEIPTS']._serialized_start=631
-  _globals['_RECEIPTS']._serialized_end=680
-  _globals['_RECEIPT']._serialized_start=682
-  _globals['_RECEIPT']._serialized_end=803
+  _globals['_DICTIONARYSIGNAL']._serialized_start=363
+  _globals['_DICTIONARYSIGNAL']._serialized_end=493
+  _globals['_TELEMETRYBATCH']._serialized_start=496
+  _globals['_TELEMETRYBATCH']._serialized_end=645
+  _globals['_TELEMETRYCOLUMNS']._serialized_start=648
+  _globals['_TELEMETRYCOLUMNS']._serialized_end=915
+  _globals['_RECEIPTS']._serialized_start=917
+  _globals['_RECEIPTS']._serialized_end=966
+  _globals['_RECEIPT']._serialized_start=968
+  _globals['_RECEIPT']._serialized_end=1089
 # @@protoc_insertion_point(module_scope)

@@ -143,7 +143,7 @@ class TelemetryDictionary(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     BODY_FIELD_NUMBER: _builtins.int
     id: _builtins.bytes
-    """The first 8 bytes of the SHA-256 of `body`."""
+    """The first 8 bytes of the SHA-256 of the serialised DictionaryBody, before compression."""
     body: _builtins.bytes
     """A serialised DictionaryBody, compressed with zstd."""
     def __init__(
@@ -193,6 +193,7 @@ class DictionarySignal(_message.Message):
     UNIT_FIELD_NUMBER: _builtins.int
     SCALE_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """A VSS path, or Bus.Message.Signal where no mapping exists."""
     kind: Global___SignalKind.ValueType
@@ -201,6 +202,10 @@ class DictionarySignal(_message.Message):
     scale: _builtins.float
     """value = raw * scale + offset with a whole raw; scale 0 where the values lie on no known grid."""
     offset: _builtins.float
+    group: _builtins.int
+    """Signals of one group tend to arrive together, as those of one CAN message do.  Where every group of a
+    dictionary is 0, signals whose names agree up to their last dot are one.
+    """
     def __init__(
         self,
         *,
@@ -209,10 +214,11 @@ class DictionarySignal(_message.Message):
         unit: _builtins.str = ...,
         scale: _builtins.float = ...,
         offset: _builtins.float = ...,
+        group: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "name", b"name", "offset", b"offset", "scale", b"scale", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "kind", b"kind", "name", b"name", "offset", b"offset", "scale", b"scale", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -260,6 +266,91 @@ class TelemetryBatch(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TelemetryBatch: _TypeAlias = TelemetryBatch  # noqa: Y015
+
+@_typing.final
+class TelemetryColumns(_message.Message):
+    """The samples of a batch as columns, for all its signals together.
+
+    Parts.  The signals of a dictionary are ranked by group (in order of first appearance), then by position;
+      each group is cut into parts of at most 64 signals.  A signal's bit is its place in its part.
+    Frames.  Consecutive samples of one time and one part, with ascending bits, are a frame: it has a time, a part
+      and a mask of the bits present.  The samples of a batch are its frames in order, each in order of bits.
+    Planes.  A column of numbers is stored as byte planes: the lowest bytes of all numbers, then the next ones,
+      as many planes as its largest number needs; the width is the column's length divided by its count.
+    Values.  All samples, ordered by rank and within a signal by frame, are runs, one for each signal present.
+      Each run has a class that says how it is stored; within a run each number is the difference (for class
+      FLOAT the exclusive or) to the one before it, the first to 0, wrapped to the class's width and zigzagged.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FRAMES_FIELD_NUMBER: _builtins.int
+    FIRST_TIME_NS_FIELD_NUMBER: _builtins.int
+    TIME_UNIT_NS_FIELD_NUMBER: _builtins.int
+    STEP_ORDER_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    MASKS_FIELD_NUMBER: _builtins.int
+    CLASSES_FIELD_NUMBER: _builtins.int
+    VALUES_8_FIELD_NUMBER: _builtins.int
+    VALUES_16_FIELD_NUMBER: _builtins.int
+    VALUES_32_FIELD_NUMBER: _builtins.int
+    VALUES_64_FIELD_NUMBER: _builtins.int
+    FLOATS_FIELD_NUMBER: _builtins.int
+    TEXTS_FIELD_NUMBER: _builtins.int
+    frames: _builtins.int
+    first_time_ns: _builtins.int
+    """The first frame's time, nanoseconds since the Unix epoch, and the unit of the steps."""
+    time_unit_ns: _builtins.int
+    step_order: _builtins.int
+    """frames - 1 zigzagged differences to the frame before, in units, as planes; with step_order 2 they are
+    differences of differences.
+    """
+    steps: _builtins.bytes
+    parts: _builtins.bytes
+    """Numbers of parts, as planes."""
+    masks: _builtins.bytes
+    """Masks, ordered by part and within a part by frame, each (signals of the part + 7) / 8 bytes, lowest first."""
+    classes: _builtins.bytes
+    """One byte for each run, in order of rank.  0 U8, 1 I8, 2 U16, 3 I16, 4 U32, 5 I32, 6 I64: whole numbers on
+    the signal's grid (scale 1 and offset 0 where it has none); 7 FLOAT: IEEE 754 bits.
+    """
+    values_8: _builtins.bytes
+    """The zigzagged differences of all runs of 1, 2, 4 and 8 bytes a number, as planes; all planes are there."""
+    values_16: _builtins.bytes
+    values_32: _builtins.bytes
+    values_64: _builtins.bytes
+    floats: _builtins.bytes
+    """The exclusive ors of all runs of class FLOAT, as planes."""
+    @_builtins.property
+    def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the values of TEXT signals count, from 0."""
+
+    def __init__(
+        self,
+        *,
+        frames: _builtins.int = ...,
+        first_time_ns: _builtins.int = ...,
+        time_unit_ns: _builtins.int = ...,
+        step_order: _builtins.int = ...,
+        steps: _builtins.bytes = ...,
+        parts: _builtins.bytes = ...,
+        masks: _builtins.bytes = ...,
+        classes: _builtins.bytes = ...,
+        values_8: _builtins.bytes = ...,
+        values_16: _builtins.bytes = ...,
+        values_32: _builtins.bytes = ...,
+        values_64: _builtins.bytes = ...,
+        floats: _builtins.bytes = ...,
+        texts: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "first_time_ns", b"first_time_ns", "floats", b"floats", "frames", b"frames", "masks", b"masks", "parts", b"parts", "step_order", b"step_order", "steps", b"steps", "texts", b"texts", "time_unit_ns", b"time_unit_ns", "values_16", b"values_16", "values_32", b"values_32", "values_64", b"values_64", "values_8", b"values_8"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TelemetryColumns: _TypeAlias = TelemetryColumns  # noqa: Y015
 
 @_typing.final
 class Receipts(_message.Message):

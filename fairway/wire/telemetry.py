@@ -1,0 +1,209 @@
+"""Telemetry nouns <-> bytes: dictionaries and batches upwards, receipts downwards.
+
+Every function here takes or gives one whole serialised message, the same over MQTT and gRPC:
+
+    dictionary_to_bytes, batch_to_bytes, request_from_bytes     TelemetryRequest
+    receipts_to_bytes, receipts_from_bytes                      TelemetryResponse
+
+Rule 1: foreign bytes become nouns or BadInput, in time and memory bounded by the constants below.
+Rule 2: `request_from_bytes` reads a batch's head and leaves its columns alone: a duplicate costs little.
+"""
+
+import hashlib
+import math
+from collections.abc import Sequence
+
+from google.protobuf.message import DecodeError
+
+from fairway.errors import BadInput, Denied
+from fairway.ids import BatchName, stream_id
+from fairway.samples import Kind, SampleBlock, Signal, SignalTable
+from fairway.telemetry import Batch, Dictionary, Outcome, Receipt, SealedBatch
+from fairway.v1 import telemetry_pb2 as v1
+from fairway.wire.columns import BATCH_MAX_SAMPLES, seal, unseal
+from fairway.wire.compression import compressed, decompressed
+
+# A rank is 16 bits; the largest ARXML of a whole vehicle names some 30,000 signals.
+DICTIONARY_MAX_SIGNALS = 65_536
+# A VSS path is under 100 characters, a DBC name under 128.
+NAME_MAX_CHARACTERS = 512
+UNIT_MAX_CHARACTERS = 64
+# 65,536 signals of 100 characters, each with its scale and offset.
+DICTIONARY_MAX_BYTES = 16 * 1024 * 1024
+# The largest batch that is allowed, as it arrives; brokers commonly stop long before.
+REQUEST_MAX_BYTES = 32 * 1024 * 1024
+# As many as the cloud settles for one vehicle at a time, and more.
+RECEIPTS_MAX = 65_536
+REASON_MAX_CHARACTERS = 500
+_ID_BYTES = 8
+
+
+def dictionary_of(table: SignalTable) -> Dictionary:
+    """Return `table` under the name of its content.  Raises BadInput for a table too large to send."""
+    _check_table(table)
+    return Dictionary(hashlib.sha256(_body(table)).digest()[:_ID_BYTES], table)
+
+
+def dictionary_to_bytes(dictionary: Dictionary) -> bytes:
+    """Return a TelemetryRequest."""
+    message = v1.TelemetryDictionary(id=dictionary.id, body=compressed(_body(dictionary.table)))
+    return v1.TelemetryRequest(dictionary=message).SerializeToString()
+
+
+def batch_to_bytes(batch: Batch) -> bytes:
+    """Return a TelemetryRequest.  Raises BadInput for a block that no batch can hold."""
+    message = v1.TelemetryBatch(
+        vehicle=batch.name.vehicle,
+        stream=int(stream_id(batch.name.stream), 16),
+        sequence=batch.name.sequence,
+        dictionary_id=batch.dictionary_id,
+        samples=len(batch.block),
+        created_time_ns=batch.created_time_ns,
+        columns=seal(batch.block),
+    )
+    return v1.TelemetryRequest(batch=message).SerializeToString()
+
+
+def request_from_bytes(data: bytes, *, vehicle: str) -> Dictionary | SealedBatch:
+    """Read what came over the connection of `vehicle`.
+
+    Raises BadInput for bytes that are no such message, Denied for a batch of another vehicle.
+    """
+    if len(data) > REQUEST_MAX_BYTES:
+        raise BadInput(
+            f"a telemetry message of {len(data)} bytes is over the limit of {REQUEST_MAX_BYTES}"
+        )
+    try:
+        request = v1.TelemetryRequest.FromString(data)
+    except DecodeError as error:
+        raise BadInput("the message is no TelemetryRequest") from error
+    match request.WhichOneof("content"):
+        case "dictionary":
+            return _dictionary(request.dictionary)
+        case "batch":
+            return _sealed(request.batch, vehicle)
+        case _:
+            raise BadInput("the message is an empty TelemetryRequest, or one of a later version")
+
+
+def opened(sealed: SealedBatch, table: SignalTable) -> SampleBlock:
+    """Return the samples of `sealed`, whose dictionary describes `table`.  Raises BadInput."""
+    return unseal(sealed.columns, sealed.samples, table)
+
+
+def receipts_to_bytes(receipts: Sequence[Receipt]) -> bytes:
+    """Return a TelemetryResponse."""
+    messages = [
+        v1.Receipt(
+            stream=int(receipt.stream, 16),
+            sequence=receipt.sequence,
+            outcome=v1.Outcome.ValueType(receipt.outcome),
+            reason=receipt.reason[:REASON_MAX_CHARACTERS],
+            retry_after_ms=receipt.retry_after_ms,
+        )
+        for receipt in receipts
+    ]
+    return v1.TelemetryResponse(receipts=v1.Receipts(receipts=messages)).SerializeToString()
+
+
+def receipts_from_bytes(data: bytes) -> tuple[Receipt, ...]:
+    """Read a TelemetryResponse; an outcome of a later version is left out.  Raises BadInput."""
+    try:
+        response = v1.TelemetryResponse.FromString(data)
+    except DecodeError as error:
+        raise BadInput("the message is no TelemetryResponse") from error
+    messages = response.receipts.receipts
+    if len(messages) > RECEIPTS_MAX:
+        raise BadInput(f"{len(messages)} receipts in one message; the limit is {RECEIPTS_MAX}")
+    known = {int(outcome) for outcome in Outcome}
+    return tuple(
+        Receipt(
+            stream=f"{message.stream:016x}",
+            sequence=message.sequence,
+            outcome=Outcome(message.outcome),
+            reason=message.reason[:REASON_MAX_CHARACTERS],
+            retry_after_ms=message.retry_after_ms,
+        )
+        for message in messages
+        if message.outcome in known
+    )
+
+
+def _body(table: SignalTable) -> bytes:
+    body = v1.DictionaryBody()
+    for signal in table:
+        body.signals.add(
+            name=signal.name,
+            kind=v1.SignalKind.ValueType(signal.kind + 1),
+            unit=signal.unit,
+            scale=signal.scale,
+            offset=signal.offset,
+            group=signal.group,
+        )
+    return body.SerializeToString(deterministic=True)
+
+
+def _check_table(table: SignalTable) -> None:
+    if len(table) > DICTIONARY_MAX_SIGNALS:
+        raise BadInput(
+            f"a dictionary of {len(table)} signals is over the limit of {DICTIONARY_MAX_SIGNALS}"
+        )
+    for signal in table:
+        if (
+            not 0 < len(signal.name) <= NAME_MAX_CHARACTERS
+            or len(signal.unit) > UNIT_MAX_CHARACTERS
+        ):
+            raise BadInput(
+                f"signal {signal.name[:80]!r}: a name has 1 to {NAME_MAX_CHARACTERS} characters, "
+                f"a unit at most {UNIT_MAX_CHARACTERS}"
+            )
+        if not (math.isfinite(signal.scale) and math.isfinite(signal.offset)):
+            raise BadInput(f"signal {signal.name}: scale and offset must be finite numbers")
+
+
+def _dictionary(message: v1.TelemetryDictionary) -> Dictionary:
+    content = decompressed(message.body, max_bytes=DICTIONARY_MAX_BYTES, what="a dictionary")
+    if hashlib.sha256(content).digest()[:_ID_BYTES] != message.id:
+        raise BadInput(f"the dictionary {message.id[:_ID_BYTES].hex()} is not what its id says")
+    try:
+        body = v1.DictionaryBody.FromString(content)
+    except DecodeError as error:
+        raise BadInput("the message is no DictionaryBody") from error
+    kinds = {kind + 1: kind for kind in Kind}
+    if any(signal.kind not in kinds for signal in body.signals):
+        raise BadInput("a dictionary has a signal of an unknown kind")
+    table = SignalTable(
+        tuple(
+            Signal(
+                name=signal.name,
+                kind=kinds[int(signal.kind)],
+                unit=signal.unit,
+                scale=signal.scale,
+                offset=signal.offset,
+                group=signal.group,
+            )
+            for signal in body.signals
+        )
+    )
+    _check_table(table)
+    return Dictionary(message.id, table)
+
+
+def _sealed(message: v1.TelemetryBatch, vehicle: str) -> SealedBatch:
+    if message.vehicle and message.vehicle != vehicle:
+        raise Denied(f"a batch of {message.vehicle[:64]!r} came over the connection of {vehicle}")
+    if message.sequence == 0 or message.sequence >= 1 << 63:
+        raise BadInput(f"a batch of {vehicle} has sequence {message.sequence}: it counts from 1")
+    if len(message.dictionary_id) != _ID_BYTES:
+        raise BadInput(f"a batch of {vehicle} names no dictionary: an id has {_ID_BYTES} bytes")
+    if message.samples > BATCH_MAX_SAMPLES:
+        raise BadInput(
+            f"a batch of {message.samples} samples is over the limit of {BATCH_MAX_SAMPLES}"
+        )
+    return SealedBatch(
+        name=BatchName(vehicle, f"{message.stream:016x}", message.sequence),
+        dictionary_id=message.dictionary_id,
+        samples=message.samples,
+        created_time_ns=message.created_time_ns,
+        columns=message.columns,
+    )
