@@ -35,4 +35,6 @@ def loads(content: bytes, *, name: str, suffix: str) -> Database:
         raise BadInput(f"{name} is larger than {DATABASE_MAX_BYTES} bytes: not a bus database")
     if suffix.lower() == ".dbc":
         return dbc.read(content, name=name)
-    raise BadInput(f"{name}{suffix} has no known format: give a .dbc, .kcd, .arxml, .sym or .cdd file")
+    raise BadInput(
+        f"{name}{suffix} has no known format: give a .dbc, .kcd, .arxml, .sym or .cdd file"
+    )

@@ -7,6 +7,7 @@ Rule 1: whatever the bytes, the outcome is a Database with its problems or BadIn
 """
 
 from edge_agent.canbus import lint
+from edge_agent.canbus.database_text import LOST, text_of
 from edge_agent.canbus.dbc_build import assemble
 from edge_agent.canbus.dbc_draft import Notes
 from edge_agent.canbus.dbc_statements import read_statements
@@ -22,29 +23,19 @@ def read(content: bytes, *, name: str) -> Database:
         raise BadInput(f"{name} is no DBC file: it holds none of its statements")
     if remark:
         draft.notes.warning(0, remark)
-    messages, drafts, is_j1939 = assemble(draft)
+    if LOST in text:
+        draft.notes.warning(
+            text.index(LOST), "an earlier tool has lost letters of this file, from here on"
+        )
+    messages, drafts = assemble(draft)
     notes: Notes = draft.notes
     places = [
-        lint.Place(notes.line(message.at), tuple(notes.line(signal.at) for signal in message.signals))
+        lint.Place(
+            notes.line(message.at), tuple(notes.line(signal.at) for signal in message.signals)
+        )
         for message in drafts
     ]
     problems = notes.problems() + lint.check(messages, places)
     problems.sort(key=lambda problem: problem.line)
+    is_j1939 = any(message.is_j1939 for message in messages)
     return Database(name, tuple(messages), is_j1939=is_j1939, problems=tuple(problems))
-
-
-def text_of(content: bytes) -> tuple[str, str]:
-    """Return the text in `content`, and what was odd about its encoding.
-
-    DBC files name no encoding: Vector's tools write cp1252, everyone else UTF-8.
-    """
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return content.decode("utf-16", errors="replace"), "the file is written in UTF-16"
-    try:
-        return content.decode("utf-8-sig"), ""
-    except UnicodeDecodeError:
-        pass
-    try:
-        return content.decode("cp1252"), ""
-    except UnicodeDecodeError:
-        return content.decode("latin-1"), "the file is neither UTF-8 nor cp1252: read as latin-1"

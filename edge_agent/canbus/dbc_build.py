@@ -55,8 +55,8 @@ class Attributes:
         return any("J1939" in text.upper() for text in told)
 
 
-def assemble(draft: Draft) -> tuple[list[Message], list[DraftMessage], bool]:
-    """Return the messages, the drafts they stand for in the same order, and whether it is J1939."""
+def assemble(draft: Draft) -> tuple[list[Message], list[DraftMessage]]:
+    """Return the messages, and in the same order the drafts they were made from."""
     index = Index(draft.messages)
     attributes = Attributes(draft)
     _apply_defaults(draft, attributes)
@@ -68,7 +68,7 @@ def assemble(draft: Draft) -> tuple[list[Message], list[DraftMessage], bool]:
     _apply_senders(draft, index)
     kept = [message for message in draft.messages if not _is_no_message(message)]
     messages = [_message(draft, message, attributes) for message in kept]
-    return messages, kept, attributes.is_j1939() or any(m.is_j1939 for m in messages)
+    return messages, kept
 
 
 def _is_no_message(message: DraftMessage) -> bool:
@@ -97,7 +97,9 @@ def _apply_attributes(draft: Draft, index: Index, attributes: Attributes) -> Non
             attributes.of_file[name] = grammar.unquoted(value)
 
 
-def _message_attribute(message: DraftMessage, name: str, value: str, attributes: Attributes) -> None:
+def _message_attribute(
+    message: DraftMessage, name: str, value: str, attributes: Attributes
+) -> None:
     if name == "GenMsgCycleTime":
         cycle_time = number(grammar.unquoted(value))
         message.cycle_time_ms = int(cycle_time) if cycle_time and cycle_time > 0 else None
@@ -204,13 +206,14 @@ def _message(draft: Draft, message: DraftMessage, attributes: Attributes) -> Mes
 
 def _identifier(draft: Draft, message: DraftMessage) -> tuple[int, bool]:
     frame_id = message.number & 0x1FFF_FFFF
+    is_extended = bool(message.number & EXTENDED_FLAG)
     if message.number & 0x7FFF_FFFF != frame_id:
         draft.notes.error(
             message.at,
             f"message {message.name} has an id of more than 29 bits: the low 29, 0x{frame_id:x}, are kept",
         )
-    is_extended = bool(message.number & EXTENDED_FLAG)
-    if frame_id > 0x7FF and not is_extended:
+        is_extended = True
+    elif frame_id > 0x7FF and not is_extended:
         draft.notes.warning(
             message.at,
             f"message {message.name} has the 29-bit id 0x{frame_id:x} without its flag (bit 31): "
@@ -238,5 +241,3 @@ def _signal(signal: DraftSignal, multiplex: Multiplex | None, *, is_multiplexer:
         initial=signal.initial,
         comment=signal.comment,
     )
-
-

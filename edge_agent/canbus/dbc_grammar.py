@@ -19,13 +19,13 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 # Everything a DBC file may begin a statement with.
-KEYWORDS = frozenset(
-    """
-    VERSION NS_ BS_ BU_ BO_ SG_ CM_ VAL_ VAL_TABLE_ BA_ BA_DEF_ BA_DEF_DEF_ SIG_VALTYPE_ SG_MUL_VAL_ BO_TX_BU_
-    NS_DESC_ CAT_DEF_ CAT_ FILTER EV_ EV_DATA_ ENVVAR_DATA_ SGTYPE_ SGTYPE_VAL_ BA_DEF_SGTYPE_ BA_SGTYPE_
-    SIG_TYPE_REF_ SIG_GROUP_ SIGTYPE_VALTYPE_ BA_DEF_REL_ BA_REL_ BA_DEF_DEF_REL_ BU_SG_REL_ BU_EV_REL_ BU_BO_REL_
-    """.split()
-)
+KEYWORDS = frozenset({
+    "VERSION", "NS_", "BS_", "BU_", "BO_", "SG_", "CM_", "VAL_", "VAL_TABLE_", "BA_", "BA_DEF_",
+    "BA_DEF_DEF_", "SIG_VALTYPE_", "SG_MUL_VAL_", "BO_TX_BU_", "NS_DESC_", "CAT_DEF_", "CAT_", "FILTER",
+    "EV_", "EV_DATA_", "ENVVAR_DATA_", "SGTYPE_", "SGTYPE_VAL_", "BA_DEF_SGTYPE_", "BA_SGTYPE_",
+    "SIG_TYPE_REF_", "SIG_GROUP_", "SIGTYPE_VALTYPE_", "BA_DEF_REL_", "BA_REL_", "BA_DEF_DEF_REL_",
+    "BU_SG_REL_", "BU_EV_REL_", "BU_BO_REL_",
+})  # fmt: skip
 _ANY_KEYWORD = "|".join(sorted(KEYWORDS, key=len, reverse=True))
 
 # Between statements: blanks, stray semicolons and line comments.

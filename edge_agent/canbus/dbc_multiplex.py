@@ -29,7 +29,7 @@ def resolve(notes: Notes, message: DraftMessage) -> tuple[list[Multiplex | None]
     positions = _positions(signals)
     found: list[Multiplex | None] = [None] * len(signals)
     said = _said(notes, message, positions, found)
-    root = _root(notes, message, said)
+    root = _root(notes, message, said, {entry.parent for entry in found if entry is not None})
     for position, signal in enumerate(signals):
         if position in said or position == root or signal.mark in ("", "M"):
             continue
@@ -99,17 +99,17 @@ def _ranges(notes: Notes, entry: MultiplexRange) -> tuple[tuple[int, int], ...]:
     return kept
 
 
-def _root(notes: Notes, message: DraftMessage, said: set[int]) -> int | None:
+def _root(notes: Notes, message: DraftMessage, said: set[int], parents: set[int]) -> int | None:
     """Return the multiplexer that marks without a SG_MUL_VAL_ statement refer to."""
     signals = message.signals
     roots = [i for i, signal in enumerate(signals) if signal.mark == "M" and i not in said]
     if len(roots) == 1:
         return roots[0]
-    children = [i for i, signal in enumerate(signals) if signal.mark[:1] == "m" and i not in said]
+    children = [i for i, signal in enumerate(signals) if signal.mark[:1] == "m"]
     if roots or not children:
         return None
-    bare = [i for i in children if signals[i].mark == "m"]
-    if len(bare) == 1 and len(children) > 1:
+    bare = [i for i in children if signals[i].mark == "m" and i not in said]
+    if len(bare) == 1 and len(children) > 1 and parents <= {bare[0]}:
         signal = signals[bare[0]]
         notes.warning(
             signal.at, f"signal {signal.name} is marked m instead of M: taken as the multiplexer"

@@ -108,6 +108,11 @@ def _signal(draft: Draft, found: Found) -> None:
     if draft.current is None:
         notes.error(at, f"signal {name} is left out: it stands outside any message")
         return
+    if not 0 < int(length) <= 8 * MESSAGE_MAX_BYTES or int(start) >= 8 * MESSAGE_MAX_BYTES:
+        notes.error(at, f"signal {name} is left out: {length} bits from bit {start} fit no message")
+        return
+    if name[0].isdigit():
+        notes.warning(at, f"signal {name} begins with a digit: other tools may refuse the file")
     if sign is None:
         notes.warning(at, f"signal {name} has no sign (+ or -) and is read as unsigned")
     signal = DraftSignal(
@@ -176,7 +181,9 @@ def _choices(draft: Draft, found: Found) -> None:
     if table is not None and not values:
         values = draft.tables.get(table, ())
         if not values:
-            draft.notes.error(found.start(), f"{name} uses the value table {table}, which is not here")
+            draft.notes.error(
+                found.start(), f"{name} uses the value table {table}, which is not here"
+            )
     draft.choices.append((place, values))
 
 
@@ -228,9 +235,7 @@ def _value_type(draft: Draft, found: Found) -> None:
 
 def _multiplex_range(draft: Draft, found: Found) -> None:
     written, child, parent, ranges, _ = found.groups()
-    pairs = tuple(
-        (int(low), int(high or low)) for low, high in grammar.RANGE.findall(ranges)
-    )
+    pairs = tuple((int(low), int(high or low)) for low, high in grammar.RANGE.findall(ranges))
     place = Reference(found.start(), "BO_", int(written))
     draft.multiplex.append((place, MultiplexRange(found.start(), child, parent, pairs)))
 

@@ -10,7 +10,6 @@ Rule 3: nothing here judges.  What is odd in a file is a `Problem` beside the da
 from dataclasses import dataclass
 from enum import Enum
 
-
 Choices = tuple[tuple[int, str], ...]  # a value table: raw value -> text
 
 
