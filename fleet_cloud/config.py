@@ -1,1 +1,163 @@
-"""Settings of the fleet cloud, one TOML file."""
+"""Settings of the fleet cloud, one TOML file; every one has a default that serves one machine.
+
+data_dir = "/var/lib/fairway"
+
+[broker]                                 # an MQTT broker of your own
+mode = "external"
+url = "mqtts://broker.example:8883"
+ca = "ca.pem"
+certificate = "cloud.pem"
+key = "cloud-key.pem"
+
+[registry]
+url = "postgresql+psycopg://fairway@db.example/fairway"
+
+[store]
+url = ["http://store-1.example:8123", "http://store-2.example:8123"]
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from fairway.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A host and a port to listen on; port 0 means any that is free."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def endpoint(text: str) -> Endpoint:
+    """Parse `host:port` or `[v6]:port`.  Raises BadInput."""
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise BadInput(
+            f"{text!r} is not an address to listen on: write host:port, as in 127.0.0.1:8080"
+        )
+    return Endpoint(host, int(port))
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The REST API."""
+
+    listen: str = "127.0.0.1:8080"
+
+    def __post_init__(self) -> None:
+        endpoint(self.listen)
+
+
+@dataclass(frozen=True, slots=True)
+class Grpc:
+    """The gRPC door."""
+
+    enabled: bool = True
+    listen: str = "127.0.0.1:8443"
+
+    def __post_init__(self) -> None:
+        endpoint(self.listen)
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """The MQTT broker: a child of this process, or anyone's by URL."""
+
+    mode: Literal["embedded", "external", "none"] = "embedded"
+    program: Literal["any", "mosquitto", "nats-server"] = "any"  # embedded: which to run
+    listen: str = "127.0.0.1:8883"  # embedded
+    url: str = ""  # external: mqtts://host:port, or mqtt://host:port inside a trusted network
+    ca: Path | None = (
+        None  # external: who signed the broker's certificate; the system's CAs by default
+    )
+    certificate: Path | None = (
+        None  # external: our client certificate, for brokers that ask for one
+    )
+    key: Path | None = None
+    username: str = ""
+    password_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        endpoint(self.listen)
+        if self.mode == "external" and not self.url.startswith(("mqtts://", "mqtt://")):
+            raise BadInput(f"url is {self.url!r}; an external broker is mqtts://host:port")
+        if (self.certificate is None) != (self.key is None):
+            raise BadInput("certificate and key belong together: give both or neither")
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Where the fleet, the ledger and the dictionaries are kept."""
+
+    url: str = ""  # a SQLite file in data_dir by default
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where telemetry is kept."""
+
+    url: tuple[str, ...] = ()  # one URL for each shard; the embedded engine in data_dir by default
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How this machine is called in its own certificate, beside localhost."""
+
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """How much is stored together, and how much may wait."""
+
+    # Who claims batches.  A process that comes back under the same name takes up its own claims at once; two
+    # processes must never have the same.  By default every start is somebody new, and `serve` is "serve".
+    name: str = ""
+    # Below 100,000 rows an insert costs the store more than it need, above 200,000 it gains nothing.
+    group_max_samples: int = 200_000
+    # What a sample waits at most for others; it is part of the latency from bus to row.
+    group_max_age_ms: int = 100
+    # About 30 million samples on the wire.  Beyond, senders wait.
+    queue_max_bytes: int = 64 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        for name in ("group_max_samples", "group_max_age_ms", "queue_max_bytes"):
+            if getattr(self, name) < 1:
+                raise BadInput(f"{name} must be at least 1, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings."""
+
+    data_dir: Path | None = None
+    api: Api = field(default_factory=Api)
+    grpc: Grpc = field(default_factory=Grpc)
+    broker: Broker = field(default_factory=Broker)
+    registry: Registry = field(default_factory=Registry)
+    store: Store = field(default_factory=Store)
+    tls: Tls = field(default_factory=Tls)
+    ingest: Ingest = field(default_factory=Ingest)
+    log: Log = field(default_factory=Log)
+
+    @property
+    def folder(self) -> Path:
+        """The data directory.  Raises BadInput when none was given."""
+        if self.data_dir is None:
+            raise BadInput("say where data is kept: --data DIR, or data_dir in the configuration")
+        return self.data_dir

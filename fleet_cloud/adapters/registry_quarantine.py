@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from fairway.ids import BatchName
 from fleet_cloud.adapters.registry_schema import dictionaries, quarantine
 from fleet_cloud.adapters.registry_sql import Database, chunks
+from fleet_cloud.ingest.ledger import SEQUENCE_MAX
 from fleet_cloud.ingest.ports import Misfit, QuarantineEntry
 
 # A defect shows in a few hundred messages; 10,000 of them are weeks of one.
@@ -100,10 +101,12 @@ class SqlQuarantine:
 
 def _values(misfit: Misfit) -> dict[str, Any]:
     payload = misfit.payload[:PAYLOAD_MAX_BYTES]
+    # A sequence that no column can hold is one of the reasons for being here.
+    name = misfit.name if misfit.name and misfit.name.sequence <= SEQUENCE_MAX else None
     return {
         "vehicle": misfit.vehicle,
-        "stream": misfit.name.stream if misfit.name else None,
-        "sequence": misfit.name.sequence if misfit.name else None,
+        "stream": name.stream if name else None,
+        "sequence": name.sequence if name else None,
         # PostgreSQL keeps no NUL in a text, and a reason may quote what a vehicle sent.
         "reason": misfit.reason.replace("\0", "\\0"),
         "received_time_ns": misfit.received_time_ns,

@@ -1,0 +1,71 @@
+"""The signal tables that batches refer to, by dictionary id: in memory the recent ones, in the registry all.
+
+Rule 1: a dictionary is durable before a batch is read with it, and is never changed: its id is its content.
+Rule 2: one id is one SignalTable object for as long as it stays in memory, so stores may remember what they
+made of it.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+
+from fairway.errors import BadInput
+from fairway.samples import SignalTable
+from fairway.telemetry import Dictionary
+from fairway.wire.telemetry import request_from_bytes
+from fleet_cloud.ingest.ports import Dictionaries
+
+# Vehicles of one model and software share a dictionary: a fleet has tens, of some 1,000 signals each.  A signal
+# takes about 300 bytes here, so a fleet (or a hostile vehicle) of any diversity takes 150 MB at most.
+SIGNALS_MAX = 500_000
+
+
+class Tables:
+    """A bounded memory of signal tables in front of the kept dictionaries."""
+
+    def __init__(self, dictionaries: Dictionaries) -> None:
+        self._dictionaries = dictionaries
+        self._recent: OrderedDict[bytes, SignalTable] = OrderedDict()
+        self._signals = 0
+
+    def keep(self, arrived: Mapping[bytes, tuple[Dictionary, bytes]]) -> int:
+        """Make dictionaries durable that are not yet, and return how many were new here."""
+        fresh = {name: pair for name, pair in arrived.items() if name not in self._recent}
+        if fresh:
+            self._dictionaries.keep({name: data for name, (_, data) in fresh.items()})
+        for name, (dictionary, _) in fresh.items():
+            self._remember(name, dictionary.table)
+        return len(fresh)
+
+    def load(self, ids: Iterable[bytes]) -> dict[bytes, SignalTable]:
+        """Return the tables of those `ids` that are known."""
+        found = {}
+        missing = []
+        for name in ids:
+            if name in self._recent:
+                self._recent.move_to_end(name)
+                found[name] = self._recent[name]
+            else:
+                missing.append(name)
+        if missing:
+            for name, data in self._dictionaries.load(missing).items():
+                table = _table(data)
+                if table is not None:
+                    found[name] = table
+                    self._remember(name, table)
+        return found
+
+    def _remember(self, name: bytes, table: SignalTable) -> None:
+        self._recent[name] = table
+        self._signals += len(table)
+        while self._signals > SIGNALS_MAX and len(self._recent) > 1:
+            _, oldest = self._recent.popitem(last=False)
+            self._signals -= len(oldest)
+
+
+def _table(data: bytes) -> SignalTable | None:
+    # What was kept was readable then; a row damaged since counts as unknown, and the vehicle sends it anew.
+    try:
+        content = request_from_bytes(data, vehicle="kept")
+    except BadInput:
+        return None
+    return content.table if isinstance(content, Dictionary) else None
