@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edge_agent.adapters import unix_bus
 from edge_agent.adapters.log_replay import LogReplay
+from edge_agent.adapters.socketcan import SocketCan
 from edge_agent.canbus.source import FrameSource
 from fairway.clock import Clock
 from fairway.errors import BadInput
@@ -44,4 +45,8 @@ def _unix(text: str, bus: int) -> FrameSource:
     return unix_bus.UnixBus(path, bus=bus, channel=channel)
 
 
-_LIVE: dict[str, Callable[[str, int], FrameSource]] = {"unix": _unix}
+def _socketcan(text: str, bus: int) -> FrameSource:
+    return SocketCan(text, bus=bus)
+
+
+_LIVE: dict[str, Callable[[str, int], FrameSource]] = {"unix": _unix, "socketcan": _socketcan}
