@@ -1,14 +1,14 @@
 """The front door to bus databases: a file becomes a Database, whatever its format.
 
     .dbc                       our own lenient reader (dbc.py)
-    .kcd .arxml .sym .cdd      through cantools (foreign.py)
+    .kcd .arxml .sym           through cantools (foreign.py)
 
 Rule 1: whatever the bytes, the outcome is a Database with its problems, or BadInput in one sentence.
 """
 
 from pathlib import Path
 
-from edge_agent.canbus import dbc
+from edge_agent.canbus import dbc, foreign
 from edge_agent.canbus.model import Database
 from fairway.errors import BadInput
 
@@ -35,6 +35,8 @@ def loads(content: bytes, *, name: str, suffix: str) -> Database:
         raise BadInput(f"{name} is larger than {DATABASE_MAX_BYTES} bytes: not a bus database")
     if suffix.lower() == ".dbc":
         return dbc.read(content, name=name)
-    raise BadInput(
-        f"{name}{suffix} has no known format: give a .dbc, .kcd, .arxml, .sym or .cdd file"
-    )
+    if suffix.lower() in foreign.FORMATS:
+        return foreign.read(content, name=name, suffix=suffix.lower())
+    if suffix.lower() == ".cdd":
+        raise BadInput(f"{name}.cdd describes diagnostic services, not frames: give a .dbc file")
+    raise BadInput(f"{name}{suffix} has no known format: give a .dbc, .kcd, .arxml or .sym file")

@@ -210,7 +210,8 @@ def _identifier(draft: Draft, message: DraftMessage) -> tuple[int, bool]:
     if message.number & 0x7FFF_FFFF != frame_id:
         draft.notes.error(
             message.at,
-            f"message {message.name} has an id of more than 29 bits: the low 29, 0x{frame_id:x}, are kept",
+            f"message {message.name} has an id of more than 29 bits, which no frame has: "
+            f"the low 29, 0x{frame_id:x}, are kept",
         )
         is_extended = True
     elif frame_id > 0x7FF and not is_extended:

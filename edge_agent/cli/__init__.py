@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
+from edge_agent.cli import lint_dbc
 from fairway import command_line
 
 
@@ -11,7 +12,8 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(
         prog="edge-agent", description="The Fairway agent in the vehicle."
     )
-    root.add_subparsers(title="commands", metavar="COMMAND")
+    commands = root.add_subparsers(title="commands", metavar="COMMAND")
+    lint_dbc.add(commands)
     return root
 
 
