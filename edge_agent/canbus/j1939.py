@@ -1,0 +1,17 @@
+"""SAE J1939: a message is known by its parameter group, not by its whole identifier.
+
+    28..26    25   24   23..16       15..8                7..0
+    priority  EDP  DP   PDU format   PDU specific         source address
+                        < 240: PDU1  destination address
+                        >= 240: PDU2 group extension
+
+Rule 1: the key is the parameter group number: priority, source address and a PDU1's destination are masked.
+"""
+
+PDU2_FIRST_FORMAT = 240
+
+
+def pgn_of(can_id: int) -> int:
+    """Return the parameter group number of a 29-bit id (its flags are ignored)."""
+    pgn = can_id >> 8 & 0x3FFFF
+    return pgn if pgn >> 8 & 0xFF >= PDU2_FIRST_FORMAT else pgn & 0x3FF00
