@@ -1,0 +1,152 @@
+"""What we say to ClickHouse: one schema and one set of statements for the embedded engine and for servers.
+
+Rule 1: values enter a statement only through `bound`, which quotes them.
+Rule 2: a statement uses only what a server of 2018 understands; newer ones get codecs, indexes, fsync on top.
+Rule 3: the rows of a batch share one `day`, hence one partition, hence one part: it becomes visible whole.
+"""
+
+from dataclasses import dataclass
+
+from fairway.samples import Kind
+
+SCHEMA_VERSION = 1
+
+# The order of the columns is the order they are sent in.
+COLUMNS: dict[str, str] = {
+    "tenant": "LowCardinality(String)",
+    "vehicle": "LowCardinality(String)",
+    "signal": "LowCardinality(String)",
+    "time_ns": "Int64",
+    "value": "Float64",
+    "text": "LowCardinality(String)",
+    "kind": "UInt8",
+    "unit": "LowCardinality(String)",
+    "stream": "UInt64",
+    "sequence": "Int64",
+    "day": "Date",
+}
+
+# A time is best told as a step from the one before; the rest repeats or is a number on a grid, which ZSTD sees
+# by itself (Gorilla is worse on quantised values).
+CODECS: dict[str, str] = {
+    "time_ns": "CODEC(Delta(8), ZSTD(1))",
+    "value": "CODEC(ZSTD(1))",
+    "text": "CODEC(ZSTD(1))",
+    "kind": "CODEC(ZSTD(1))",
+    "unit": "CODEC(ZSTD(1))",
+    "stream": "CODEC(ZSTD(1))",
+    "sequence": "CODEC(Delta(8), ZSTD(1))",
+    "day": "CODEC(ZSTD(1))",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What an engine of some version can do beyond the common ground."""
+
+    codecs: bool
+    indexes: bool
+    fsync: bool
+    low_cardinality: bool  # without being told that it is an experiment
+
+
+def abilities(version: str) -> Abilities:
+    """Return what the engine of `version` (such as 18.16.1 or 26.9.2.1) can do."""
+    parts = [int(part) for part in version.split(".")[:2] if part.isdigit()]
+    release = (parts[0], parts[1]) if len(parts) == 2 else (0, 0)
+    return Abilities(
+        codecs=release >= (19, 17),
+        indexes=release >= (20, 1),
+        fsync=release >= (20, 10),
+        low_cardinality=release >= (19, 7),
+    )
+
+
+def quoted(value: str | int) -> str:
+    """Return `value` as a SQL literal."""
+    if isinstance(value, int):
+        return str(int(value))
+    content = value.encode("utf-8", "replace").decode().replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{content}'"
+
+
+def bound(statement: str, **values: str | int) -> str:
+    """Return `statement` with each {name} replaced by the quoted value of that name."""
+    return statement.format_map({name: quoted(value) for name, value in values.items()})
+
+
+def create_samples(can: Abilities, *, days: int | None, free_min_bytes: int) -> str:
+    """Return the statement that makes the table of samples; rows older than `days` are dropped."""
+    lines = [
+        f"{name} {kind} {CODECS.get(name, '') if can.codecs else ''}".rstrip()
+        for name, kind in COLUMNS.items()
+    ]
+    if can.indexes:
+        # Which batches a granule holds: `stored` reads one granule a signal instead of the whole vehicle.
+        lines.append("INDEX batches (stream, sequence) TYPE minmax GRANULARITY 1")
+    kept = f" TTL day + INTERVAL {days} DAY" if days is not None and can.codecs else ""
+    durable = (
+        f", fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 1"
+        f", min_free_disk_bytes_to_perform_insert = {free_min_bytes}"
+        if can.fsync
+        else ""
+    )
+    return (
+        f"CREATE TABLE IF NOT EXISTS samples ({', '.join(lines)}) ENGINE = MergeTree"
+        f" PARTITION BY toYYYYMM(day) ORDER BY (tenant, vehicle, signal, time_ns){kept}"
+        f" SETTINGS index_granularity = 8192{durable}"
+    )
+
+
+# Which part of the data a server holds, so that a list of servers in another order is noticed.
+CREATE_LAYOUT = (
+    "CREATE TABLE IF NOT EXISTS layout (schema UInt32, shard UInt32, shards UInt32)"
+    " ENGINE = MergeTree ORDER BY shard SETTINGS index_granularity = 8192"
+)
+SELECT_LAYOUT = "SELECT DISTINCT schema, shard, shards FROM layout"
+INSERT_LAYOUT = "INSERT INTO layout VALUES ({schema}, {shard}, {shards})"
+
+INSERT_SAMPLES = f"INSERT INTO samples ({', '.join(COLUMNS)}) FORMAT Native"
+INSERT_FILE = f"INSERT INTO samples ({', '.join(COLUMNS)}) FROM INFILE {{path}} FORMAT Native"
+
+STORED = (
+    "SELECT DISTINCT sequence FROM samples"
+    " WHERE vehicle = {vehicle} AND stream = {stream} AND sequence IN ({sequences})"
+)
+
+_OF_VEHICLE = "tenant = {tenant} AND vehicle = {vehicle}"
+_OF_SPAN = (
+    f"{_OF_VEHICLE} AND signal = {{signal}} AND time_ns >= {{from_ns}} AND time_ns < {{to_ns}}"
+)
+
+# The order of rule 2 in vehicles/telemetry.py.
+_NEWEST = "(time_ns, sequence, value, text)"
+
+LATEST = (
+    "SELECT signal, newest, tupleElement(row, 1) AS value, tupleElement(row, 2) AS text,"  # noqa: S608
+    " tupleElement(row, 3) AS kind, tupleElement(row, 4) AS unit FROM ("
+    f" SELECT signal, max(time_ns) AS newest, argMax((value, text, kind, unit), {_NEWEST}) AS row"
+    f" FROM samples WHERE {_OF_VEHICLE} GROUP BY signal) ORDER BY signal"
+)
+
+SERIES = (
+    "SELECT time_ns, value, text, kind, unit FROM samples"  # noqa: S608
+    f" WHERE {_OF_SPAN} ORDER BY time_ns, sequence, value, text LIMIT {{limit}}"
+)
+
+# NaN is the one number that differs from itself.
+BUCKETS = (
+    "SELECT intDiv(time_ns, {bucket_ns}) * {bucket_ns} AS start,"  # noqa: S608
+    " min(value) AS minimum, max(value) AS maximum, sum(value) AS total,"
+    f" argMax(value, {_NEWEST}) AS last, toInt64(count()) AS samples, any(unit) AS some_unit"
+    f" FROM samples WHERE {_OF_SPAN} AND kind != {int(Kind.TEXT)} AND value = value"
+    " GROUP BY start ORDER BY start LIMIT {limit}"
+)
+
+COUNT = f"SELECT toInt64(count()) AS samples FROM samples WHERE {_OF_VEHICLE}"  # noqa: S608
+
+STATISTICS = (
+    "SELECT toInt64(sum(rows)) AS samples, toInt64(sum(bytes_on_disk)) AS disk_bytes,"
+    " toInt64(count()) AS parts FROM system.parts"
+    " WHERE active AND table = 'samples' AND database = currentDatabase()"
+)
