@@ -10,7 +10,7 @@ unix:PATH  or  unix:PATH#2       a simulated bus on a Unix socket; # chooses one
 from collections.abc import Callable
 from pathlib import Path
 
-from edge_agent.adapters import unix_bus
+from edge_agent.adapters import can_bus, unix_bus
 from edge_agent.adapters.log_replay import LogReplay
 from edge_agent.adapters.socketcan import SocketCan
 from edge_agent.canbus.source import FrameSource
@@ -40,13 +40,9 @@ def open_source(
     return opener(rest, bus)
 
 
-def _unix(text: str, bus: int) -> FrameSource:
-    path, channel = unix_bus.parse(text)
-    return unix_bus.UnixBus(path, bus=bus, channel=channel)
-
-
-def _socketcan(text: str, bus: int) -> FrameSource:
-    return SocketCan(text, bus=bus)
-
-
-_LIVE: dict[str, Callable[[str, int], FrameSource]] = {"unix": _unix, "socketcan": _socketcan}
+_LIVE: dict[str, Callable[[str, int], FrameSource]] = {
+    "socketcan": lambda text, bus: SocketCan(text, bus=bus),
+    "python-can": lambda text, bus: can_bus.parse(text, bus=bus),
+    "socketcand": lambda text, bus: can_bus.parse_socketcand(text, bus=bus),
+    "unix": lambda text, bus: unix_bus.parse(text, bus=bus),
+}

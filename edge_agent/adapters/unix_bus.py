@@ -160,13 +160,13 @@ class UnixBus:
         sock.close()
 
 
-def parse(text: str) -> tuple[Path, int | None]:
-    """Read `PATH`, `PATH#2` or `PATH#*` into path and channel.  Raises BadInput."""
+def parse(text: str, *, bus: int = 0) -> UnixBus:
+    """Read `PATH`, `PATH#2` or `PATH#*` as in unix:PATH#2.  Raises BadInput."""
     path, mark, number = text.rpartition("#")
     if not mark:
-        return Path(text), 0
+        return UnixBus(Path(text), bus=bus)
     if number == "*":
-        return Path(path), None
+        return UnixBus(Path(path), channel=None)
     if not number.isdecimal() or int(number) >= ALL_CHANNELS:
         raise BadInput(f"the channel in unix:{text} is not a number below {ALL_CHANNELS}, nor *")
-    return Path(path), int(number)
+    return UnixBus(Path(path), bus=bus, channel=int(number))

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from edge_agent.cli import lint_dbc
+from edge_agent.cli import decode, lint_dbc
 from fairway import command_line
 
 
@@ -13,6 +13,7 @@ def parser() -> argparse.ArgumentParser:
         prog="edge-agent", description="The Fairway agent in the vehicle."
     )
     commands = root.add_subparsers(title="commands", metavar="COMMAND")
+    decode.add(commands)
     lint_dbc.add(commands)
     return root
 

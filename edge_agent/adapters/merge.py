@@ -1,0 +1,134 @@
+"""Several sources as one: frames of all buses in the order they arrived.
+
+Rule 1: what is there when the agent looks is merged by stamp; equal stamps keep the order of the sources.
+        Live buses are not made to wait for one another.
+Rule 2: logs played as fast as possible are merged over their whole length: a frame is handed out once no log
+        that still plays can bring an earlier one.
+Rule 3: a bus that is gone is told once everything received before it has been handed out; the others go on
+        with the next call.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+
+from edge_agent.adapters.blocks import pieces, sliced
+from edge_agent.adapters.log_replay import LogReplay
+from edge_agent.canbus.frames import FrameBlock, joined
+from edge_agent.canbus.source import REPLAY_BLOCK_MAX_FRAMES, FrameSource
+
+
+def merged(sources: Sequence[FrameSource]) -> FrameSource:
+    """Return all sources as one; a single source as it is."""
+    logs = [source for source in sources if isinstance(source, LogReplay) and not source.is_paced]
+    if len(logs) < 2:
+        return sources[0] if len(sources) == 1 else Merged(sources)
+    live = [source for source in sources if source not in logs]
+    together = MergedLogs(logs)
+    return Merged([together, *live]) if live else together
+
+
+class Merged:
+    """Live sources as one source; a finite one among them just ends."""
+
+    def __init__(self, sources: Sequence[FrameSource]) -> None:
+        self._sources = tuple(sources)
+        self._tasks: dict[int, asyncio.Task[FrameBlock | None]] = {}
+        self._ended: set[int] = set()
+        self._ready: list[FrameBlock] = []
+        self._failures: list[BaseException] = []
+
+    @property
+    def dropped(self) -> int:
+        """What all sources lost."""
+        return sum(self.dropped_by_source)
+
+    @property
+    def dropped_by_source(self) -> tuple[int, ...]:
+        """What each source lost, in the order they were given."""
+        return tuple(source.dropped for source in self._sources)
+
+    async def receive(self) -> FrameBlock | None:
+        while not self._ready:
+            if self._failures:
+                raise self._failures.pop(0)
+            for number, source in enumerate(self._sources):
+                if number not in self._tasks and number not in self._ended:
+                    # A task outlives a cancelled call of ours: what it fetches is not lost.
+                    self._tasks[number] = asyncio.ensure_future(source.receive())
+            if not self._tasks:
+                return None
+            await asyncio.wait(self._tasks.values(), return_when=asyncio.FIRST_COMPLETED)
+            self._collect()
+        return self._ready.pop(0)
+
+    def close(self) -> None:
+        """Close all sources; what they had received can still be fetched."""
+        for source in self._sources:
+            source.close()
+
+    def _collect(self) -> None:
+        arrived: list[FrameBlock] = []
+        for number in sorted(self._tasks):
+            task = self._tasks[number]
+            if not task.done():
+                continue
+            del self._tasks[number]
+            failure = None if task.cancelled() else task.exception()
+            if failure is not None:
+                self._failures.append(failure)
+            elif task.cancelled() or (block := task.result()) is None:
+                self._ended.add(number)
+            else:
+                arrived.append(block)
+        if arrived:
+            self._ready += pieces(joined(arrived), REPLAY_BLOCK_MAX_FRAMES)
+
+
+class MergedLogs:
+    """Logs played as fast as possible, as one: ordered by stamp from end to end."""
+
+    def __init__(self, sources: Sequence[FrameSource]) -> None:
+        self._sources = tuple(sources)
+        self._held: dict[int, FrameBlock] = {}
+        self._ended: set[int] = set()
+        self._ready: list[FrameBlock] = []
+
+    @property
+    def dropped(self) -> int:
+        """What all sources lost: logs lose nothing."""
+        return sum(source.dropped for source in self._sources)
+
+    async def receive(self) -> FrameBlock | None:
+        while not self._ready:
+            for number, source in enumerate(self._sources):
+                if number not in self._held and number not in self._ended:
+                    block = await source.receive()
+                    if block is None:
+                        self._ended.add(number)
+                    else:
+                        self._held[number] = block
+            if not self._held:
+                return None
+            self._ready += pieces(joined(self._due()), REPLAY_BLOCK_MAX_FRAMES)
+        return self._ready.pop(0)
+
+    def close(self) -> None:
+        for source in self._sources:
+            source.close()
+
+    def _due(self) -> list[FrameBlock]:
+        """Take the frames that no log can undercut any more: up to the earliest end of what is held."""
+        until_ns = min(int(block.time_ns[-1]) for block in self._held.values())
+        due = []
+        for number in sorted(self._held):
+            block = self._held.pop(number)
+            is_later = block.time_ns > until_ns
+            if int(block.time_ns[-1]) > until_ns:
+                stop = int(np.argmax(is_later))
+                self._held[number] = sliced(block, stop, len(block))
+                block = sliced(block, 0, stop)
+            if len(block):
+                due.append(block)
+        return due
