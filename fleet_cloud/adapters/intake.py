@@ -27,6 +27,7 @@ class Intake:
         self._waiting: deque[Message] = deque()
         self._held_bytes = 0
         self._closed = False
+        self._turned_away = False  # since room was made last
         self._changed = threading.Condition()
         self._on_room: list[Callable[[], None]] = []
 
@@ -36,13 +37,14 @@ class Intake:
         return self._held_bytes
 
     def call_when_room(self, tell: Callable[[], None]) -> None:
-        """Have `tell` called, from some thread, whenever room was made after the queue was full."""
+        """Have `tell` called, from some thread, when room was made after an offer was not taken."""
         self._on_room.append(tell)
 
     def offer(self, message: Message, *, wait_s: float = 0.0) -> bool:
         """Take `message` if there is room, or room is made within `wait_s`.  False: not taken."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._closed or self._has_room(message), wait_s):
+                self._turned_away = True
                 return False
             if self._closed:
                 return False
@@ -61,10 +63,10 @@ class Intake:
     def release(self, size_bytes: int) -> None:
         """Note that messages of that cost have been answered."""
         with self._changed:
-            was_full = self._held_bytes >= self.max_bytes // 2
             self._held_bytes -= size_bytes
+            someone_waits, self._turned_away = self._turned_away, False
             self._changed.notify_all()
-        if was_full:
+        if someone_waits:
             for tell in self._on_room:
                 tell()
 
