@@ -84,7 +84,7 @@ def by_rounds(  # noqa: PLR0913, PLR0917 - the kernel's signature
         now, rows = rows[is_first], rows[~is_first]
         of, time, new = signal[now], time_ns[now], value[now]
         last, old = last_time_ns[of], last_value[of]
-        due = (time < last) | (time - last >= interval_ns[of])
+        due = (time < last) | _passed(time, last, interval_ns[of])
         due &= (on_change[of] == 0) | ~((new == old) | (np.isnan(new) & np.isnan(old)))
         due |= last == NEVER
         keep[now[due]] = 1
@@ -104,4 +104,11 @@ def _candidates(
     runs_forward = bool(np.all(time_ns[1:] >= time_ns[:-1])) and bool(np.all(time_ns >= last))
     if not runs_forward:
         return np.arange(len(signal))
-    return np.flatnonzero((last == NEVER) | (time_ns - last >= interval_ns[signal]))
+    return np.flatnonzero((last == NEVER) | _passed(time_ns, last, interval_ns[signal]))
+
+
+def _passed(
+    time_ns: NDArray[np.int64], last_ns: NDArray[np.int64], interval_ns: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Whether the interval lies between, for times that run forward: even 2**63 ns do not overflow."""
+    return (time_ns - last_ns).view(np.uint64) >= interval_ns.view(np.uint64)

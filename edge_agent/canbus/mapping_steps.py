@@ -1,0 +1,242 @@
+"""What happens to values on their way: tables, formulas, datatypes, limits; by column, all leaves at once.
+
+Rule 1: each rule says by bits which steps its rows need; a step that no row of a block needs costs nothing.
+Rule 2: a refused row is counted by leaf and reason and loses its place; the others are not touched.
+"""
+
+from collections.abc import Callable, Sequence
+from enum import IntEnum, IntFlag
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.canbus.mapping_rules import ANY_RAW, Fix, Rule, stays_inside
+from edge_agent.canbus.mapping_values import Dense, Sparse, Texts
+from fairway.expression.columns import compiled
+from fairway.samples import Kind
+
+# Numbers said by string leaves are texts too; a signal of many bits must not fill the memory with them.
+TEXTS_MAX = 65_536
+
+Rows = NDArray[np.intp]
+_Convert = Callable[[NDArray[np.int64], NDArray[np.float64]], NDArray[np.float64]]
+
+
+class Refusal(IntEnum):
+    """Why a row became no sample."""
+
+    FAILED = 0  # its formula has no value for it, or the bus sent one that is none (NaN)
+    UNMATCHED = 1  # no row of its table is for it
+    OUTSIDE = 2  # outside datatype, min, max or allowed
+    NOT_AVAILABLE = 3  # J1939: the sender said so
+
+
+class Step(IntFlag):
+    """What a rule's rows need."""
+
+    MAPPED = 1  # a leaf: NaN is refused
+    AVAILABLE = 2
+    DENSE = 4
+    CONVERT = 8
+    SAY_NUMBER = 16
+    BOOL = 32
+    INTEGER = 64
+    LIMITS = 128
+    ALLOWED = 256
+
+
+class Steps:
+    """The steps of all rules, laid out by row of the signal table."""
+
+    def __init__(self, rules: Sequence[Rule], mapped: int, texts: Texts) -> None:
+        self._need = np.array(
+            [_need(rule, is_mapped=row < mapped) for row, rule in enumerate(rules)], np.uint16
+        )
+        self._greatest_raw = np.array([rule.greatest_raw[0] for rule in rules], np.int64)
+        self._low = np.array([rule.low for rule in rules], np.float64)
+        self._high = np.array([rule.high for rule in rules], np.float64)
+        self._allowed = {
+            row: np.array(rule.allowed) for row, rule in enumerate(rules) if rule.allowed
+        }
+        self._texts = texts
+        self._lay_out_tables(rules)
+        self._lay_out_converts(rules)
+        self.refused = np.zeros((len(Refusal), len(rules)), np.int64)
+
+    def _lay_out_tables(self, rules: Sequence[Rule]) -> None:
+        # One array for all tables; its first entry is the answer to everything outside them.
+        values = [np.nan]
+        self._table_low = np.zeros(len(rules), np.int64)
+        self._table_high = np.full(len(rules), -1, np.int64)
+        self._table_start = np.zeros(len(rules), np.int64)
+        for row, rule in enumerate(rules):
+            if isinstance(rule.lookup, Dense):
+                self._table_low[row] = rule.lookup.low
+                self._table_high[row] = rule.lookup.low + len(rule.lookup.values) - 1
+                self._table_start[row] = len(values) - rule.lookup.low
+                values.extend(rule.lookup.values)
+        self._table = np.array(values, np.float64)
+
+    def _lay_out_converts(self, rules: Sequence[Rule]) -> None:
+        # Leaves with the same formula are one group: rows are evaluated together.
+        self._converts: list[_Convert] = []
+        self._convert = np.zeros(len(rules), np.int64)
+        groups: dict[object, int] = {}
+        for row, rule in enumerate(rules):
+            if not Step.CONVERT & int(self._need[row]):
+                continue
+            key = rule.formula or id(rule.lookup)
+            if key not in groups:
+                groups[key] = len(self._converts)
+                self._converts.append(_convert(rule))
+            self._convert[row] = groups[key]
+
+    def needed(self, row: NDArray[np.int32]) -> tuple[NDArray[np.uint16], int]:
+        """Return what each row needs, and what any of them does."""
+        need = self._need[row]
+        return need, int(np.bitwise_or.reduce(need)) if len(need) else 0
+
+    def run(
+        self,
+        row: NDArray[np.int32],
+        raw: NDArray[np.int64],
+        value: NDArray[np.float64],
+        joined: NDArray[np.bool_] | None,
+    ) -> NDArray[np.bool_] | None:
+        """Turn `value` into what the leaves say, in place; return the rows that stand, None for all.
+
+        Rows of `joined` have their value already and only get a datatype and limits.
+        """
+        need, any_needs = self.needed(row)
+        if not any_needs:
+            return None
+        refused = _Refusals(self.refused, row)
+        if joined is not None:
+            need[joined] &= ~np.uint16(Step.AVAILABLE | Step.DENSE | Step.CONVERT)
+        if any_needs & Step.AVAILABLE:
+            absent = (raw > self._greatest_raw[row]) & (need & Step.AVAILABLE != 0)
+            refused.add(absent, Refusal.NOT_AVAILABLE)
+        if any_needs & (Step.DENSE | Step.CONVERT):
+            self._convert_rows(row, raw, value, need, any_needs)
+        missing = np.isnan(value) & (need & Step.MAPPED != 0)
+        if bool(missing.any()):
+            by_table = need & Step.DENSE != 0
+            refused.add(missing & by_table, Refusal.UNMATCHED)
+            refused.add(missing, Refusal.FAILED)
+        if any_needs & (Step.BOOL | Step.INTEGER):
+            _fix(value, need)
+        if any_needs & Step.LIMITS:
+            inside = (value >= self._low[row]) & (value <= self._high[row])
+            refused.add(~inside & (need & Step.LIMITS != 0), Refusal.OUTSIDE)
+        if any_needs & Step.ALLOWED:
+            self._check_allowed(row, value, need, refused)
+        return refused.standing
+
+    def _convert_rows(
+        self,
+        row: NDArray[np.int32],
+        raw: NDArray[np.int64],
+        value: NDArray[np.float64],
+        need: NDArray[np.uint16],
+        any_needs: int,
+    ) -> None:
+        said = value.copy() if any_needs & Step.SAY_NUMBER else value
+        if any_needs & Step.DENSE:
+            at = np.flatnonzero(need & Step.DENSE)
+            of, key = row[at], raw[at]
+            inside = (key >= self._table_low[of]) & (key <= self._table_high[of])
+            value[at] = self._table[np.where(inside, self._table_start[of] + key, 0)]
+        if any_needs & Step.CONVERT:
+            at = np.flatnonzero(need & Step.CONVERT)
+            group = self._convert[row[at]]
+            order = np.argsort(group, kind="stable")
+            at, group = at[order], group[order]
+            for rows in np.split(at, np.flatnonzero(np.diff(group)) + 1):
+                convert = self._converts[int(self._convert[row[rows[0]]])]
+                value[rows] = convert(raw[rows], value[rows])
+        if any_needs & Step.SAY_NUMBER:
+            at = np.flatnonzero((need & Step.SAY_NUMBER != 0) & np.isnan(value) & ~np.isnan(said))
+            if len(at):
+                numbers, which = np.unique(said[at], return_inverse=True)
+                value[at] = np.array([self._said(number) for number in numbers.tolist()])[which]
+
+    def _said(self, number: float) -> float:
+        text = str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
+        if text not in self._texts.numbers and len(self._texts.numbers) >= TEXTS_MAX:
+            return float("nan")
+        return self._texts.number(text)
+
+    def _check_allowed(
+        self,
+        row: NDArray[np.int32],
+        value: NDArray[np.float64],
+        need: NDArray[np.uint16],
+        refused: "_Refusals",
+    ) -> None:
+        bad = np.zeros(len(row), np.bool_)
+        at = np.flatnonzero(need & Step.ALLOWED)
+        for leaf in np.unique(row[at]).tolist():
+            rows = at[row[at] == leaf]
+            bad[rows] = ~np.isin(value[rows], self._allowed[leaf])
+        refused.add(bad, Refusal.OUTSIDE)
+
+
+class _Refusals:
+    """Which rows still stand; each refused one is counted once, for the first reason."""
+
+    def __init__(self, counts: NDArray[np.int64], row: NDArray[np.int32]) -> None:
+        self._counts = counts
+        self._row = row
+        self.standing: NDArray[np.bool_] | None = None
+
+    def add(self, bad: NDArray[np.bool_], reason: Refusal) -> None:
+        if not bool(bad.any()):
+            return
+        if self.standing is None:
+            self.standing = np.ones(len(bad), np.bool_)
+        bad &= self.standing
+        np.add.at(self._counts[reason], self._row[bad], 1)
+        self.standing &= ~bad
+
+
+def _fix(value: NDArray[np.float64], need: NDArray[np.uint16]) -> None:
+    at = np.flatnonzero(need & Step.BOOL)
+    if len(at):
+        value[at] = np.where(value[at] != 0.0, 1.0, 0.0)
+    at = np.flatnonzero(need & Step.INTEGER)
+    if len(at):
+        # The fraction is cut off, as the KUKSA client does, but 28.999999999999996 is what floating point
+        # makes of 29: 29 * 0.01 * 100.
+        exact = value[at]
+        nearest = np.rint(exact)
+        is_near = np.abs(exact - nearest) <= 1e-9 * np.maximum(1.0, np.abs(exact))
+        value[at] = np.where(is_near, nearest, np.trunc(exact))
+
+
+def _need(rule: Rule, *, is_mapped: bool) -> int:
+    if not is_mapped:
+        return 0
+    need = Step.MAPPED
+    is_single = len(rule.parts) == 1
+    if is_single and rule.greatest_raw[0] != ANY_RAW:
+        need |= Step.AVAILABLE
+    if isinstance(rule.lookup, Dense):
+        need |= Step.DENSE
+    elif isinstance(rule.lookup, Sparse) or (is_single and rule.formula is not None):
+        need |= Step.CONVERT
+    if rule.says_numbers:
+        need |= Step.SAY_NUMBER
+    need |= {Fix.NONE: Step(0), Fix.BOOL: Step.BOOL, Fix.INTEGER: Step.INTEGER}[rule.fix]
+    if rule.signal.kind is Kind.NUMBER and not stays_inside(rule):
+        need |= Step.LIMITS
+    if rule.allowed:
+        need |= Step.ALLOWED
+    return int(need)
+
+
+def _convert(rule: Rule) -> _Convert:
+    if rule.formula is not None:
+        evaluate, name = compiled(rule.formula.node), rule.formula.names[0]
+        return lambda _raw, value: evaluate({name: value})
+    assert isinstance(rule.lookup, Sparse)
+    return rule.lookup.of
