@@ -1,0 +1,129 @@
+"""The agent's ports without a disk and without a network: for tests, trials and machines that have neither.
+
+A MemorySpool forgets with the process; a MemoryUplink hands messages to a function that plays the cloud.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+
+from edge_agent.telemetry.spool import Cursor, SpooledBatch, SpoolState, WhenFull
+from fairway.errors import Unavailable
+from fairway.ids import stream_id
+
+
+class MemorySpool:
+    """A spool in a dictionary."""
+
+    def __init__(
+        self,
+        *,
+        stream: str = "0000000000000001",
+        max_bytes: int = 1 << 30,
+        when_full: WhenFull = "drop_oldest",
+    ) -> None:
+        self._stream = stream_id(stream)
+        self._max_bytes, self._when_full = max_bytes, when_full
+        self._batches: dict[int, SpooledBatch] = {}
+        self._dictionaries: dict[bytes, bytes] = {}
+        self._next, self._size_bytes, self._cursor = 1, 0, Cursor()
+        self._dropped_batches = self._dropped_samples = 0
+
+    @property
+    def stream(self) -> str:
+        return self._stream
+
+    @property
+    def cursor(self) -> Cursor:
+        return self._cursor
+
+    @property
+    def state(self) -> SpoolState:
+        return SpoolState(
+            next_sequence=self._next,
+            waiting=len(self._batches),
+            size_bytes=self._size_bytes,
+            dropped_batches=self._dropped_batches,
+            dropped_samples=self._dropped_samples,
+            damaged_batches=0,
+        )
+
+    def append(self, batches: Sequence[SpooledBatch]) -> bool:
+        need = sum(len(batch.request) for batch in batches)
+        while self._batches and self._size_bytes + need > self._max_bytes:
+            if self._when_full == "drop_newest":
+                return False
+            oldest = self._batches[min(self._batches)]
+            self.settle([oldest.sequence])
+            self._dropped_batches += 1
+            self._dropped_samples += oldest.samples
+        for batch in batches:
+            assert batch.sequence == self._next
+            self._batches[batch.sequence] = batch
+            self._next += 1
+            self._cursor = batch.cursor
+        self._size_bytes += need
+        return True
+
+    def read(self, after: int, *, max_batches: int, max_bytes: int) -> list[SpooledBatch]:
+        found: list[SpooledBatch] = []
+        for sequence in sorted(sequence for sequence in self._batches if sequence > after):
+            if len(found) >= max_batches or (found and max_bytes <= 0):
+                break
+            found.append(self._batches[sequence])
+            max_bytes -= len(found[-1].request)
+        return found
+
+    def settle(self, sequences: Collection[int]) -> None:
+        for sequence in sequences:
+            batch = self._batches.pop(sequence, None)
+            self._size_bytes -= len(batch.request) if batch else 0
+
+    def keep_dictionary(self, dictionary_id: bytes, request: bytes) -> None:
+        self._dictionaries[dictionary_id] = request
+
+    def dictionary(self, dictionary_id: bytes) -> bytes | None:
+        return self._dictionaries.get(dictionary_id)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class MemoryUplink:
+    """An uplink to a function: `cloud` takes one TelemetryRequest and returns the TelemetryResponses to it."""
+
+    def __init__(self, cloud: Callable[[bytes], Sequence[bytes]]) -> None:
+        self._cloud = cloud
+        self._answers: asyncio.Queue[bytes | None] | None = None
+        self.is_reachable = True
+
+    async def connect(self) -> None:
+        if not self.is_reachable:
+            raise Unavailable("the cloud in memory is switched off")
+        self._answers = asyncio.Queue()
+
+    async def send(self, request: bytes) -> None:
+        answers = self._connection()
+        for response in self._cloud(request):
+            answers.put_nowait(response)
+
+    async def receive(self) -> bytes:
+        response = await self._connection().get()
+        if response is None:
+            raise Unavailable("the connection to the cloud in memory was cut")
+        return response
+
+    async def close(self) -> None:
+        if self._answers is not None:
+            self._answers.put_nowait(None)
+        self._answers = None
+
+    def cut(self) -> None:
+        """Lose the connection, as a tunnel does."""
+        if self._answers is not None:
+            self._answers.put_nowait(None)
+            self._answers = None
+
+    def _connection(self) -> "asyncio.Queue[bytes | None]":
+        if self._answers is None:
+            raise Unavailable("there is no connection to the cloud in memory")
+        return self._answers
