@@ -35,6 +35,11 @@ def down_tree(vehicle: str) -> str:
     return f"{ROOT}/{vehicle}/down/#"
 
 
+def client_id(vehicle: str) -> str:
+    """Return the MQTT client id of `vehicle`: some brokers (nats-server) refuse one with a dot in it."""
+    return vehicle.replace(".", ":")
+
+
 def vehicle_of(topic: str) -> str:
     """Return whose topic this is.  Raises BadInput for a topic that is not ours."""
     parts = topic.split("/")

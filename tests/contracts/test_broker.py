@@ -1,0 +1,206 @@
+"""What every broker the cloud runs must do, with real programs and real certificates."""
+
+import asyncio
+import os
+import signal
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from fairway.clock import SystemClock
+from fairway.errors import Unavailable
+from fairway.topics import client_id, down_telemetry, up_telemetry
+from fleet_cloud.adapters.broker_child import (
+    BrokerPlace,
+    MosquittoBroker,
+    NatsBroker,
+    find_program,
+    make_broker,
+)
+from fleet_cloud.adapters.pki_files import FilePki
+from fleet_cloud.vehicles.registry import CLOUD_NAME
+from tests.mqtt_client import MqttClient
+
+pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled")]
+
+CLOCK = SystemClock()
+DOTTED = "truck.7_b-1"  # NATS reads a dot as its own
+
+
+class Site:
+    """A running broker and the keys to it."""
+
+    def __init__(self, folder: Path, program: str) -> None:
+        self.folder = folder
+        self.pki = FilePki(folder / "pki")
+        self.pki.ensure([], CLOCK.now_ns())
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        place = BrokerPlace(folder / "broker", "127.0.0.1", self.port, self.pki)
+        self.broker: MosquittoBroker | NatsBroker = make_broker(program, place, CLOCK)
+
+    def vehicle(self, name: str) -> MqttClient:
+        issued = self.pki.issue(name, CLOCK.now_ns())
+        certificate, key = self.folder / f"{name}.pem", self.folder / f"{name}-key.pem"
+        certificate.write_bytes(issued.certificate_pem)
+        key.write_bytes(issued.key_pem)
+        return MqttClient(
+            self.port,
+            ca=self.pki.ca,
+            certificate=certificate,
+            key=key,
+            name=client_id(name),
+        )
+
+    def cloud(self) -> MqttClient:
+        pki = self.pki
+        return MqttClient(
+            self.port, ca=pki.ca, certificate=pki.cloud, key=pki.cloud_key, name=CLOUD_NAME
+        )
+
+
+@pytest.fixture(params=["mosquitto", "nats-server"])
+async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Site]:
+    find_program(request.param)
+    site = Site(tmp_path, request.param)
+    await site.broker.start(["VIN1", "VIN2", DOTTED])
+    yield site
+    await site.broker.stop()
+
+
+def _in_thread(act):
+    return asyncio.to_thread(act)
+
+
+@pytest.mark.parametrize("name", ["VIN1", DOTTED])
+async def test_a_vehicle_sends_up_and_hears_down(site: Site, name: str):
+    def act():
+        with site.cloud() as cloud, site.vehicle(name) as vehicle:
+            assert cloud.is_connected()
+            assert vehicle.is_connected()
+            cloud.subscribe("fairway/v1/+/up/telemetry")
+            vehicle.subscribe(down_telemetry(name))
+            vehicle.publish(up_telemetry(name), b"up")
+            heard_up = cloud.hears()
+            cloud.publish(down_telemetry(name), b"down")
+            return heard_up, vehicle.hears()
+
+    heard_up, heard_down = await _in_thread(act)
+
+    assert heard_up == (up_telemetry(name), b"up")
+    assert heard_down == (down_telemetry(name), b"down")
+
+
+async def test_a_vehicle_cannot_speak_or_listen_for_another(site: Site):
+    def act():
+        with site.cloud() as cloud, site.vehicle("VIN1") as thief:
+            assert cloud.is_connected()
+            assert thief.is_connected()
+            cloud.subscribe("fairway/v1/+/up/telemetry")
+            thief.subscribe(down_telemetry("VIN2"))
+            thief.subscribe("fairway/v1/+/down/#")
+            thief.subscribe("#")
+            thief.publish(up_telemetry("VIN2"), b"in another's name")
+            cloud.publish(down_telemetry("VIN2"), b"for another's eyes")
+            thief.is_connected()  # a broker may have thrown it out: it comes back
+            thief.publish(up_telemetry("VIN1"), b"own").wait_for_publish(5)
+            return cloud.hears(), thief.hears(0.5)
+
+    heard_by_cloud, heard_by_thief = await _in_thread(act)
+
+    assert heard_by_cloud == (up_telemetry("VIN1"), b"own")
+    assert heard_by_thief is None
+
+
+async def test_a_stranger_with_a_certificate_can_do_nothing(site: Site):
+    def act():
+        with site.cloud() as cloud, site.vehicle("stranger") as stranger:
+            assert cloud.is_connected()
+            cloud.subscribe("fairway/v1/+/up/telemetry")
+            stranger.publish(up_telemetry("stranger"), b"hello")
+            return cloud.hears(1.0)
+
+    assert await _in_thread(act) is None
+
+
+async def test_a_client_without_a_certificate_is_not_let_in(site: Site):
+    def act():
+        context = ssl.create_default_context(cafile=str(site.pki.ca))
+        with (
+            socket.create_connection(("127.0.0.1", site.port), 5) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as tls,
+        ):
+            tls.sendall(bytes.fromhex("10 0f 0004 4d515454 04 02 003c 0003 616263"))  # CONNECT abc
+            return tls.recv(4)  # with TLS 1.3 the refusal comes after the handshake
+
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await _in_thread(act)
+
+
+async def test_an_added_vehicle_is_let_in_and_a_removed_one_is_denied(site: Site):
+    def added():
+        with site.cloud() as cloud, site.vehicle("VIN3") as vehicle:
+            assert cloud.is_connected()
+            cloud.subscribe("fairway/v1/+/up/telemetry")
+            assert vehicle.is_connected()
+            vehicle.publish(up_telemetry("VIN3"), b"hello")
+            return cloud.hears()
+
+    await site.broker.allow(["VIN1", "VIN3"])
+    await asyncio.sleep(0.3)
+    heard = await _in_thread(added)
+    await site.broker.allow(["VIN1"])
+    await asyncio.sleep(0.3)
+
+    def removed():
+        with site.cloud() as cloud, site.vehicle("VIN3") as vehicle:
+            assert cloud.is_connected()
+            cloud.subscribe("fairway/v1/+/up/telemetry")
+            vehicle.publish(up_telemetry("VIN3"), b"hello")
+            return cloud.hears(1.0)
+
+    assert heard == (up_telemetry("VIN3"), b"hello")
+    assert await _in_thread(removed) is None
+
+
+async def test_a_removed_vehicle_is_denied_on_its_open_connection(site: Site):
+    with site.cloud() as cloud, site.vehicle("VIN1") as vehicle:
+        assert await _in_thread(cloud.is_connected)
+        assert await _in_thread(vehicle.is_connected)
+        cloud.subscribe("fairway/v1/+/up/telemetry")
+
+        await site.broker.allow(["VIN2"])
+        await asyncio.sleep(0.5)
+        vehicle.publish(up_telemetry("VIN1"), b"still here")
+
+        assert await _in_thread(lambda: cloud.hears(1.0)) is None
+
+
+async def test_a_killed_broker_is_back_on_its_port(site: Site):
+    first = site.broker.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+
+    def act():
+        with site.vehicle("VIN1") as vehicle, site.cloud() as cloud:
+            assert cloud.is_connected(10)
+            assert vehicle.is_connected(10)
+            cloud.subscribe("fairway/v1/+/up/telemetry")
+            vehicle.publish(up_telemetry("VIN1"), b"back")
+            return cloud.hears()
+
+    await asyncio.sleep(0.1)
+    assert await _in_thread(act) == (up_telemetry("VIN1"), b"back")
+    assert site.broker.pid not in (None, first)
+
+
+async def test_a_port_in_use_is_named(site: Site):
+    second = Site(site.folder / "second", "mosquitto")
+    place = BrokerPlace(site.folder / "third", "127.0.0.1", site.port, second.pki)
+
+    with pytest.raises(Unavailable, match=f"127.0.0.1:{site.port} is in use"):
+        await make_broker("mosquitto", place, CLOCK).start([])
