@@ -1,0 +1,112 @@
+"""GET /v1/ingest and /v1/quarantine: how ingest is doing, and what it could not read."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import Response
+
+from fleet_cloud.api.parameters import iso
+from fleet_cloud.api.ports import ApiPorts, NotFound
+from fleet_cloud.ingest.ports import QuarantineEntry
+from fleet_cloud.ingest.status import Counts
+from fleet_cloud.vehicles.telemetry import Statistics
+
+# A person reads them; whoever wants all reads the registry.
+ENTRIES_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class IngestView:
+    """What ingest has done since it started, what waits, and what went wrong last."""
+
+    healthy: bool
+    counts: Counts
+    queue_bytes: int
+    queue_max_bytes: int
+    store_latency_ms: float
+    last_error: str | None
+    last_error_time: str | None
+    mqtt_connected: bool | None
+    grpc_connections: int | None
+    in_quarantine: int
+    stored: Statistics
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineView:
+    """One message that could not be stored."""
+
+    id: int
+    vehicle: str
+    reason: str
+    received: str
+    received_time_ns: int
+    size_bytes: int
+    batch: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineList:
+    """The newest misfits, newest first, and how many are kept."""
+
+    kept: int
+    entries: list[QuarantineView]
+
+
+def router(ports: ApiPorts) -> APIRouter:
+    """Return the routes of ingest."""
+    routes = APIRouter(prefix="/v1", tags=["ingest"])
+
+    @routes.get("/ingest")
+    def show_ingest() -> IngestView:
+        """Show how ingest is doing."""
+        status = ports.ingest_status()
+        at_ns = status.last_error_time_ns
+        return IngestView(
+            healthy=status.healthy,
+            counts=status.counts,
+            queue_bytes=status.queue_bytes,
+            queue_max_bytes=status.queue_max_bytes,
+            store_latency_ms=status.store_latency_ms,
+            last_error=status.last_error or None,
+            last_error_time=None if at_ns is None else iso(at_ns),
+            mqtt_connected=status.mqtt_connected,
+            grpc_connections=status.grpc_connections,
+            in_quarantine=ports.quarantine.count(),
+            stored=ports.telemetry.statistics(),
+        )
+
+    @routes.get("/quarantine")
+    def list_quarantine(
+        limit: Annotated[int, Query(ge=1, le=ENTRIES_MAX)] = 100,
+    ) -> QuarantineList:
+        """List the messages that could not be stored, newest first."""
+        entries = ports.quarantine.entries(limit=limit)
+        return QuarantineList(ports.quarantine.count(), [_view(entry) for entry in entries])
+
+    @routes.get(
+        "/quarantine/{entry}/payload",
+        response_class=Response,
+        responses={200: {"content": {"application/octet-stream": {}}}},
+    )
+    def read_payload(entry: Annotated[int, Path(ge=0, lt=2**63)]) -> Response:
+        """Read the bytes of a message that could not be stored."""
+        payload = ports.quarantine.payload(entry)
+        if payload is None:
+            raise NotFound(f"nothing in quarantine has the number {entry}: see /v1/quarantine")
+        return Response(payload, media_type="application/octet-stream")
+
+    return routes
+
+
+def _view(entry: QuarantineEntry) -> QuarantineView:
+    return QuarantineView(
+        entry.id,
+        entry.vehicle,
+        entry.reason,
+        iso(entry.received_time_ns),
+        entry.received_time_ns,
+        entry.size_bytes,
+        None if entry.name is None else str(entry.name),
+    )

@@ -1,0 +1,171 @@
+"""GET /v1/live: samples as they are stored, as server-sent events.
+
+    event: samples    data: {"vehicle": ..., "received_time_ns": ..., "samples": [...], "left_out": 0}
+    event: dropped    data: {"batches": 3}          since the last such event; this listener was too slow
+    : still here                                    every HEARTBEAT_S, so that proxies keep the line open
+
+Rule 1: a sample is told only after it is stored.
+Rule 2: a listener never slows ingest; what it misses is counted and told, and is in the series.
+"""
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+from numpy.typing import NDArray
+
+from fairway.errors import BadInput, Unavailable
+from fairway.samples import SignalTable
+from fleet_cloud.api.parameters import signal_filter
+from fleet_cloud.api.ports import ApiPorts
+from fleet_cloud.ingest.ports import AcceptedBatch, LiveFeed, Subscription
+
+HEARTBEAT_S = 15.0
+
+# Each holds a connection and a queue of batches (5 MB at most); consoles are few.
+LISTENERS_MAX = 100
+
+# More in one event than anyone looks at; the newest are told, the rest is in the series.
+EVENT_MAX_SAMPLES = 1000
+
+# Patterns and vehicles in one request: a console names what it shows.
+CHOICES_MAX = 100
+
+# Signal tables a listener has matched its patterns against.
+_TABLES_MAX = 64
+
+
+class Choice:
+    """What one listener wants: some vehicles (or all), and signals by pattern (or all)."""
+
+    def __init__(self, vehicles: list[str], signals: list[str]) -> None:
+        if len(vehicles) > CHOICES_MAX or len(signals) > CHOICES_MAX:
+            raise BadInput(
+                f"more than {CHOICES_MAX} vehicles or signals: use a pattern, or leave out"
+            )
+        self._vehicles = frozenset(vehicles)
+        self._fits = signal_filter(signals)
+        self._wants_all = not signals
+        self._masks: dict[int, tuple[SignalTable, NDArray[np.bool_]]] = {}
+
+    def wants(self, batch: AcceptedBatch) -> bool:
+        """Whether some of the batch may be told; asked in ingest's thread, so only what is quick."""
+        return not self._vehicles or batch.name.vehicle in self._vehicles
+
+    def rows(self, batch: AcceptedBatch) -> NDArray[np.intp]:
+        """Return the rows of `batch` that are told."""
+        block = batch.block
+        if self._wants_all:
+            return np.arange(len(block))
+        return np.flatnonzero(self._mask(block.table)[block.signal])
+
+    def _mask(self, table: SignalTable) -> NDArray[np.bool_]:
+        # The table is kept with its mask, so its id stays its own.
+        known = self._masks.get(id(table))
+        if known is None:
+            if len(self._masks) >= _TABLES_MAX:
+                self._masks.clear()
+            mask = np.array([self._fits(signal.name) for signal in table], np.bool_)
+            known = self._masks[id(table)] = (table, mask)
+        return known[1]
+
+
+def router(ports: ApiPorts, *, heartbeat_s: float = HEARTBEAT_S) -> APIRouter:
+    """Return the route of the live feed."""
+    routes = APIRouter(prefix="/v1", tags=["live"])
+    listeners = _Listeners(ports.feed)
+
+    @routes.get(
+        "/live",
+        response_class=StreamingResponse,
+        responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    )
+    async def listen(
+        vehicle: Annotated[
+            list[str] | None, Query(description="Only these vehicles; all without.")
+        ] = None,
+        signal: Annotated[
+            list[str] | None, Query(description="Only signals that fit such a pattern: `*.Speed`.")
+        ] = None,
+    ) -> StreamingResponse:
+        """Hear samples as they are stored, until you hang up."""
+        choice = Choice(vehicle or [], signal or [])
+        listeners.check_room()
+        return StreamingResponse(
+            listeners.events(choice, heartbeat_s),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+        )
+
+    return routes
+
+
+class _Listeners:
+    """Everyone who is listening now."""
+
+    def __init__(self, feed: LiveFeed) -> None:
+        self._feed = feed
+        self._count = 0
+
+    def check_room(self) -> None:
+        if self._count >= LISTENERS_MAX:
+            raise Unavailable(f"{LISTENERS_MAX} listen already: try again later")
+
+    async def events(self, choice: Choice, heartbeat_s: float) -> AsyncIterator[bytes]:
+        subscription = self._feed.subscribe(choice.wants)
+        self._count += 1
+        try:
+            yield b"retry: 5000\n\n"
+            async for event in _events(subscription, choice.rows, heartbeat_s):
+                yield event
+        finally:
+            self._count -= 1
+            subscription.close()
+
+
+async def _events(
+    subscription: Subscription,
+    rows: Callable[[AcceptedBatch], NDArray[np.intp]],
+    heartbeat_s: float,
+) -> AsyncIterator[bytes]:
+    told_dropped = 0
+    while True:
+        try:
+            batch = await asyncio.wait_for(subscription.receive(), heartbeat_s)
+        except TimeoutError:
+            yield b": still here\n\n"
+            continue
+        dropped = subscription.dropped
+        if dropped != told_dropped:
+            yield _event("dropped", {"batches": dropped - told_dropped})
+            told_dropped = dropped
+        told = rows(batch)
+        if len(told):
+            yield _event("samples", _samples(batch, told))
+
+
+def _samples(batch: AcceptedBatch, rows: NDArray[np.intp]) -> dict[str, Any]:
+    newest = batch.block.take(rows[-EVENT_MAX_SAMPLES:])
+    return {
+        "vehicle": batch.name.vehicle,
+        "received_time_ns": batch.received_time_ns,
+        "samples": [
+            {"signal": signal, "time_ns": time_ns, "value": _jsonable(value)}
+            for signal, time_ns, value in newest.rows()
+        ],
+        "left_out": len(rows) - len(newest),
+    }
+
+
+def _jsonable(value: float | bool | str) -> float | bool | str | None:  # noqa: FBT001 - a value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _event(name: str, content: dict[str, Any]) -> bytes:
+    data = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return f"event: {name}\ndata: {data}\n\n".encode()

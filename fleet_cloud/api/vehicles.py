@@ -1,0 +1,132 @@
+"""GET /v1/vehicles: the fleet, each vehicle, and the newest value of each of its signals."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from fleet_cloud.api.parameters import iso, signal_filter
+from fleet_cloud.api.ports import ApiPorts, known_vehicle
+from fleet_cloud.vehicles.registry import VEHICLES_MAX_PAGE, Vehicle
+
+VehicleName = Annotated[str, Path(description="A VIN, or the fleet's own name of the vehicle.")]
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleView:
+    """One vehicle as the API tells it."""
+
+    id: str
+    tenant: str
+    state: str
+    registered: str
+    registered_time_ns: int
+    last_seen: str | None
+    last_seen_time_ns: int | None
+    certificate_expires: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class VehiclePage:
+    """Some vehicles in order of id; `next` is the `after` of the next page, or null on the last."""
+
+    vehicles: list[VehicleView]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleDetail:
+    """One vehicle, with how many of its samples are stored."""
+
+    vehicle: VehicleView
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignalView:
+    """The newest sample of one signal; numbers that JSON has no word for are null."""
+
+    signal: str
+    value: float | bool | str | None
+    unit: str
+    time: str
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignalList:
+    """The newest sample of every signal of a vehicle, in order of name."""
+
+    vehicle: str
+    signals: list[SignalView]
+
+
+def router(ports: ApiPorts) -> APIRouter:
+    """Return the routes of vehicles."""
+    routes = APIRouter(prefix="/v1/vehicles", tags=["vehicles"])
+
+    @routes.get("")
+    def list_vehicles(
+        after: Annotated[
+            str,
+            Query(description="The id to go on behind.", pattern=r"^[A-Za-z0-9._-]{0,64}$"),
+        ] = "",
+        limit: Annotated[int, Query(ge=1, le=VEHICLES_MAX_PAGE)] = 100,
+    ) -> VehiclePage:
+        """List the fleet in order of id, a page at a time, with when each was last heard of."""
+        found = ports.vehicles.vehicles(after=after, limit=limit)
+        more = found[-1].id if len(found) == limit else None
+        return VehiclePage([_view(vehicle) for vehicle in found], more)
+
+    @routes.get("/{vehicle}")
+    def show_vehicle(vehicle: VehicleName) -> VehicleDetail:
+        """Show one vehicle."""
+        found = known_vehicle(ports.vehicles, vehicle)
+        return VehicleDetail(_view(found), ports.telemetry.count(found.tenant, found.id))
+
+    @routes.get("/{vehicle}/signals")
+    def list_signals(
+        vehicle: VehicleName,
+        signal: Annotated[
+            list[str] | None,
+            Query(description="Only signals that fit one of these patterns, as in `*.Speed`."),
+        ] = None,
+    ) -> SignalList:
+        """List the newest value of every signal of a vehicle."""
+        found = known_vehicle(ports.vehicles, vehicle)
+        fits = signal_filter(signal or [])
+        return SignalList(
+            found.id,
+            [
+                SignalView(
+                    latest.signal,
+                    _jsonable(latest.value),
+                    latest.unit,
+                    iso(latest.time_ns),
+                    latest.time_ns,
+                )
+                for latest in ports.telemetry.latest(found.tenant, found.id)
+                if fits(latest.signal)
+            ],
+        )
+
+    return routes
+
+
+def _view(vehicle: Vehicle) -> VehicleView:
+    seen_ns, expires_ns = vehicle.last_seen_time_ns, vehicle.certificate_expires_time_ns
+    return VehicleView(
+        id=vehicle.id,
+        tenant=vehicle.tenant,
+        state=vehicle.state.value,
+        registered=iso(vehicle.registered_time_ns),
+        registered_time_ns=vehicle.registered_time_ns,
+        last_seen=None if seen_ns is None else iso(seen_ns),
+        last_seen_time_ns=seen_ns,
+        certificate_expires=None if expires_ns is None else iso(expires_ns),
+    )
+
+
+def _jsonable(value: float | bool | str) -> float | bool | str | None:  # noqa: FBT001 - a value
+    is_finite = not isinstance(value, float) or abs(value) < float("inf")
+    return value if is_finite else None
