@@ -168,7 +168,7 @@ class Mapping:
         """Return for every row to come which decoded row it is made of."""
         count = self._count[decoded.signal]
         if self._is_single:
-            source = np.flatnonzero(count)
+            source = count.nonzero()[0]
             return source, self._targets[self._start[decoded.signal[source]]]
         source = np.repeat(np.arange(len(count)), count)
         before = np.cumsum(count) - count

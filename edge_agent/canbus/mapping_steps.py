@@ -5,7 +5,7 @@ Rule 2: a refused row is counted by leaf and reason and loses its place; the oth
 """
 
 from collections.abc import Callable, Sequence
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,18 +31,16 @@ class Refusal(IntEnum):
     NOT_AVAILABLE = 3  # J1939: the sender said so
 
 
-class Step(IntFlag):
-    """What a rule's rows need."""
-
-    MAPPED = 1  # a leaf: NaN is refused
-    AVAILABLE = 2
-    DENSE = 4
-    CONVERT = 8
-    SAY_NUMBER = 16
-    BOOL = 32
-    INTEGER = 64
-    LIMITS = 128
-    ALLOWED = 256
+# What a rule's rows need, as bits.  Plain numbers: an enum's operators would cost more than the steps.
+_MAPPED = 1  # a leaf: NaN is refused
+_AVAILABLE = 2
+_DENSE = 4
+_CONVERT = 8
+_SAY_NUMBER = 16
+_BOOL = 32
+_INTEGER = 64
+_LIMITS = 128
+_ALLOWED = 256
 
 
 class Steps:
@@ -83,7 +81,7 @@ class Steps:
         self._convert = np.zeros(len(rules), np.int64)
         groups: dict[object, int] = {}
         for row, rule in enumerate(rules):
-            if not Step.CONVERT & int(self._need[row]):
+            if not _CONVERT & self._need[row]:
                 continue
             key = rule.formula or id(rule.lookup)
             if key not in groups:
@@ -112,23 +110,23 @@ class Steps:
             return None
         refused = _Refusals(self.refused, row)
         if joined is not None:
-            need[joined] &= ~np.uint16(Step.AVAILABLE | Step.DENSE | Step.CONVERT)
-        if any_needs & Step.AVAILABLE:
-            absent = (raw > self._greatest_raw[row]) & (need & Step.AVAILABLE != 0)
+            need[joined] &= np.uint16(0xFFFF & ~(_AVAILABLE | _DENSE | _CONVERT))
+        if any_needs & _AVAILABLE:
+            absent = (raw > self._greatest_raw[row]) & (need & _AVAILABLE != 0)
             refused.add(absent, Refusal.NOT_AVAILABLE)
-        if any_needs & (Step.DENSE | Step.CONVERT):
+        if any_needs & (_DENSE | _CONVERT):
             self._convert_rows(row, raw, value, need, any_needs)
-        missing = np.isnan(value) & (need & Step.MAPPED != 0)
+        missing = np.isnan(value) & (need & _MAPPED != 0)
         if bool(missing.any()):
-            by_table = need & Step.DENSE != 0
+            by_table = need & _DENSE != 0
             refused.add(missing & by_table, Refusal.UNMATCHED)
             refused.add(missing, Refusal.FAILED)
-        if any_needs & (Step.BOOL | Step.INTEGER):
+        if any_needs & (_BOOL | _INTEGER):
             _fix(value, need)
-        if any_needs & Step.LIMITS:
+        if any_needs & _LIMITS:
             inside = (value >= self._low[row]) & (value <= self._high[row])
-            refused.add(~inside & (need & Step.LIMITS != 0), Refusal.OUTSIDE)
-        if any_needs & Step.ALLOWED:
+            refused.add(~inside & (need & _LIMITS != 0), Refusal.OUTSIDE)
+        if any_needs & _ALLOWED:
             self._check_allowed(row, value, need, refused)
         return refused.standing
 
@@ -140,22 +138,25 @@ class Steps:
         need: NDArray[np.uint16],
         any_needs: int,
     ) -> None:
-        said = value.copy() if any_needs & Step.SAY_NUMBER else value
-        if any_needs & Step.DENSE:
-            at = np.flatnonzero(need & Step.DENSE)
+        said = value.copy() if any_needs & _SAY_NUMBER else value
+        if any_needs & _DENSE:
+            at = (need & _DENSE).nonzero()[0]
             of, key = row[at], raw[at]
             inside = (key >= self._table_low[of]) & (key <= self._table_high[of])
             value[at] = self._table[np.where(inside, self._table_start[of] + key, 0)]
-        if any_needs & Step.CONVERT:
-            at = np.flatnonzero(need & Step.CONVERT)
+        if any_needs & _CONVERT:
+            at = (need & _CONVERT).nonzero()[0]
             group = self._convert[row[at]]
             order = np.argsort(group, kind="stable")
             at, group = at[order], group[order]
-            for rows in np.split(at, np.flatnonzero(np.diff(group)) + 1):
-                convert = self._converts[int(self._convert[row[rows[0]]])]
-                value[rows] = convert(raw[rows], value[rows])
-        if any_needs & Step.SAY_NUMBER:
-            at = np.flatnonzero((need & Step.SAY_NUMBER != 0) & np.isnan(value) & ~np.isnan(said))
+            ends = np.flatnonzero(group[1:] != group[:-1])
+            first = 0
+            for end in [*(ends + 1).tolist(), len(at)]:
+                rows = at[first:end]
+                value[rows] = self._converts[group[first]](raw[rows], value[rows])
+                first = end
+        if any_needs & _SAY_NUMBER:
+            at = np.flatnonzero((need & _SAY_NUMBER != 0) & np.isnan(value) & ~np.isnan(said))
             if len(at):
                 numbers, which = np.unique(said[at], return_inverse=True)
                 value[at] = np.array([self._said(number) for number in numbers.tolist()])[which]
@@ -174,7 +175,7 @@ class Steps:
         refused: "_Refusals",
     ) -> None:
         bad = np.zeros(len(row), np.bool_)
-        at = np.flatnonzero(need & Step.ALLOWED)
+        at = (need & _ALLOWED).nonzero()[0]
         for leaf in np.unique(row[at]).tolist():
             rows = at[row[at] == leaf]
             bad[rows] = ~np.isin(value[rows], self._allowed[leaf])
@@ -200,10 +201,10 @@ class _Refusals:
 
 
 def _fix(value: NDArray[np.float64], need: NDArray[np.uint16]) -> None:
-    at = np.flatnonzero(need & Step.BOOL)
+    at = (need & _BOOL).nonzero()[0]
     if len(at):
         value[at] = np.where(value[at] != 0.0, 1.0, 0.0)
-    at = np.flatnonzero(need & Step.INTEGER)
+    at = (need & _INTEGER).nonzero()[0]
     if len(at):
         # The fraction is cut off, as the KUKSA client does, but 28.999999999999996 is what floating point
         # makes of 29: 29 * 0.01 * 100.
@@ -216,22 +217,22 @@ def _fix(value: NDArray[np.float64], need: NDArray[np.uint16]) -> None:
 def _need(rule: Rule, *, is_mapped: bool) -> int:
     if not is_mapped:
         return 0
-    need = Step.MAPPED
+    need = _MAPPED
     is_single = len(rule.parts) == 1
     if is_single and rule.greatest_raw[0] != ANY_RAW:
-        need |= Step.AVAILABLE
+        need |= _AVAILABLE
     if isinstance(rule.lookup, Dense):
-        need |= Step.DENSE
+        need |= _DENSE
     elif isinstance(rule.lookup, Sparse) or (is_single and rule.formula is not None):
-        need |= Step.CONVERT
+        need |= _CONVERT
     if rule.says_numbers:
-        need |= Step.SAY_NUMBER
-    need |= {Fix.NONE: Step(0), Fix.BOOL: Step.BOOL, Fix.INTEGER: Step.INTEGER}[rule.fix]
+        need |= _SAY_NUMBER
+    need |= {Fix.NONE: 0, Fix.BOOL: _BOOL, Fix.INTEGER: _INTEGER}[rule.fix]
     if rule.signal.kind is Kind.NUMBER and not stays_inside(rule):
-        need |= Step.LIMITS
+        need |= _LIMITS
     if rule.allowed:
-        need |= Step.ALLOWED
-    return int(need)
+        need |= _ALLOWED
+    return need
 
 
 def _convert(rule: Rule) -> _Convert:
