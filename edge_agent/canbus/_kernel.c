@@ -64,16 +64,23 @@ enum { UNKNOWN_ID, SHORT_FRAME, UNKNOWN_MULTIPLEXER, REMOTE_FRAME, ERROR_FRAMES,
 
 /* Below this many frames a batch is over sooner than another thread would have woken up. */
 enum { RELEASE_GIL_FRAMES = 16 };
+/* How far a column of int32 may be written beyond its last row. */
+enum { INT32_SLACK = 4 };
 /* Frames whose runs are remembered on the C stack. */
 enum { STACK_FRAMES = 1024 };
 
-/* What is worked out once for each run. */
+/* Shapes of a run: plain integers in the first 8 bytes, all of one byte order (nearly every real message);
+ * plain integers in any windows; anything. */
+enum { LITTLE_WORD, BIG_WORD, ANY_WORD, ANYTHING };
+
+/* A run with what is worked out about it once. */
 typedef struct {
-    uint32_t most;  /* rows a frame can give at most */
-    uint16_t need;  /* bytes that make every check of a single signal superfluous */
+    uint32_t first_op, ops, first_switch, switches;
+    uint32_t most; /* rows a frame can give at most */
+    uint16_t need; /* bytes that make every check of a single signal superfluous */
     uint8_t depth;
-    uint8_t plain;  /* every op is an integer inside one 8-byte window */
-} RunFacts;
+    uint8_t shape;
+} Path;
 
 typedef struct {
     int64_t raw;
@@ -84,13 +91,15 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     Op *op;
-    Run *run;
+    int32_t *signal_of; /* the signals of the ops once more, close together, and a little longer */
+    Path *path;
     Switch *swit;
     Arm *arm;
     Key *slot; /* open addressing; run == NO_RUN is free */
-    RunFacts *facts;
     Last *last;
     PyObject *names; /* tuple of str, one for each signal */
+    PyObject *names_of_columns[4], *view, *dtypes[3], *bad_input; /* see `introduce` */
+    PyTypeObject *decoded, *refusals;
     PyObject *no_refusals;
     size_t ops, runs, switches, arms, signals;
     uint64_t slot_mask;
@@ -179,6 +188,11 @@ static double half_value(uint16_t half) {
     return half >> 15 ? -value : value;
 }
 
+static inline double plain_value(const Op *op, const uint8_t *data, int64_t *raw) {
+    *raw = (int64_t)bits_of(op, data);
+    return (double)*raw * op->scale + op->offset;
+}
+
 static double any_value(const Op *op, const uint8_t *data, int64_t *raw) {
     uint64_t bits;
     double value;
@@ -221,27 +235,43 @@ static uint32_t selected(const Table *table, const Switch *choice, const Op *op,
     return arm->low <= value && value <= arm->high ? arm->run : NO_RUN;
 }
 
+/* Copies or fills whole 16-byte words, beyond the last row: every int32 column has room for that. */
+static inline void put_numbers(const int32_t *from, int32_t frame, int32_t *signals, int32_t *frames, size_t ops) {
+    const int32_t four[INT32_SLACK] = {frame, frame, frame, frame};
+    for (size_t i = 0; i < ops; i += INT32_SLACK) {
+        memcpy(signals + i, from + i, sizeof four);
+        memcpy(frames + i, four, sizeof four);
+    }
+}
+
+/* Reads the ops of one run. */
+static inline void read_run(const Table *table, const Path *run, const uint8_t *data, int32_t frame,
+                            const Columns *out, size_t row) {
+    const Op *op = table->op + run->first_op;
+    int64_t *restrict raws = out->raw + row;
+    double *restrict values = out->value + row;
+    size_t ops = run->ops;
+    put_numbers(table->signal_of + run->first_op, frame, out->signal + row, out->frame + row, ops);
+    if (run->shape <= BIG_WORD) {
+        uint64_t word = window(data, run->shape == BIG_WORD);
+        for (size_t i = 0; i < ops; i++) {
+            uint64_t bits = (word >> op[i].shift) & op[i].mask;
+            int64_t raw = (int64_t)((bits ^ op[i].sign) - op[i].sign);
+            raws[i] = raw;
+            values[i] = (double)raw * op[i].scale + op[i].offset;
+        }
+    } else if (run->shape == ANY_WORD)
+        for (size_t i = 0; i < ops; i++) values[i] = plain_value(op + i, data, raws + i);
+    else
+        for (size_t i = 0; i < ops; i++) values[i] = any_value(op + i, data, raws + i);
+}
+
 /* Decodes a frame that holds every byte its message needs.  Returns the rows written so far. */
 static size_t whole(const Table *table, uint32_t number, const uint8_t *data, int32_t frame,
                     const Columns *out, size_t row, unsigned *faults) {
-    const Run *run = table->run + number;
-    const Op *op = table->op + run->first_op, *end = op + run->ops;
-    if (table->facts[number].plain)
-        for (; op < end; op++, row++) {
-            int64_t raw = (int64_t)bits_of(op, data);
-            out->raw[row] = raw;
-            out->value[row] = (double)raw * op->scale + op->offset;
-            out->signal[row] = op->signal;
-            out->frame[row] = frame;
-        }
-    else
-        for (; op < end; op++, row++) {
-            int64_t raw;
-            out->value[row] = any_value(op, data, &raw);
-            out->raw[row] = raw;
-            out->signal[row] = op->signal;
-            out->frame[row] = frame;
-        }
+    const Path *run = table->path + number;
+    read_run(table, run, data, frame, out, row);
+    row += run->ops;
     for (uint32_t i = 0; i < run->switches; i++) {
         const Switch *choice = table->swit + run->first_switch + i;
         uint32_t next = selected(table, choice, table->op + choice->op, data);
@@ -256,7 +286,7 @@ static size_t whole(const Table *table, uint32_t number, const uint8_t *data, in
 /* The same for a frame that ends early: signals that lie wholly inside its `length` bytes are decoded. */
 static size_t shortened(const Table *table, uint32_t number, const uint8_t *data, size_t length,
                         int32_t frame, const Columns *out, size_t row, unsigned *faults) {
-    const Run *run = table->run + number;
+    const Path *run = table->path + number;
     for (uint32_t i = 0; i < run->ops; i++) {
         const Op *op = table->op + run->first_op + i;
         if (op->need > length) {
@@ -291,7 +321,7 @@ static size_t decode(const Table *table, uint32_t run, const uint8_t *data, size
         memcpy(padded, data, length);
         data = padded;
     }
-    if (length >= table->facts[run].need) return whole(table, run, data, frame, out, row, faults);
+    if (length >= table->path[run].need) return whole(table, run, data, frame, out, row, faults);
     return shortened(table, run, data, length, frame, out, row, faults);
 }
 
@@ -368,37 +398,50 @@ static int check_op(const Table *table, size_t index) {
     return 0;
 }
 
-static int check_run(Table *table, size_t index) {
-    const Run *run = table->run + index;
-    RunFacts *facts = table->facts + index;
+static int check_switch(const Table *table, size_t index, const Switch *choice, Path *path) {
+    uint32_t most = 0;
+    if (choice->op < path->first_op || choice->op - path->first_op >= path->ops) return refuse("switch of run", index);
+    if (table->op[choice->op].kind & WIDE) return refuse("selector of run", index);
+    if (!within(choice->first_arm, choice->arms, table->arms)) return refuse("arms of run", index);
+    for (uint32_t i = 0; i < choice->arms; i++) {
+        uint32_t next = table->arm[choice->first_arm + i].run;
+        if (next <= index || next >= table->runs) return refuse("arm of run", index);
+        const Path *below = table->path + next;
+        if (below->depth >= MAX_DEPTH) return refuse("depth of run", index);
+        if (below->depth >= path->depth) path->depth = below->depth + 1;
+        if (below->need > path->need) path->need = below->need;
+        if (below->most > most) most = below->most;
+    }
+    if (most > INT32_MAX - path->most) return refuse("rows of run", index);
+    path->most += most;
+    return 0;
+}
+
+static uint8_t shape_of(const Op *op) {
+    if (op->kind > BIG) return ANYTHING;
+    if (op->byte) return ANY_WORD;
+    return op->kind == BIG ? BIG_WORD : LITTLE_WORD;
+}
+
+static uint8_t shape_with(uint8_t one, uint8_t other) {
+    if (one == other) return one;
+    return one == ANYTHING || other == ANYTHING ? ANYTHING : ANY_WORD;
+}
+
+/* Later runs must have been checked before. */
+static int check_run(Table *table, size_t index, const Run *run) {
+    Path *path = table->path + index;
     if (!within(run->first_op, run->ops, table->ops)) return refuse("ops of run", index);
     if (!within(run->first_switch, run->switches, table->switches)) return refuse("switches of run", index);
-    uint64_t most = run->ops;
-    *facts = (RunFacts){0, 0, 1, 1};
+    if (run->ops > INT32_MAX) return refuse("rows of run", index);
+    *path = (Path){run->first_op, run->ops, run->first_switch, run->switches, run->ops, 0, 1, LITTLE_WORD};
     for (uint32_t i = 0; i < run->ops; i++) {
         const Op *op = table->op + run->first_op + i;
-        if (op->need > facts->need) facts->need = op->need;
-        if (op->kind > BIG) facts->plain = 0;
+        path->shape = i ? shape_with(path->shape, shape_of(op)) : shape_of(op);
+        if (op->need > path->need) path->need = op->need;
     }
-    for (uint32_t i = 0; i < run->switches; i++) {
-        const Switch *choice = table->swit + run->first_switch + i;
-        uint32_t most_of_arms = 0;
-        if (choice->op >= table->ops || table->op[choice->op].kind & WIDE) return refuse("op of switch", i);
-        if (!within(choice->first_arm, choice->arms, table->arms)) return refuse("arms of switch", i);
-        if (table->op[choice->op].need > facts->need) facts->need = table->op[choice->op].need;
-        for (uint32_t j = 0; j < choice->arms; j++) {
-            uint32_t next = table->arm[choice->first_arm + j].run;
-            if (next <= index || next >= table->runs) return refuse("arm of run", index);
-            const RunFacts *below = table->facts + next;
-            if (below->depth >= MAX_DEPTH) return refuse("depth of run", index);
-            if (below->depth >= facts->depth) facts->depth = below->depth + 1;
-            if (below->need > facts->need) facts->need = below->need;
-            if (below->most > most_of_arms) most_of_arms = below->most;
-        }
-        most += most_of_arms;
-    }
-    if (most > INT32_MAX) return refuse("rows of run", index);
-    facts->most = (uint32_t)most;
+    for (uint32_t i = 0; i < run->switches; i++)
+        if (check_switch(table, index, table->swit + run->first_switch + i, path)) return -1;
     return 0;
 }
 
@@ -439,25 +482,80 @@ static void *copied(const Py_buffer *view, size_t size, size_t *count) {
     return rows;
 }
 
-static int take_over(Table *table, Py_buffer *view) {
-    size_t keys;
-    if (!(table->op = copied(view, sizeof(Op), &table->ops))) return -1;
-    if (!(table->run = copied(view + 1, sizeof(Run), &table->runs))) return -1;
-    if (!(table->swit = copied(view + 2, sizeof(Switch), &table->switches))) return -1;
-    if (!(table->arm = copied(view + 3, sizeof(Arm), &table->arms))) return -1;
-    table->facts = PyMem_Calloc(table->runs + 1, sizeof(RunFacts));
+static int take_over(Table *table, const Py_buffer *view) {
+    size_t keys = 0;
+    int result = -1;
+    Key *key = NULL;
+    Run *run = copied(view + 1, sizeof(Run), &table->runs);
+    if (!run || !(table->op = copied(view, sizeof(Op), &table->ops))) goto done;
+    if (!(table->swit = copied(view + 2, sizeof(Switch), &table->switches))) goto done;
+    if (!(table->arm = copied(view + 3, sizeof(Arm), &table->arms))) goto done;
+    if (!(key = copied(view + 4, sizeof(Key), &keys))) goto done;
+    table->path = PyMem_Calloc(table->runs + 1, sizeof(Path));
     table->last = PyMem_Calloc(table->signals + 1, sizeof(Last));
-    table->no_refusals = Py_BuildValue("(iiiii)", 0, 0, 0, 0, 0);
-    if (!table->facts || !table->last || !table->no_refusals) return PyErr_NoMemory(), -1;
-    for (size_t i = 0; i < table->ops; i++)
-        if (check_op(table, i)) return -1;
+    table->signal_of = PyMem_Calloc(table->ops + INT32_SLACK, sizeof(int32_t));
+    if (!table->path || !table->last || !table->signal_of) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    for (size_t i = 0; i < table->ops; i++) {
+        if (check_op(table, i)) goto done;
+        table->signal_of[i] = table->op[i].signal;
+    }
     for (size_t i = table->runs; i-- > 0;)
-        if (check_run(table, i)) return -1;
-    Key *key = copied(view + 4, sizeof(Key), &keys);
-    if (!key) return -1;
-    int result = index_keys(table, key, keys);
+        if (check_run(table, i, run + i)) goto done;
+    result = index_keys(table, key, keys);
+done:
+    PyMem_Free(run);
     PyMem_Free(key);
     return result;
+}
+
+static PyObject *attribute(const char *module_name, const char *name) {
+    PyObject *module = PyImport_ImportModule(module_name);
+    PyObject *object = module ? PyObject_GetAttrString(module, name) : NULL;
+    Py_XDECREF(module);
+    return object;
+}
+
+static PyObject *dtype(const char *name) {
+    PyObject *make = attribute("numpy", "dtype");
+    PyObject *made = make ? PyObject_CallFunction(make, "s", name) : NULL;
+    Py_XDECREF(make);
+    return made;
+}
+
+/* What a table must know of Python: how to see memory as an array, and in what to hand arrays over. */
+static int introduce(Table *table) {
+    static const char *const columns[4] = {"bus", "can_id", "offset", "payload"};
+    static const char *const types[3] = {"int32", "int64", "float64"};
+    for (int i = 0; i < 4; i++)
+        if (!(table->names_of_columns[i] = PyUnicode_InternFromString(columns[i]))) return -1;
+    for (int i = 0; i < 3; i++)
+        if (!(table->dtypes[i] = dtype(types[i]))) return -1;
+    table->view = attribute("numpy", "frombuffer");
+    table->bad_input = attribute("fairway.errors", "BadInput");
+    table->decoded = (PyTypeObject *)attribute("edge_agent.canbus.decoded", "Decoded");
+    table->refusals = (PyTypeObject *)attribute("edge_agent.canbus.decoded", "Refusals");
+    if (!table->view || !table->bad_input || !table->decoded || !table->refusals) return -1;
+    if (!PyType_Check(table->decoded) || !PyType_IsSubtype(table->decoded, &PyTuple_Type) ||
+        !PyType_Check(table->refusals) || !PyType_IsSubtype(table->refusals, &PyTuple_Type)) {
+        PyErr_SetString(PyExc_TypeError, "Decoded and Refusals must be named tuples");
+        return -1;
+    }
+    table->no_refusals = PyObject_CallNoArgs((PyObject *)table->refusals);
+    return table->no_refusals ? 0 : -1;
+}
+
+static int take_names(Table *table, PyObject *names) {
+    table->names = Py_NewRef(names);
+    table->signals = (size_t)PyTuple_GET_SIZE(names);
+    for (size_t i = 0; i < table->signals; i++)
+        if (!PyUnicode_CheckExact(PyTuple_GET_ITEM(names, i))) {
+            PyErr_SetString(PyExc_TypeError, "names must be a tuple of str");
+            return -1;
+        }
+    return 0;
 }
 
 static PyObject *table_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
@@ -468,33 +566,70 @@ static PyObject *table_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                                      view + 3, view + 4, &PyTuple_Type, &names))
         return NULL;
     Table *table = (Table *)type->tp_alloc(type, 0);
-    int failed = !table;
-    if (table) {
-        table->names = Py_NewRef(names);
-        table->signals = (size_t)PyTuple_GET_SIZE(names);
-        for (size_t i = 0; i < table->signals && !failed; i++)
-            if (!PyUnicode_CheckExact(PyTuple_GET_ITEM(names, i))) {
-                PyErr_SetString(PyExc_TypeError, "names must be a tuple of str");
-                failed = 1;
-            }
-        failed = failed || take_over(table, view);
-    }
+    if (table && (take_names(table, names) || take_over(table, view) || introduce(table))) Py_CLEAR(table);
     for (int i = 0; i < 5; i++) PyBuffer_Release(view + i);
-    if (failed) Py_CLEAR(table);
     return (PyObject *)table;
 }
 
 static void table_dealloc(Table *table) {
     PyMem_Free(table->op);
-    PyMem_Free(table->run);
+    PyMem_Free(table->signal_of);
+    PyMem_Free(table->path);
     PyMem_Free(table->swit);
     PyMem_Free(table->arm);
     PyMem_Free(table->slot);
-    PyMem_Free(table->facts);
     PyMem_Free(table->last);
-    Py_XDECREF(table->names);
+    for (int i = 0; i < 4; i++) Py_XDECREF(table->names_of_columns[i]);
+    for (int i = 0; i < 3; i++) Py_XDECREF(table->dtypes[i]);
+    Py_XDECREF(table->view);
+    Py_XDECREF(table->bad_input);
+    Py_XDECREF(table->decoded);
+    Py_XDECREF(table->refusals);
     Py_XDECREF(table->no_refusals);
+    Py_XDECREF(table->names);
     Py_TYPE(table)->tp_free((PyObject *)table);
+}
+
+/* ---- memory of columns --------------------------------------------------------------------------------- */
+
+/* What NumPy views the columns of a batch in.  It is writable and needs no release: NumPy's shortest way. */
+typedef struct {
+    PyObject_HEAD
+    void *start;
+    Py_ssize_t bytes;
+} Memory;
+
+static int memory_view(Memory *memory, Py_buffer *view, int flags) {
+    return PyBuffer_FillInfo(view, (PyObject *)memory, memory->start, memory->bytes, 0, flags);
+}
+
+static void memory_dealloc(Memory *memory) {
+    PyMem_RawFree(memory->start);
+    PyObject_Free(memory);
+}
+
+static PyBufferProcs memory_buffer = {(getbufferproc)memory_view, NULL};
+
+static PyTypeObject MemoryType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "edge_agent.canbus._kernel.Memory",
+    .tp_doc = "The columns raw, value, signal and frame, one after the other.",
+    .tp_basicsize = sizeof(Memory),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_dealloc = (destructor)memory_dealloc,
+    .tp_as_buffer = &memory_buffer,
+};
+
+/* Takes over `start`, also when it fails. */
+static PyObject *memory_of(void *start, size_t bytes) {
+    Memory *memory = PyObject_New(Memory, &MemoryType);
+    if (!memory) {
+        PyMem_RawFree(start);
+        return NULL;
+    }
+    memory->start = start;
+    memory->bytes = (Py_ssize_t)bytes;
+    return (PyObject *)memory;
 }
 
 /* ---- a batch of frames --------------------------------------------------------------------------------- */
@@ -515,7 +650,7 @@ static size_t runs_of(const Table *table, const Frames *in, uint32_t *run, size_
         if (run[i] == NO_RUN)
             refused[refusal_of(in->can_id[i])]++;
         else
-            most += table->facts[run[i]].most;
+            most += table->path[run[i]].most;
     }
     return most;
 }
@@ -544,82 +679,127 @@ static size_t decode_all(Table *table, const Frames *in, const uint32_t *run, co
     return row;
 }
 
+/* Where the columns stand in memory for `rows`: raw, value, signal, frame. */
+static inline size_t signals_at(size_t rows) { return 16 * rows; }
+static inline size_t frames_at(size_t rows) { return 20 * rows + INT32_SLACK * sizeof(int32_t); }
+static inline size_t bytes_of(size_t rows) { return 24 * rows + 2 * INT32_SLACK * sizeof(int32_t); }
+
 static Columns columns_in(char *memory, size_t rows) {
-    Columns out;
-    out.raw = (int64_t *)memory;
-    out.value = (double *)(memory + 8 * rows);
-    out.signal = (int32_t *)(memory + 16 * rows);
-    out.frame = (int32_t *)(memory + 20 * rows);
-    return out;
+    return (Columns){
+        (int64_t *)memory,
+        (double *)(memory + 8 * rows),
+        (int32_t *)(memory + signals_at(rows)),
+        (int32_t *)(memory + frames_at(rows)),
+    };
 }
 
 /* Fewer rows came than there was room for: the columns move together. */
 static void close_up(char *memory, size_t room, size_t rows) {
     memmove(memory + 8 * rows, memory + 8 * room, 8 * rows);
-    memmove(memory + 16 * rows, memory + 16 * room, 4 * rows);
-    memmove(memory + 20 * rows, memory + 20 * room, 4 * rows);
+    memmove(memory + signals_at(rows), memory + signals_at(room), 4 * rows);
+    memmove(memory + frames_at(rows), memory + frames_at(room), 4 * rows);
+}
+
+typedef struct {
+    size_t refused[REASONS], broken, rows;
+    char *memory; /* NULL where there was none to be had */
+} Batch;
+
+/* Everything that needs no GIL. */
+static Batch decode_block(Table *table, const Frames *in, int changed_only, uint32_t *run) {
+    Batch batch = {{0}, SIZE_MAX, 0, NULL};
+    size_t room = runs_of(table, in, run, batch.refused);
+    if (room > INT32_MAX) return batch;
+    batch.memory = PyMem_RawMalloc(bytes_of(room));
+    if (!batch.memory) return batch;
+    Columns out = columns_in(batch.memory, room);
+    batch.rows = decode_all(table, in, run, &out, changed_only, batch.refused, &batch.broken);
+    if (batch.rows < room) {
+        close_up(batch.memory, room, batch.rows);
+        char *smaller = PyMem_RawRealloc(batch.memory, bytes_of(batch.rows));
+        if (smaller) batch.memory = smaller;
+    }
+    return batch;
 }
 
 static PyObject *refusals(const Table *table, const size_t *refused) {
     size_t total = 0;
     for (int i = 0; i < REASONS; i++) total += refused[i];
     if (!total) return Py_NewRef(table->no_refusals);
-    return Py_BuildValue("(nnnnn)", (Py_ssize_t)refused[0], (Py_ssize_t)refused[1], (Py_ssize_t)refused[2],
-                         (Py_ssize_t)refused[3], (Py_ssize_t)refused[4]);
+    PyObject *counts = table->refusals->tp_alloc(table->refusals, REASONS);
+    for (int i = 0; i < REASONS && counts; i++) {
+        PyObject *count = PyLong_FromSize_t(refused[i]);
+        if (!count) Py_CLEAR(counts);
+        else PyTuple_SET_ITEM(counts, i, count);
+    }
+    return counts;
 }
 
-static PyObject *decoded(Table *table, const Frames *in, int changed_only, uint32_t *run) {
-    size_t refused[REASONS] = {0}, broken = SIZE_MAX, room, rows = 0;
-    int release = in->frames >= RELEASE_GIL_FRAMES;
-    PyThreadState *state = release ? PyEval_SaveThread() : NULL;
-    room = runs_of(table, in, run, refused);
-    if (release) PyEval_RestoreThread(state);
-    if (room > PY_SSIZE_T_MAX / 24 - 64) return PyErr_NoMemory();
-    PyObject *memory = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(24 * room));
-    if (!memory) return NULL;
-    Columns out = columns_in(PyBytes_AS_STRING(memory), room);
-    state = release ? PyEval_SaveThread() : NULL;
-    rows = decode_all(table, in, run, &out, changed_only, refused, &broken);
-    if (rows < room) close_up((char *)out.raw, room, rows);
-    if (release) PyEval_RestoreThread(state);
-    if (broken != SIZE_MAX) {
-        Py_DECREF(memory);
-        return PyErr_Format(PyExc_ValueError, "frame %zu lies outside of the block's payload", broken);
-    }
-    if (rows < room && _PyBytes_Resize(&memory, (Py_ssize_t)(24 * rows))) return NULL;
-    PyObject *counts = refusals(table, refused);
-    if (!counts) {
-        Py_DECREF(memory);
-        return NULL;
-    }
-    return Py_BuildValue("(NnN)", memory, (Py_ssize_t)rows, counts);
+/* numpy.frombuffer(memory, dtype, rows, at) */
+static PyObject *column(const Table *table, PyObject *memory, int type, PyObject *rows, size_t at) {
+    PyObject *offset = PyLong_FromSize_t(at);
+    if (!offset) return NULL;
+    PyObject *args[] = {memory, table->dtypes[type], rows, offset};
+    PyObject *array = PyObject_Vectorcall(table->view, args, 4, NULL);
+    Py_DECREF(offset);
+    return array;
 }
 
-static PyObject *table_batch(Table *table, PyObject *const *args, Py_ssize_t count) {
-    Py_buffer view[4];
+/* Takes over the batch's memory. */
+static PyObject *result_of(const Table *table, const Batch *batch) {
+    enum { INT32, INT64, FLOAT64 };
+    static const int types[4] = {INT32, INT64, FLOAT64, INT32};
+    const size_t at[4] = {signals_at(batch->rows), 0, 8 * batch->rows, frames_at(batch->rows)};
+    PyObject *memory = memory_of(batch->memory, bytes_of(batch->rows));
+    PyObject *rows = PyLong_FromSize_t(batch->rows);
+    PyObject *result = memory && rows ? table->decoded->tp_alloc(table->decoded, 5) : NULL;
+    for (int i = 0; i < 5 && result; i++) {
+        PyObject *part = i < 4 ? column(table, memory, types[i], rows, at[i]) : refusals(table, batch->refused);
+        if (part)
+            PyTuple_SET_ITEM(result, i, part);
+        else
+            Py_CLEAR(result);
+    }
+    Py_XDECREF(memory);
+    Py_XDECREF(rows);
+    return result;
+}
+
+static PyObject *decode_views(Table *table, const Py_buffer *view, int changed_only) {
     uint32_t on_stack[STACK_FRAMES], *run = on_stack;
-    PyObject *result = NULL;
-    int views = 0, changed_only;
-    if (count != 5) return PyErr_Format(PyExc_TypeError, "batch takes 5 arguments, not %zd", count);
-    if ((changed_only = PyObject_IsTrue(args[4])) < 0) return NULL;
-    for (; views < 4; views++)
-        if (PyObject_GetBuffer(args[views], view + views, PyBUF_SIMPLE)) goto done;
     size_t frames = (size_t)view[0].len;
-    if ((size_t)view[1].len != 4 * frames || (size_t)view[2].len != 4 * (frames + 1) || frames > INT32_MAX) {
-        PyErr_SetString(PyExc_ValueError, "the columns of the frame block are not of one length");
-        goto done;
-    }
-    if (((uintptr_t)view[1].buf | (uintptr_t)view[2].buf) % 4) {
-        PyErr_SetString(PyExc_ValueError, "the columns of the frame block are not aligned");
-        goto done;
-    }
-    if (frames > STACK_FRAMES && !(run = PyMem_Malloc(frames * sizeof *run))) {
-        PyErr_NoMemory();
-        goto done;
-    }
+    if ((size_t)view[1].len != 4 * frames || (size_t)view[2].len != 4 * (frames + 1) || frames > INT32_MAX)
+        return PyErr_Format(table->bad_input, "the columns of the frame block are not of one length");
+    if (((uintptr_t)view[1].buf | (uintptr_t)view[2].buf) % 4)
+        return PyErr_Format(table->bad_input, "the columns of the frame block are not aligned");
+    if (frames > STACK_FRAMES && !(run = PyMem_Malloc(frames * sizeof *run))) return PyErr_NoMemory();
     Frames in = {view[0].buf, view[1].buf, view[2].buf, view[3].buf, frames, (size_t)view[3].len};
-    result = decoded(table, &in, changed_only, run);
+    PyThreadState *state = frames >= RELEASE_GIL_FRAMES ? PyEval_SaveThread() : NULL;
+    Batch batch = decode_block(table, &in, changed_only, run);
+    if (state) PyEval_RestoreThread(state);
     if (run != on_stack) PyMem_Free(run);
+    if (!batch.memory) return PyErr_NoMemory();
+    if (batch.broken == SIZE_MAX) return result_of(table, &batch);
+    PyMem_RawFree(batch.memory);
+    return PyErr_Format(table->bad_input, "frame %zu lies outside of the frame block's payload", batch.broken);
+}
+
+static PyObject *table_decode(Table *table, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    Py_buffer view[4];
+    PyObject *result = NULL;
+    int views = 0, changed_only = 0;
+    Py_ssize_t named = names ? PyTuple_GET_SIZE(names) : 0;
+    if (count != 1 || named > 1 ||
+        (named && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "changed_only")))
+        return PyErr_Format(PyExc_TypeError, "decode(frames, *, changed_only=False)");
+    if (named && (changed_only = PyObject_IsTrue(args[1])) < 0) return NULL;
+    for (; views < 4; views++) {
+        PyObject *array = PyObject_GetAttr(args[0], table->names_of_columns[views]);
+        int failed = !array || PyObject_GetBuffer(array, view + views, PyBUF_SIMPLE);
+        Py_XDECREF(array); /* the view holds it */
+        if (failed) goto done;
+    }
+    result = decode_views(table, view, changed_only);
 done:
     while (views-- > 0) PyBuffer_Release(view + views);
     return result;
@@ -631,11 +811,11 @@ done:
 enum { STACK_ROWS = 512 };
 
 static PyObject *as_dict(const Table *table, uint32_t run, const uint8_t *data, size_t length) {
-    int64_t on_stack[3 * STACK_ROWS];
+    int64_t on_stack[3 * STACK_ROWS + INT32_SLACK];
     char *memory = (char *)on_stack;
-    size_t room = table->facts[run].most;
+    size_t room = table->path[run].most;
     unsigned faults = 0;
-    if (room > STACK_ROWS && !(memory = PyMem_Malloc(24 * room))) return PyErr_NoMemory();
+    if (room > STACK_ROWS && !(memory = PyMem_Malloc(bytes_of(room)))) return PyErr_NoMemory();
     Columns out = columns_in(memory, room);
     size_t rows = decode(table, run, data, length, length, 0, &out, 0, &faults);
     PyObject *dict = PyDict_New();
@@ -776,8 +956,8 @@ done:
 /* ---- the module ---------------------------------------------------------------------------------------- */
 
 static PyMethodDef table_methods[] = {
-    {"batch", (PyCFunction)(void (*)(void))table_batch, METH_FASTCALL,
-     "batch(bus, can_id, offset, payload, changed_only) -> (columns, rows, refusals)"},
+    {"decode", (PyCFunction)(void (*)(void))table_decode, METH_FASTCALL | METH_KEYWORDS,
+     "decode(frames, *, changed_only=False) -> Decoded"},
     {"decode_frame", (PyCFunction)(void (*)(void))table_decode_frame, METH_FASTCALL | METH_KEYWORDS,
      "decode_frame(can_id, data, bus=0) -> dict of signal name to value"},
     {"forget", (PyCFunction)table_forget, METH_NOARGS, "forget() -> None: what changed_only remembers"},
@@ -810,7 +990,7 @@ static struct PyModuleDef kernel_module = {
 };
 
 PyMODINIT_FUNC PyInit__kernel(void) {
-    if (PyType_Ready(&TableType) < 0) return NULL;
+    if (PyType_Ready(&TableType) < 0 || PyType_Ready(&MemoryType) < 0) return NULL;
     PyObject *module = PyModule_Create(&kernel_module);
     if (module && PyModule_AddObjectRef(module, "Table", (PyObject *)&TableType) < 0) Py_CLEAR(module);
     return module;

@@ -8,15 +8,15 @@ Rule 3: a frame that cannot be read costs itself only, and one signal that canno
         each is counted by its reason, and nothing is raised.
 """
 
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from edge_agent.canbus.decoded import Decoded, Refusals
 from edge_agent.canbus.frames import FrameBlock
 from edge_agent.canbus.plan import Plan, short_names
 from edge_agent.canbus.python_table import PythonTable
 from fairway.errors import BadInput
+
+__all__ = ["HAS_KERNEL", "Decoded", "Decoder", "Refusals", "make_decoder"]
 
 try:
     from edge_agent.canbus import _kernel
@@ -26,31 +26,6 @@ else:
     HAS_KERNEL = True
 
 Interpreter = Literal["kernel", "python"]
-
-
-class Refusals(NamedTuple):
-    """Frames of one call that gave nothing, or not everything, by reason."""
-
-    unknown_id: int = 0  # no database of that bus knows the id
-    short: int = 0  # a signal lies (partly) behind the end of the payload; the others were decoded
-    unknown_multiplexer: int = 0  # a multiplexer's value brings no signal; the others were decoded
-    remote: int = 0  # remote frames carry no data
-    error: int = 0  # error frames are no traffic
-
-
-class Decoded(NamedTuple):
-    """Signal values as columns of equal length."""
-
-    signal: NDArray[np.int32]  # number in the plan
-    raw: NDArray[
-        np.int64
-    ]  # the bits: sign-extended integers, IEEE bits of floats, the low 64 of wider ones
-    value: NDArray[np.float64]  # physical
-    frame: NDArray[np.int32]  # row in the frame block
-    refusals: Refusals
-
-
-NO_REFUSALS = Refusals()
 
 
 class Decoder(Protocol):
@@ -86,50 +61,23 @@ def make_decoder(plan: Plan, *, interpreter: Interpreter | None = None) -> Decod
 
 
 class KernelDecoder:
-    """Runs the table in C.  `decode_frame` is the kernel's own method, with nothing in between."""
+    """Runs the table in C.  The methods are the kernel's own, with nothing in between."""
 
     def __init__(self, plan: Plan) -> None:
         table = plan.table
-        self._kernel = _kernel.Table(
+        kernel = _kernel.Table(
             table.ops, table.runs, table.switches, table.arms, table.keys, short_names(plan)
         )
-        self._batch = self._kernel.batch
-        self.decode_frame = self._kernel.decode_frame
-        self.forget = self._kernel.forget
-
-    def decode(self, frames: FrameBlock, *, changed_only: bool = False) -> Decoded:
-        try:
-            memory, rows, refused = self._batch(
-                frames.bus, frames.can_id, frames.offset, frames.payload, changed_only
-            )
-        except ValueError as error:
-            raise BadInput(f"the frame block contradicts itself: {error}") from error
-        refusals = Refusals._make(refused) if any(refused) else NO_REFUSALS
-        return Decoded(
-            _view(memory, _INT32, rows, 16 * rows),
-            _view(memory, _INT64, rows, 0),
-            _view(memory, _FLOAT64, rows, 8 * rows),
-            _view(memory, _INT32, rows, 20 * rows),
-            refusals,
-        )
+        self.decode = kernel.decode
+        self.decode_frame = kernel.decode_frame
+        self.forget = kernel.forget
 
 
 class PythonDecoder:
     """Runs the table as generated Python."""
 
     def __init__(self, plan: Plan) -> None:
-        self._table = PythonTable(plan.table, short_names(plan))
-        self.decode_frame = self._table.decode_frame
-        self.forget = self._table.forget
-
-    def decode(self, frames: FrameBlock, *, changed_only: bool = False) -> Decoded:
-        try:
-            columns, refused = self._table.batch(frames, changed_only=changed_only)
-        except ValueError as error:
-            raise BadInput(f"the frame block contradicts itself: {error}") from error
-        signal, raw, value, frame = columns
-        return Decoded(signal, raw, value, frame, Refusals._make(refused))
-
-
-_INT32, _INT64, _FLOAT64 = np.dtype(np.int32), np.dtype(np.int64), np.dtype(np.float64)
-_view = np.frombuffer
+        table = PythonTable(plan.table, short_names(plan))
+        self.decode = table.decode
+        self.decode_frame = table.decode_frame
+        self.forget = table.forget

@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.canbus import generated, plan_table
+from edge_agent.canbus.decoded import Decoded, Refusals
 from edge_agent.canbus.frames import ERROR, EXTENDED, REMOTE, FrameBlock
 from edge_agent.canbus.generated import SHORT_FRAME, UNKNOWN_MULTIPLEXER, Op
 from edge_agent.canbus.j1939 import pgn_of
+from fairway.errors import BadInput
 
 # Positions in the counts of refusals; _kernel.c numbers them alike.
 UNKNOWN_ID_AT, SHORT_FRAME_AT, UNKNOWN_MULTIPLEXER_AT, REMOTE_AT, ERROR_AT = range(5)
@@ -29,7 +31,6 @@ KNOWN_MAX_KEYS = 65_536
 REFUSED = -1
 
 Columns = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.int32]]
-Counts = tuple[int, int, int, int, int]
 
 
 class PythonTable:
@@ -50,10 +51,10 @@ class PythonTable:
         self._conversion = _Conversion(table, len(names))
         self._last = _Last(len(names))
 
-    def batch(self, frames: FrameBlock, *, changed_only: bool) -> tuple[Columns, Counts]:
-        """Return the columns signal, raw, value and frame, and the counts of refusals.
+    def decode(self, frames: FrameBlock, *, changed_only: bool = False) -> Decoded:
+        """Return the values of all signals in `frames`; with `changed_only` those that differ from the last.
 
-        Raises ValueError when a frame lies outside of the block's payload.
+        Raises BadInput when a frame lies outside of the block's payload.
         """
         raws: list[int] = []
         numbers: list[bytes] = []
@@ -78,8 +79,8 @@ class PythonTable:
         columns = self._conversion.columns(raws, numbers, ends, (whole, offset))
         if changed_only:
             columns = self._last.changed(columns)
-        unknown, short, multiplexer, remote, error = refused
-        return columns, (unknown, short, multiplexer, remote, error)
+        signal, raw, value, frame = columns
+        return Decoded(signal, raw, value, frame, Refusals._make(refused))
 
     def decode_frame(self, can_id: int, data: bytes, bus: int = 0) -> dict[str, float]:
         """Return the values of one frame by the signals' names; none when nobody knows the id."""
@@ -241,10 +242,10 @@ def _bounded(frames: FrameBlock) -> tuple[bytes, list[int]]:
     """Return the payload and the offsets of a block, once it is sure that they fit each other."""
     offset = frames.offset
     if len(offset) != len(frames.can_id) + 1 or len(frames.bus) != len(frames.can_id):
-        raise ValueError("the columns of the frame block are not of one length")
+        raise BadInput("the columns of the frame block are not of one length")
     bad = (offset[1:] < offset[:-1]) | (offset[1:] > len(frames.payload))
     if bad.any():
-        raise ValueError(f"frame {int(bad.argmax())} lies outside of the block's payload")
+        raise BadInput(f"frame {int(bad.argmax())} lies outside of the frame block's payload")
     return frames.payload.tobytes(), offset.tolist()
 
 
