@@ -41,6 +41,7 @@ _BOOL = 32
 _INTEGER = 64
 _LIMITS = 128
 _ALLOWED = 256
+_TABLE = 512  # dense or not: what has no result is unmatched
 
 
 class Steps:
@@ -118,7 +119,7 @@ class Steps:
             self._convert_rows(row, raw, value, need, any_needs)
         missing = np.isnan(value) & (need & _MAPPED != 0)
         if bool(missing.any()):
-            by_table = need & _DENSE != 0
+            by_table = need & _TABLE != 0
             refused.add(missing & by_table, Refusal.UNMATCHED)
             refused.add(missing, Refusal.FAILED)
         if any_needs & (_BOOL | _INTEGER):
@@ -221,6 +222,8 @@ def _need(rule: Rule, *, is_mapped: bool) -> int:
     is_single = len(rule.parts) == 1
     if is_single and rule.greatest_raw[0] != ANY_RAW:
         need |= _AVAILABLE
+    if rule.lookup is not None:
+        need |= _TABLE
     if isinstance(rule.lookup, Dense):
         need |= _DENSE
     elif isinstance(rule.lookup, Sparse) or (is_single and rule.formula is not None):
