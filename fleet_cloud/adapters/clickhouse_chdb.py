@@ -26,7 +26,7 @@ from fleet_cloud.adapters.clickhouse_engine import (
     QUERY_MAX_S,
     unavailable,
 )
-from fleet_cloud.adapters.clickhouse_native import Buffer, Column, decoded
+from fleet_cloud.adapters.clickhouse_native import Buffer, Column, decoded, texts
 from fleet_cloud.adapters.clickhouse_sql import INSERT_FILE, bound
 
 DATABASE = "fairway"
@@ -56,6 +56,7 @@ class ChdbEngine:
             raise
         self._writing = threading.Lock()
         self._closed = False
+        self.version = texts(self.query("SELECT version() AS version"), "version")[0]
 
     def execute(self, statement: str) -> None:
         with self._writing:

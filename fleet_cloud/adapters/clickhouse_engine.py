@@ -23,6 +23,11 @@ class Engine(Protocol):
         """How errors call it."""
         ...
 
+    @property
+    def version(self) -> str:
+        """The engine's own version, such as 26.9.2.1."""
+        ...
+
     def execute(self, statement: str) -> None:
         """Run a statement that answers nothing.  Raises Unavailable."""
         ...

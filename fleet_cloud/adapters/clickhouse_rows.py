@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fairway.errors import BadInput
 from fairway.ids import stream_id
-from fairway.samples import Kind, SignalTable
+from fairway.samples import Kind, SampleBlock, SignalTable
 from fleet_cloud.adapters.clickhouse_native import Column, Words
 from fleet_cloud.adapters.clickhouse_sql import COLUMNS
 from fleet_cloud.ingest.ports import AcceptedBatch
@@ -74,6 +74,7 @@ def inserts(batches: Sequence[AcceptedBatch]) -> Iterator[list[AcceptedBatch]]:
 
 def check(batches: Sequence[AcceptedBatch]) -> None:
     """Raise BadInput when one of `batches` can never be stored."""
+    text_signals: dict[int, NDArray[np.bool_]] = {}
     for batch in batches:
         block = batch.block
         stream_id(batch.name.stream)
@@ -87,10 +88,21 @@ def check(batches: Sequence[AcceptedBatch]) -> None:
             block.table
         ):
             raise BadInput(f"batch {batch.name} names a signal that its table does not have")
+        is_text = text_signals.get(id(block.table))
+        if is_text is None:
+            is_text = np.array([signal.kind is Kind.TEXT for signal in block.table], np.bool_)
+            text_signals[id(block.table)] = is_text
+        if is_text.any() and not _has_its_texts(block, is_text):
+            raise BadInput(f"batch {batch.name} refers to a text that it does not carry")
+
+
+def _has_its_texts(block: SampleBlock, is_text: NDArray[np.bool_]) -> bool:
+    wanted = block.value[is_text[block.signal]]
+    return len(wanted) == 0 or bool(wanted.min() >= 0 and wanted.max() < len(block.texts))
 
 
 def columns(batches: Sequence[AcceptedBatch]) -> dict[str, tuple[str, Column]]:
-    """Return the rows of `batches`, which passed `check`, as the columns of one insert.  Raises BadInput."""
+    """Return the rows of `batches`, which passed `check`, as the columns of one insert."""
     names = _Names()
     numbers = [_numbers(batch.block.table, names) for batch in batches]
     lengths = np.array([len(batch.block) for batch in batches])
@@ -165,11 +177,9 @@ def _values(
         block = batch.block
         if of.has_texts:
             rows = np.flatnonzero(of.kind[block.signal] == Kind.TEXT)
-            wanted = block.value[rows]
-            if len(rows) and not (wanted.min() >= 0 and wanted.max() < len(block.texts)):
-                raise BadInput(f"batch {batch.name} refers to a text that it does not carry")
-            renumbered = np.array([names.texts[word] for word in block.texts], np.uint32)
-            text[rows + start] = renumbered[wanted.astype(np.intp)] if len(rows) else 0
-            value[rows + start] = 0.0
+            if len(rows):
+                renumbered = np.array([names.texts[word] for word in block.texts], np.uint32)
+                text[rows + start] = renumbered[block.value[rows].astype(np.intp)]
+                value[rows + start] = 0.0
         start += len(block)
     return value, text

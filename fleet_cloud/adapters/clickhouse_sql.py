@@ -98,6 +98,9 @@ def create_samples(can: Abilities, *, days: int | None, free_min_bytes: int) -> 
     )
 
 
+COUNT_DATABASES = "SELECT count() FROM system.databases WHERE name = {database}"
+SELECT_TABLES = "SELECT name FROM system.tables WHERE database = currentDatabase()"
+
 # Which part of the data a server holds, so that a list of servers in another order is noticed.
 CREATE_LAYOUT = (
     "CREATE TABLE IF NOT EXISTS layout (schema UInt32, shard UInt32, shards UInt32)"
@@ -138,7 +141,8 @@ SERIES = (
 BUCKETS = (
     "SELECT intDiv(time_ns, {bucket_ns}) * {bucket_ns} AS start,"  # noqa: S608
     " min(value) AS minimum, max(value) AS maximum, sum(value) AS total,"
-    f" argMax(value, {_NEWEST}) AS last, toInt64(count()) AS samples, any(unit) AS some_unit"
+    f" argMax(value, {_NEWEST}) AS last, argMax(unit, {_NEWEST}) AS newest_unit,"
+    " toInt64(count()) AS samples"
     f" FROM samples WHERE {_OF_SPAN} AND kind != {int(Kind.TEXT)} AND value = value"
     " GROUP BY start ORDER BY start LIMIT {limit}"
 )

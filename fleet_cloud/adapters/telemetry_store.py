@@ -1,224 +1,48 @@
-"""The telemetry store: one ClickHouse behind it, or several that each hold their share of the vehicles.
-
-    append --> columns --> one insert --> one block --> one part on disk
-    latest, series, buckets --> one statement --> columns
-
-Rule 1: a batch is stored whole or not at all.  Its rows travel in one block, below the size at which engines
-cut blocks, and share one partition; a block of one partition becomes one part, which is written beside the
-data, synced, and put in its place by one rename.  Whoever dies at any byte leaves the part there or not there.
-Rule 2: `append` returns after that rename, so a receipt may follow.
-Rule 3: whether a batch is stored is asked of its rows, never of the engine's memory of recent inserts.
-"""
+"""The telemetry store: the embedded engine, one ClickHouse server, or several that share the vehicles."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
-import numpy as np
-
-from fairway.errors import BadInput, Conflict
-from fairway.ids import stream_id
-from fairway.samples import Kind
-from fleet_cloud.adapters import clickhouse_rows, clickhouse_sql
 from fleet_cloud.adapters.clickhouse_chdb import ChdbEngine
 from fleet_cloud.adapters.clickhouse_engine import Engine
-from fleet_cloud.adapters.clickhouse_native import Column, Words, encoded, numbers, texts
-from fleet_cloud.adapters.clickhouse_sql import bound
-from fleet_cloud.ingest.ports import AcceptedBatch
-from fleet_cloud.vehicles.telemetry import (
-    Buckets,
-    LatestValue,
-    Series,
-    SignalSpan,
-    Statistics,
-    checked_bucket,
-    checked_limit,
-    page_end,
-)
+from fleet_cloud.adapters.clickhouse_http import HttpEngine, server
+from fleet_cloud.adapters.telemetry_store_clickhouse import ClickHouseStore
+from fleet_cloud.adapters.telemetry_store_sharded import ShardedStore
+from fleet_cloud.ingest.ports import TelemetryStore
+from fleet_cloud.vehicles.telemetry import TelemetryReader, TelemetryStatistics
 
 EMBEDDED = "chdb:"
 
-# Below this the disk counts as full: merges, the registry and the operator's own shell still need some.
-FREE_MIN_BYTES = 256 * 1024 * 1024
 
-
-class ClickHouseStore:
-    """The samples of some vehicles, in one engine."""
-
-    def __init__(self, engine: Engine, *, shard: int = 0, shards: int = 1) -> None:
-        self._engine = engine
-        version = texts(engine.query("SELECT version() AS version"), "version")[0]
-        can = clickhouse_sql.abilities(version)
-        engine.execute(clickhouse_sql.create_samples(can, days=None, free_min_bytes=FREE_MIN_BYTES))
-        engine.execute(clickhouse_sql.CREATE_LAYOUT)
-        self._check_layout(shard, shards)
-
-    def append(self, batches: Sequence[AcceptedBatch]) -> None:
-        clickhouse_rows.check(batches)
-        blocks = [encoded(clickhouse_rows.columns(run)) for run in clickhouse_rows.inserts(batches)]
-        for block in blocks:
-            self._engine.insert(block)
-
-    def stored(self, vehicle: str, stream: str, sequences: Sequence[int]) -> set[int]:
-        if not sequences:
-            return set()
-        # Whole numbers only, so they may stand in the statement as they are.
-        statement = clickhouse_sql.STORED.replace(
-            "{sequences}", ", ".join(str(int(sequence)) for sequence in sequences)
-        )
-        answer = self._engine.query(
-            bound(statement, vehicle=vehicle, stream=int(stream_id(stream), 16))
-        )
-        return set(numbers(answer, "sequence", np.int64).tolist())
-
-    def latest(self, tenant: str, vehicle: str) -> list[LatestValue]:
-        answer = self._engine.query(bound(clickhouse_sql.LATEST, tenant=tenant, vehicle=vehicle))
-        return [
-            LatestValue(signal, time_ns, _value(value, text, kind), unit)
-            for signal, time_ns, value, text, kind, unit in zip(
-                texts(answer, "signal"),
-                numbers(answer, "newest", np.int64).tolist(),
-                numbers(answer, "value", np.float64).tolist(),
-                texts(answer, "text"),
-                numbers(answer, "kind", np.uint8).tolist(),
-                texts(answer, "unit"),
-                strict=True,
-            )
-        ]
-
-    def series(self, span: SignalSpan, *, limit: int) -> Series:
-        answer = self._page(span, checked_limit(limit) + 1)
-        time_ns = numbers(answer, "time_ns", np.int64)
-        if len(time_ns) <= limit:
-            return _series(answer, len(time_ns), next_ns=None)
-        end = page_end(time_ns, limit)
-        if end:
-            return _series(answer, end, next_ns=int(time_ns[end]))
-        # More samples in one moment than a page has: give the whole moment.
-        at_ns = int(time_ns[0])
-        moment = SignalSpan(span.tenant, span.vehicle, span.signal, at_ns, at_ns + 1)
-        answer = self._page(moment, clickhouse_rows.BATCH_MAX_ROWS)
-        return _series(answer, len(numbers(answer, "time_ns", np.int64)), next_ns=at_ns + 1)
-
-    def buckets(self, span: SignalSpan, *, bucket_ns: int, limit: int) -> Buckets:
-        answer = self._engine.query(
-            bound(
-                clickhouse_sql.BUCKETS,
-                tenant=span.tenant,
-                vehicle=span.vehicle,
-                signal=span.signal,
-                from_ns=max(span.from_ns, 0),
-                to_ns=span.to_ns,
-                bucket_ns=checked_bucket(bucket_ns),
-                limit=checked_limit(limit) + 1,
-            )
-        )
-        start_ns = numbers(answer, "start", np.int64)
-        count = numbers(answer, "samples", np.int64)
-        units = answer.get("some_unit")
-        page = slice(0, limit)
-        return Buckets(
-            unit=units.words[int(units.index[-1])]
-            if isinstance(units, Words) and len(units)
-            else "",
-            bucket_ns=bucket_ns,
-            start_ns=start_ns[page],
-            minimum=numbers(answer, "minimum", np.float64)[page],
-            maximum=numbers(answer, "maximum", np.float64)[page],
-            mean=(numbers(answer, "total", np.float64) / count)[page],
-            last=numbers(answer, "last", np.float64)[page],
-            count=count[page],
-            next_ns=int(start_ns[limit]) if len(start_ns) > limit else None,
-        )
-
-    def count(self, tenant: str, vehicle: str) -> int:
-        answer = self._engine.query(bound(clickhouse_sql.COUNT, tenant=tenant, vehicle=vehicle))
-        return int(numbers(answer, "samples", np.int64).sum())
-
-    def statistics(self) -> Statistics:
-        answer = self._engine.query(clickhouse_sql.STATISTICS)
-        return Statistics(
-            *(
-                int(numbers(answer, name, np.int64).sum())
-                for name in ("samples", "disk_bytes", "parts")
-            )
-        )
+class Store(TelemetryStore, TelemetryReader, TelemetryStatistics, Protocol):
+    """Everything a telemetry store does."""
 
     def close(self) -> None:
-        """Let go of the engine."""
-        self._engine.close()
-
-    def _page(self, span: SignalSpan, limit: int) -> dict[str, Column]:
-        return self._engine.query(
-            bound(
-                clickhouse_sql.SERIES,
-                tenant=span.tenant,
-                vehicle=span.vehicle,
-                signal=span.signal,
-                from_ns=span.from_ns,
-                to_ns=span.to_ns,
-                limit=limit,
-            )
-        )
-
-    def _check_layout(self, shard: int, shards: int) -> None:
-        """Note which share this engine holds, or hold it against what was noted.  Raises Conflict."""
-        wanted = (clickhouse_sql.SCHEMA_VERSION, shard, shards)
-        answer = self._engine.query(clickhouse_sql.SELECT_LAYOUT)
-        found = {
-            tuple(int(number) for number in row)
-            for row in zip(
-                *(numbers(answer, name, np.int64) for name in ("schema", "shard", "shards")),
-                strict=True,
-            )
-        }
-        if not found:
-            schema = clickhouse_sql.SCHEMA_VERSION
-            self._engine.execute(
-                bound(clickhouse_sql.INSERT_LAYOUT, schema=schema, shard=shard, shards=shards)
-            )
-        elif found != {wanted}:
-            held = ", ".join(f"shard {s} of {n} (schema {v})" for v, s, n in sorted(found))
-            raise Conflict(
-                f"the telemetry store {self._engine.name} holds {held}, but stands as shard {shard} of {shards}"
-                f" (schema {clickhouse_sql.SCHEMA_VERSION}): give the servers in the order they began with"
-            )
+        """Let go of the engines; questions that are being asked are answered first."""
+        ...
 
 
-def open_store(urls: Sequence[str], data_dir: Path) -> ClickHouseStore:
+def open_store(urls: Sequence[str], data_dir: Path) -> Store:
     """Open the store at `urls`: `chdb:` (or none) in `data_dir`, else the ClickHouse servers sharing the fleet.
 
     Raises BadInput, Conflict, Unavailable.
     """
     if not urls or tuple(urls) == (EMBEDDED,):
-        engine = ChdbEngine(data_dir / "telemetry")
-        try:
-            return ClickHouseStore(engine)
-        except BaseException:
-            engine.close()
-            raise
-    raise BadInput(f"the store {urls[0]!r} is not supported: use {EMBEDDED} or http://HOST:PORT")
+        return _opened(ChdbEngine(data_dir / "telemetry"), shard=0, shards=1)
+    with ExitStack() as opened:
+        stores = []
+        for shard, at in enumerate([server(url) for url in urls]):
+            stores.append(_opened(HttpEngine(at), shard=shard, shards=len(urls)))
+            opened.callback(stores[-1].close)
+        opened.pop_all()
+    return stores[0] if len(stores) == 1 else ShardedStore(stores)
 
 
-def _value(value: float, text: str, kind: int) -> float | bool | str:
-    if kind == Kind.TEXT:
-        return text
-    return value != 0.0 if kind == Kind.BOOL else value
-
-
-def _series(answer: dict[str, Column], end: int, *, next_ns: int | None) -> Series:
-    value = numbers(answer, "value", np.float64)[:end]
-    kind = numbers(answer, "kind", np.uint8)[:end]
-    text, unit = answer.get("text"), answer.get("unit")
-    words: tuple[str, ...] = ()
-    is_text = kind == Kind.TEXT
-    if isinstance(text, Words) and is_text.any():
-        words = text.words
-        value = np.where(is_text, text.index[:end], value)
-    return Series(
-        unit=unit.words[int(unit.index[end - 1])] if isinstance(unit, Words) and end else "",
-        time_ns=numbers(answer, "time_ns", np.int64)[:end],
-        value=value,
-        kind=kind,
-        texts=words,
-        next_ns=next_ns,
-    )
+def _opened(engine: Engine, *, shard: int, shards: int) -> ClickHouseStore:
+    try:
+        return ClickHouseStore(engine, shard=shard, shards=shards)
+    except BaseException:
+        engine.close()
+        raise
