@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge_agent.canbus.decoder import Decoded
 from edge_agent.canbus.frames import FrameBlock
-from edge_agent.canbus.mapping_joins import Arrivals, Join
+from edge_agent.canbus.mapping_joins import Arrivals, Completed, Joins
 from edge_agent.canbus.mapping_names import Gate, Names
 from edge_agent.canbus.mapping_rules import Rule, leaf_rule, raw_rule
 from edge_agent.canbus.mapping_steps import Refusal, Steps
@@ -107,33 +107,38 @@ class Mapping:
         self._has_changes = bool(on_change.any())
 
     def _lay_out_targets(self, plan: Plan, rules: Sequence[Rule]) -> None:
-        """Plan signal -> rows, as one list with starts and counts; parts of joins go their own way."""
-        targets: dict[int, list[int]] = defaultdict(list)
-        self._joins = []
-        self._is_part = np.zeros(len(plan.signals), np.bool_)
+        """Plan signal -> (row, part) ..., as one list with starts and counts."""
+        targets: list[list[tuple[int, int]]] = [[] for _ in plan.signals]
         for row, rule in enumerate(rules):
-            if len(rule.parts) > 1:
-                self._joins.append(Join(row, rule))
-                self._is_part[[part.number for part in rule.parts]] = True
-            else:
-                targets[rule.parts[0].number].append(row)
-        lists = [targets.get(number, []) for number in range(len(plan.signals))]
-        self._count = np.array([len(rows) for rows in lists], np.int64)
+            for number, part in enumerate(rule.parts):
+                targets[part.number].append((row, number))
+        self._count = np.array([len(of) for of in targets], np.int64)
         self._start = np.cumsum(self._count) - self._count
-        self._targets = np.array([row for rows in lists for row in rows], np.int32)
         self._is_single = not bool((self._count > 1).any())
+        flat = np.array([pair for of in targets for pair in of], np.int32).reshape(-1, 2)
+        self._targets, self._target_parts = flat[:, 0].copy(), flat[:, 1].copy()
+        self._is_join = np.array([len(rule.parts) > 1 for rule in rules], np.bool_)
+        self._joins = Joins(rules) if bool(self._is_join.any()) else None
 
     def apply(self, decoded: Decoded, frames: FrameBlock) -> SampleBlock:
         """Return the samples of one decoded block."""
         if not len(decoded.signal):
             return empty_block(self.table)
-        source, row = self._rows(decoded)
+        source, target = self._rows(decoded)
+        row = self._targets[target]
         if self._gates:
-            source, row = self._gated(decoded, source, row, len(frames))
+            passes = self._gate(decoded, source, row, len(frames))
+            source, target, row = source[passes], target[passes], row[passes]
         value = decoded.value[source]
         joined = None
-        if self._joins:
-            source, row, value, joined = self._with_joins(decoded, frames, source, row, value)
+        if self._joins is not None:
+            is_part = self._is_join[row]
+            if bool(is_part.any()):
+                arrivals = self._arrivals(decoded, frames, source, target, is_part)
+                alone = ~is_part
+                source, row, value, joined = _woven(
+                    source[alone], row[alone], value[alone], self._joins.completed(arrivals)
+                )
         time_ns = frames.time_ns[decoded.frame[source]]
         if self._has_intervals:
             keep = self._intervals.kept(row, time_ns, value)
@@ -164,62 +169,49 @@ class Mapping:
             for row in np.flatnonzero(refused.any(axis=0)).tolist()
         }
 
-    def _rows(self, decoded: Decoded) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-        """Return for every row to come which decoded row it is made of."""
+    def _rows(self, decoded: Decoded) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return for every row to come which decoded row it is made of, and which target it has."""
         count = self._count[decoded.signal]
         if self._is_single:
             source = count.nonzero()[0]
-            return source, self._targets[self._start[decoded.signal[source]]]
+            return source, self._start[decoded.signal[source]]
         source = np.repeat(np.arange(len(count)), count)
+        # Each signal's targets stand side by side: count up from its start.
         before = np.cumsum(count) - count
-        within = np.arange(len(source)) - before[source]
-        return source, self._targets[self._start[decoded.signal[source]] + within]
+        return source, np.arange(len(source)) + (self._start[decoded.signal] - before)[source]
 
-    def _gated(
+    def _gate(
         self, decoded: Decoded, source: NDArray[np.intp], row: NDArray[np.int32], frames: int
-    ) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-        """Drop the rows whose frame has another value in a signal that selects."""
+    ) -> NDArray[np.bool_]:
+        """Return which rows' frames have the values that select them."""
         passes = np.ones(len(row), np.bool_)
         for gate, rows in self._gates.items():
             open_frames = np.zeros(frames, np.bool_)
             says_so = (decoded.signal == gate.number) & (decoded.raw == gate.raw)
             open_frames[decoded.frame[says_so]] = True
-            at = np.flatnonzero(np.isin(row, rows))
+            at = np.isin(row, rows).nonzero()[0]
             passes[at] &= open_frames[decoded.frame[source[at]]]
-        return source[passes], row[passes]
+        return passes
 
-    def _with_joins(
+    def _arrivals(
         self,
         decoded: Decoded,
         frames: FrameBlock,
         source: NDArray[np.intp],
-        row: NDArray[np.int32],
-        value: NDArray[np.float64],
-    ) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.float64], NDArray[np.bool_] | None]:
-        """Add the rows of leaves made of several signals, each where its last part stands."""
-        position = np.flatnonzero(self._is_part[decoded.signal])
-        if not len(position):
-            return source, row, value, None
-        frame = decoded.frame[position]
-        arrivals = Arrivals(
-            position,
-            decoded.signal[position],
-            decoded.raw[position],
-            decoded.value[position],
+        target: NDArray[np.intp],
+        is_part: NDArray[np.bool_],
+    ) -> Arrivals:
+        source, target = source[is_part], target[is_part]
+        frame = decoded.frame[source]
+        return Arrivals(
+            source,
+            self._targets[target],
+            self._target_parts[target],
+            decoded.raw[source],
+            decoded.value[source],
             frame,
             frames.time_ns[frame],
         )
-        sources, rows, values = [source], [row], [value]
-        for join in self._joins:
-            completed = join.completed(arrivals)
-            if completed is not None:
-                sources.append(completed[0])
-                values.append(completed[1])
-                rows.append(np.full(len(completed[0]), join.row, np.int32))
-        source = np.concatenate(sources)
-        order = np.argsort(source, kind="stable")
-        joined = order >= len(row)
-        return source[order], np.concatenate(rows)[order], np.concatenate(values)[order], joined
 
     def _own_texts(self, row: NDArray[np.int32], value: NDArray[np.float64]) -> tuple[str, ...]:
         """Number the texts of this block from 0, in place."""
@@ -230,6 +222,23 @@ class Mapping:
         value[at] = which
         texts = self._texts.texts
         return tuple(texts[number] for number in numbers.tolist())
+
+
+def _woven(
+    source: NDArray[np.intp],
+    row: NDArray[np.int32],
+    value: NDArray[np.float64],
+    completed: list[Completed],
+) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.float64], NDArray[np.bool_]]:
+    """Put composed values where their last parts stand; also say which rows those are."""
+    source = np.concatenate([source, *(made.source for made in completed)])
+    order = np.argsort(source, kind="stable")
+    return (
+        source[order],
+        np.concatenate([row, *(made.row for made in completed)])[order],
+        np.concatenate([value, *(made.value for made in completed)])[order],
+        order >= len(row),
+    )
 
 
 def _gates(rules: Sequence[Rule]) -> dict[Gate, NDArray[np.int32]]:

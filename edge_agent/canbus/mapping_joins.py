@@ -10,32 +10,38 @@ Rule 2: parts of different frames belong together when each has come since the l
         its next frame.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.canbus.mapping_rules import Rule
+from edge_agent.canbus.mapping_rules import Formula, Rule
 from fairway.expression.columns import compiled
+
+Ints = NDArray[np.int32]
+Rows = NDArray[np.intp]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arrivals:
-    """Decoded rows of signals that are parts, in their order; `position` is the row in the whole block."""
+    """Signals that are parts, in their order."""
 
-    position: NDArray[np.intp]
-    signal: NDArray[np.int32]
+    source: Rows  # which decoded row
+    row: Ints  # the leaf it is a part of
+    part: Ints  # which part
     raw: NDArray[np.int64]
-    value: NDArray[np.float64]
-    frame: NDArray[np.int32]
+    value: Floats
+    frame: Ints
     time_ns: NDArray[np.int64]
 
-    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> "Arrivals":
-        """Return the chosen rows."""
+    def take(self, rows: Rows | NDArray[np.bool_]) -> "Arrivals":
+        """Return the chosen ones."""
         return Arrivals(
-            self.position[rows],
-            self.signal[rows],
+            self.source[rows],
+            self.row[rows],
+            self.part[rows],
             self.raw[rows],
             self.value[rows],
             self.frame[rows],
@@ -43,82 +49,121 @@ class Arrivals:
         )
 
 
-class Join:
-    """The parts of one leaf, and what of them has come."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Completed:
+    """Values of leaves, each at the decoded row of its last part."""
 
-    def __init__(self, row: int, rule: Rule) -> None:
-        assert rule.formula is not None
-        self.row = row
-        self._numbers = np.array([part.number for part in rule.parts], np.int32)
-        self._greatest_raw = np.array(rule.greatest_raw, np.int64)
-        self._names = rule.formula.names
-        self._evaluate = compiled(rule.formula.node)
-        self._max_age_ns = rule.max_age_ns
-        first = rule.parts[0]
-        self._is_one_frame = all(
-            part.bus == first.bus
-            and part.message is first.message
-            and part.signal.multiplex == first.signal.multiplex
-            for part in rule.parts
+    source: Rows
+    row: Ints
+    value: Floats
+
+
+class Joins:
+    """All leaves that are made of several signals, and what of them has come."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = rules
+        most = max(len(rule.parts) for rule in rules)
+        self._parts = np.array([len(rule.parts) for rule in rules], np.int32)
+        self._is_one_frame = np.array([_is_one_frame(rule) for rule in rules], np.bool_)
+        self._has_apart = not bool(self._is_one_frame[self._parts > 1].all())
+        self._greatest_raw = np.array(
+            [(*rule.greatest_raw, *([0] * (most - len(rule.parts)))) for rule in rules], np.int64
         )
-        self._order = np.argsort(self._numbers, kind="stable")
-        # What has come since the last value: part -> (value, time_ns).
-        self._waiting: dict[int, tuple[float, int]] = {}
+        # Leaves with the same formula are evaluated together.
+        self._group = np.zeros(len(rules), np.int32)
+        self._formulas: dict[Formula, int] = {}
+        for row, rule in enumerate(rules):
+            if len(rule.parts) > 1 and rule.formula is not None:
+                formulas = self._formulas
+                self._group[row] = formulas.setdefault(rule.formula, len(formulas))
+        self._evaluate = [(formula.names, compiled(formula.node)) for formula in self._formulas]
+        # What has come since the last value of a leaf: part -> (value, time_ns).
+        self._waiting: dict[int, dict[int, tuple[float, int]]] = {}
 
-    def completed(self, arrivals: Arrivals) -> tuple[NDArray[np.intp], NDArray[np.float64]] | None:
-        """Return where values are complete (positions of their last parts) and the values, or None."""
-        mine = arrivals.take(np.isin(arrivals.signal, self._numbers))
-        if not len(mine.position):
-            return None
-        part = self._order[np.searchsorted(self._numbers[self._order], mine.signal)]
-        usable = mine.raw <= self._greatest_raw[part]
+    def completed(self, arrivals: Arrivals) -> list[Completed]:
+        """Return the values that `arrivals` complete."""
+        usable = arrivals.raw <= self._greatest_raw[arrivals.row, arrivals.part]
         if not bool(usable.all()):
-            mine, part = mine.take(usable), part[usable]
-        if self._is_one_frame:
-            position, columns = self._by_frame(mine, part)
-        else:
-            position, columns = self._by_arrival(mine, part)
-        if not len(position):
-            return None
-        return position, self._evaluate(dict(zip(self._names, columns, strict=True)))
+            arrivals = arrivals.take(usable)
+        if not self._has_apart:
+            return self._by_frame(arrivals)
+        is_one_frame = self._is_one_frame[arrivals.row]
+        return [
+            *self._by_frame(arrivals.take(is_one_frame)),
+            *self._by_arrival(arrivals.take(~is_one_frame)),
+        ]
 
-    def _by_frame(
-        self, mine: Arrivals, part: NDArray[np.intp]
-    ) -> tuple[NDArray[np.intp], list[NDArray[np.float64]]]:
-        rows = [np.flatnonzero(part == number) for number in range(len(self._numbers))]
-        frames = [mine.frame[of] for of in rows]
-        if any(not np.array_equal(frames[0], other) for other in frames[1:]):
-            whole = reduce(np.intersect1d, frames)
-            rows = [
-                of[np.searchsorted(frame, whole)] for of, frame in zip(rows, frames, strict=True)
-            ]
-        position = np.max(np.stack([mine.position[of] for of in rows]), axis=0)
-        return position, [mine.value[of] for of in rows]
+    def _by_frame(self, arrivals: Arrivals) -> list[Completed]:
+        # Sorted by leaf and frame, the parts of one value stand side by side, in the order of the formula.
+        order = np.lexsort((arrivals.part, arrivals.frame, arrivals.row))
+        row, frame = arrivals.row[order], arrivals.frame[order]
+        starts = np.empty(len(order), np.bool_)
+        starts[:1] = True
+        np.not_equal(row[1:], row[:-1], out=starts[1:])
+        starts[1:] |= frame[1:] != frame[:-1]
+        first = starts.nonzero()[0]
+        row = row[first]
+        parts = self._parts[row]
+        last = np.empty_like(first)
+        last[:-1], last[-1:] = first[1:] - 1, len(order) - 1
+        is_whole = last - first + 1 == parts
+        if not bool(is_whole.all()):
+            first, row, parts = first[is_whole], row[is_whole], parts[is_whole]
+        group = self._group[row]
+        completed = []
+        for number in sorted(set(group.tolist())):
+            of = (group == number).nonzero()[0]
+            at = order[first[of][:, None] + np.arange(parts[of[0]])]
+            completed.append(self._made(number, arrivals.source[at], row[of], arrivals.value[at]))
+        return completed
 
-    def _by_arrival(
-        self, mine: Arrivals, part: NDArray[np.intp]
-    ) -> tuple[NDArray[np.intp], list[NDArray[np.float64]]]:
-        # One of few loops over samples: what counts depends on what counted before, and only the parts of
-        # this one leaf pass here, a few per block.
-        position, values = [], []
-        waiting = self._waiting
+    def _by_arrival(self, arrivals: Arrivals) -> list[Completed]:
+        # One of few loops over samples: what counts depends on what counted before, and only parts of leaves
+        # that are spread over frames pass here, a few per block.
+        found: dict[int, list[tuple[int, int, list[float]]]] = {}
         rows = zip(
-            mine.position.tolist(),
-            part.tolist(),
-            mine.value.tolist(),
-            mine.time_ns.tolist(),
+            arrivals.source.tolist(),
+            arrivals.row.tolist(),
+            arrivals.part.tolist(),
+            arrivals.value.tolist(),
+            arrivals.time_ns.tolist(),
             strict=True,
         )
-        for at, number, value, time_ns in rows:
-            waiting[number] = (value, time_ns)
-            if len(waiting) < len(self._numbers):
+        for source, row, part, value, time_ns in rows:
+            waiting = self._waiting.setdefault(row, {})
+            waiting[part] = (value, time_ns)
+            rule = self._rules[row]
+            if len(waiting) < len(rule.parts):
                 continue
-            late = [n for n, (_, then) in waiting.items() if abs(time_ns - then) > self._max_age_ns]
-            for n in late:
-                del waiting[n]
+            late = [n for n, (_, then) in waiting.items() if abs(time_ns - then) > rule.max_age_ns]
+            for number in late:
+                del waiting[number]
             if not late:
-                position.append(at)
-                values.append([waiting[n][0] for n in range(len(self._numbers))])
+                values = [waiting[number][0] for number in range(len(rule.parts))]
+                found.setdefault(int(self._group[row]), []).append((source, row, values))
                 waiting.clear()
-        columns = np.array(values, np.float64).reshape(-1, len(self._numbers))
-        return np.array(position, np.intp), list(columns.T)
+        return [
+            self._made(
+                group,
+                np.array([source for source, _, _ in made], np.intp)[:, None],
+                np.array([row for _, row, _ in made], np.int32),
+                np.array([values for _, _, values in made], np.float64),
+            )
+            for group, made in found.items()
+        ]
+
+    def _made(self, group: int, sources: Rows, row: Ints, values: Floats) -> Completed:
+        names, evaluate = self._evaluate[group]
+        columns = {name: values[:, part] for part, name in enumerate(names)}
+        return Completed(sources.max(axis=1), row, evaluate(columns))
+
+
+def _is_one_frame(rule: Rule) -> bool:
+    first = rule.parts[0]
+    return all(
+        part.bus == first.bus
+        and part.message is first.message
+        and part.signal.multiplex == first.signal.multiplex
+        for part in rule.parts
+    )

@@ -204,7 +204,7 @@ class _Refusals:
 def _fix(value: NDArray[np.float64], need: NDArray[np.uint16]) -> None:
     at = (need & _BOOL).nonzero()[0]
     if len(at):
-        value[at] = np.where(value[at] != 0.0, 1.0, 0.0)
+        value[at] = value[at] != 0.0
     at = (need & _INTEGER).nonzero()[0]
     if len(at):
         # The fraction is cut off, as the KUKSA client does, but 28.999999999999996 is what floating point
