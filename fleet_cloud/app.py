@@ -1,1 +1,278 @@
-"""Puts the fleet cloud together, top to bottom in the order data flows."""
+"""Puts the fleet cloud together, top to bottom in the order data flows.
+
+    broker child --> MQTT door --+
+                                 +--> intake --> groups --> telemetry store, registry --> API
+                   gRPC door ----+
+
+`serve` is all of it in one process; `ingest` is the doors and the stores, as often as needed, beside a broker
+and stores that are shared.
+"""
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+
+import uvicorn
+from prometheus_client import CollectorRegistry, start_http_server
+
+from fairway import log as logs
+from fairway.clock import NS_PER_S, Clock, SystemClock
+from fairway.errors import BadInput
+from fleet_cloud.adapters import addresses
+from fleet_cloud.adapters.broker_child import BrokerPlace, MosquittoBroker, NatsBroker, make_broker
+from fleet_cloud.adapters.data_dir import DataDir, listening
+from fleet_cloud.adapters.ending import Ending, ending
+from fleet_cloud.adapters.feed import Feed
+from fleet_cloud.adapters.fleet import Fleet
+from fleet_cloud.adapters.fleet_files import open_fleet
+from fleet_cloud.adapters.grpc import GrpcDoor
+from fleet_cloud.adapters.ingest_metrics import IngestCollector
+from fleet_cloud.adapters.intake import Intake
+from fleet_cloud.adapters.mqtt import BrokerAddress, MqttDoor
+from fleet_cloud.adapters.pki_files import FilePki
+from fleet_cloud.adapters.registry import Registry
+from fleet_cloud.adapters.telemetry_store import open_store
+from fleet_cloud.adapters.worker import Limits, Worker
+from fleet_cloud.api.ports import ApiPorts, Telemetry
+from fleet_cloud.api.service import make_api
+from fleet_cloud.config import Config, Endpoint, endpoint
+from fleet_cloud.ingest.groups import Groups
+from fleet_cloud.ingest.ports import Claimant, TelemetryStore
+from fleet_cloud.ingest.status import IngestStatus
+from fleet_cloud.vehicles.registry import CLOUD_NAME
+
+log = logs.get("fleet_cloud")
+
+# Others believe a claim for so long: several times what an insert takes, with all its retries.
+LEASE_S = 30
+# An insert that a process sent to a server and did not live to see the end of is over by then.
+REMOTE_GRACE_S = 5
+
+Ready = Callable[[Mapping[str, str]], None]
+
+
+@dataclass(slots=True)
+class _Cloud:
+    """What has been put together so far."""
+
+    config: Config
+    clock: Clock
+    end: Ending
+    data: DataDir
+    pki: FilePki
+    registry: Registry
+    fleet: Fleet
+    feed: Feed = field(default_factory=Feed)
+    metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
+    urls: dict[str, str] = field(default_factory=dict)
+
+
+def serve(config: Config, ready: Ready) -> None:
+    """Run the whole cloud until SIGTERM or SIGINT; `ready` is told where it is reached."""
+    asyncio.run(_run(config, ready, whole=True))
+
+
+def ingest(config: Config, ready: Ready) -> None:
+    """Run ingest alone, beside others that do the same.  Raises BadInput for what only `serve` can do."""
+    if config.broker.mode == "embedded":
+        raise BadInput(
+            'ingest has no broker of its own: set [broker] mode = "external" and url, or mode = "none"'
+        )
+    if addresses.store_is_embedded(config):
+        raise BadInput(
+            "the embedded store serves one process: name a shared one, [store] url = [...]"
+        )
+    asyncio.run(_run(config, ready, whole=False))
+
+
+async def _run(config: Config, ready: Ready, *, whole: bool) -> None:
+    async with AsyncExitStack() as stack:
+        end = stack.enter_context(ending())
+        if whole:
+            stack.enter_context(DataDir(config.folder).locked())
+        files = stack.enter_context(open_fleet(config))
+        registry, pki, data = files.registry, files.pki, files.data
+        cloud = _Cloud(config, SystemClock(), end, data, pki, registry, Fleet(registry.vehicles))
+        cloud.fleet.refresh()
+        broker = None
+        address = None
+        if config.broker.mode == "embedded":
+            broker = await stack.enter_async_context(_broker(cloud))
+            address = addresses.embedded_broker(config, pki, broker.port)
+        elif config.broker.mode == "external":
+            address = addresses.external_broker(config.broker)
+            cloud.urls["mqtt"] = address.url
+        store = open_store(config.store.url, data.folder)
+        stack.callback(store.close)
+        owner = config.ingest.name or _owner(data, whole=whole)
+        status, grpc = await stack.enter_async_context(_ingest(cloud, store, address, owner))
+        cloud.metrics.register(IngestCollector(status))
+        if whole:
+            await stack.enter_async_context(_api(cloud, store, status))
+            data.write_endpoints(cloud.urls)
+        elif config.metrics.listen:
+            stack.enter_context(_metrics(cloud))
+        stack.enter_context(_following(cloud, broker, grpc))
+        log.info("ready", owner=owner, vehicles=len(cloud.fleet.tenants), **cloud.urls)
+        ready(cloud.urls)
+        await end.wait()
+        log.info("stopping")
+    end.check()
+
+
+@asynccontextmanager
+async def _broker(cloud: _Cloud) -> AsyncIterator[MosquittoBroker | NatsBroker]:
+    settings = cloud.config.broker
+    where = endpoint(settings.listen)
+    port = cloud.data.port("mqtt", where.host, where.port)
+    place = BrokerPlace(cloud.data.folder / "broker", where.host, port, cloud.pki)
+    broker = make_broker(settings.program, place, cloud.clock)
+    await broker.start(cloud.fleet.tenants)
+    cloud.urls["mqtt"] = f"mqtts://{addresses.reached(cloud.config, where.host, port)}"
+    try:
+        yield broker
+    finally:
+        await broker.stop()
+
+
+@asynccontextmanager
+async def _ingest(
+    cloud: _Cloud, store: TelemetryStore, address: BrokerAddress | None, owner: str
+) -> AsyncIterator[tuple[Callable[[], IngestStatus], GrpcDoor | None]]:
+    config = cloud.config
+    grace_ns = 0 if addresses.store_is_embedded(config) else REMOTE_GRACE_S * NS_PER_S
+    intake = Intake(config.ingest.queue_max_bytes)
+    groups = Groups(
+        store=store,
+        ledger=cloud.registry.ledger,
+        dictionaries=cloud.registry.dictionaries,
+        quarantine=cloud.registry.quarantine,
+        claims=lambda now_ns: Claimant(owner, now_ns, LEASE_S * NS_PER_S, grace_ns),
+    )
+    worker = Worker(
+        intake=intake,
+        groups=groups,
+        tenants=lambda: cloud.fleet.tenants,
+        vehicles=cloud.registry.vehicles,
+        feed=cloud.feed,
+        clock=cloud.clock,
+        limits=Limits(config.ingest.group_max_samples, config.ingest.group_max_age_ms),
+        failed=cloud.end.fail,
+    )
+    name = f"{CLOUD_NAME}-{addresses.client_name(owner)}"
+    mqtt = None
+    if address is not None:
+        mqtt = MqttDoor(
+            address, client_id=name, intake=intake, clock=cloud.clock, count=worker.count
+        )
+    grpc = await _grpc(cloud, intake) if config.grpc.enabled else None
+
+    def status() -> IngestStatus:
+        return replace(
+            worker.status(),
+            mqtt_connected=mqtt.connected if mqtt else None,
+            grpc_connections=grpc.connections if grpc else None,
+        )
+
+    worker.start()
+    try:
+        if mqtt is not None:
+            mqtt.start()
+        yield status, grpc
+    finally:
+        # What waits is stored and answered while the doors still carry receipts; new messages stay outside.
+        await asyncio.to_thread(worker.stop)
+        if grpc is not None:
+            await grpc.stop()
+        if mqtt is not None:
+            await asyncio.to_thread(mqtt.stop)
+
+
+async def _grpc(cloud: _Cloud, intake: Intake) -> GrpcDoor:
+    door = GrpcDoor(intake=intake, clock=cloud.clock, tenants=lambda: cloud.fleet.tenants)
+    where = endpoint(cloud.config.grpc.listen)
+    port = cloud.data.port("grpc", where.host, where.port)
+    pki = cloud.pki
+    await door.start(
+        str(Endpoint(where.host, port)), ca=pki.ca, certificate=pki.server, key=pki.server_key
+    )
+    cloud.urls["grpc"] = f"grpcs://{addresses.reached(cloud.config, where.host, port)}"
+    return door
+
+
+@asynccontextmanager
+async def _api(
+    cloud: _Cloud, telemetry: Telemetry, status: Callable[[], IngestStatus]
+) -> AsyncIterator[None]:
+    ports = ApiPorts(
+        telemetry=telemetry,
+        vehicles=cloud.registry.vehicles,
+        quarantine=cloud.registry.quarantine,
+        ingest_status=status,
+        feed=cloud.feed,
+        metrics=cloud.metrics,
+        clock=cloud.clock,
+    )
+    where = endpoint(cloud.config.api.listen)
+    opened = listening(where.host, cloud.data.port("api", where.host, where.port))
+    settings = uvicorn.Config(
+        make_api(ports),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=2,
+    )
+    server = uvicorn.Server(settings)
+    server.capture_signals = nullcontext  # type: ignore[method-assign,assignment] # signals are the program's
+    serving = asyncio.create_task(server.serve(sockets=[opened]))
+    serving.add_done_callback(lambda _: cloud.end.request())
+    port = opened.getsockname()[1]
+    cloud.urls["api"] = f"http://{addresses.reached(cloud.config, where.host, port)}"
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
+        opened.close()
+
+
+@contextmanager
+def _following(
+    cloud: _Cloud, broker: MosquittoBroker | NatsBroker | None, grpc: GrpcDoor | None
+) -> Iterator[None]:
+    async def changed() -> None:
+        log.info("fleet_changed", vehicles=len(cloud.fleet.tenants))
+        if grpc is not None:
+            await grpc.review()
+        if broker is not None:
+            await broker.allow(cloud.fleet.tenants)
+
+    task = asyncio.create_task(cloud.fleet.follow(changed))
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+@contextmanager
+def _metrics(cloud: _Cloud) -> Iterator[None]:
+    where = endpoint(cloud.config.metrics.listen)
+    server, thread = start_http_server(where.port, where.host, cloud.metrics)
+    cloud.urls["metrics"] = f"http://{Endpoint(where.host, server.server_port)}/metrics"
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _owner(data: DataDir, *, whole: bool) -> str:
+    """Say who claims batches: `serve` is alone in its directory and takes up what it left, ingest is not."""
+    if whole:
+        return f"serve-{data.identity()}"
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"

@@ -134,6 +134,17 @@ class Ingest:
 
 
 @dataclass(frozen=True, slots=True)
+class Metrics:
+    """Where `fleet-cloud ingest` shows its metrics; `serve` shows them beside its API."""
+
+    listen: str = ""  # nowhere
+
+    def __post_init__(self) -> None:
+        if self.listen:
+            endpoint(self.listen)
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """What is logged, and how."""
 
@@ -153,6 +164,7 @@ class Config:
     store: Store = field(default_factory=Store)
     tls: Tls = field(default_factory=Tls)
     ingest: Ingest = field(default_factory=Ingest)
+    metrics: Metrics = field(default_factory=Metrics)
     log: Log = field(default_factory=Log)
 
     @property

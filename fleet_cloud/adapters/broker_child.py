@@ -81,6 +81,11 @@ class MosquittoBroker:
         )
 
     @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._place.port
+
+    @property
     def pid(self) -> int | None:
         """The broker's process id while it runs."""
         return self._child.pid
@@ -119,6 +124,11 @@ class NatsBroker:
         self._child = Child(
             [str(program), "-c", str(self._config)], host=place.host, port=place.port, clock=clock
         )
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._place.port
 
     @property
     def pid(self) -> int | None:

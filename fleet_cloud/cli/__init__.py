@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from fairway import command_line
+from fleet_cloud.cli import ingest, serve, vehicle
 
 
 def parser() -> argparse.ArgumentParser:
@@ -11,7 +12,9 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(
         prog="fleet-cloud", description="The Fairway cloud for a fleet of vehicles."
     )
-    root.add_subparsers(title="commands", metavar="COMMAND")
+    commands = root.add_subparsers(title="commands", metavar="COMMAND")
+    for command in (serve, ingest, vehicle):
+        command.add(commands)
     return root
 
 

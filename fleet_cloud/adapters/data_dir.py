@@ -1,0 +1,106 @@
+"""The data directory: who may use it, what this cloud is called, and where it listens.
+
+registry.sqlite  telemetry/  broker/  pki/          each its adapter's
+identity                                            this cloud's name among others: made once
+endpoints.json                                      where the running cloud is reached
+lock                                                held by the one `fleet-cloud serve` that runs here
+"""
+
+import fcntl
+import json
+import os
+import secrets
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fairway.errors import Conflict, Unavailable
+from fleet_cloud.adapters.pki_files import write_whole
+
+
+class DataDir:
+    """The folder in which a cloud keeps everything that is not elsewhere by configuration."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(
+                f"cannot make the data directory {folder}: {error.strerror}"
+            ) from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only `serve` here.  Raises Conflict when there is another."""
+        with (self.folder / "lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise Conflict(
+                    f"another fleet-cloud serve runs in {self.folder}: stop it, or use another directory"
+                ) from error
+            yield
+
+    def identity(self) -> str:
+        """Return the name of this directory's cloud: random, and the same at every start."""
+        path = self.folder / "identity"
+        if not path.exists():
+            write_whole(path, secrets.token_hex(4).encode())
+        return path.read_text().strip()
+
+    def endpoints(self) -> dict[str, str]:
+        """Return where the cloud that runs here, or ran last, is reached."""
+        with suppress(OSError, ValueError):
+            found = json.loads((self.folder / "endpoints.json").read_bytes())
+            if isinstance(found, dict):
+                return {str(name): str(url) for name, url in found.items()}
+        return {}
+
+    def write_endpoints(self, urls: Mapping[str, str]) -> None:
+        """Note where the cloud is reached."""
+        write_whole(self.folder / "endpoints.json", json.dumps(urls, indent=1).encode() + b"\n")
+
+    def port(self, name: str, host: str, port: int) -> int:
+        """Return the port to listen on: for 0 the one of last time, or any that is free.
+
+        Vehicles know the port from the day they were added, so it outlives a restart.
+        """
+        if port:
+            return port
+        with suppress(ValueError):
+            remembered = urlsplit(self.endpoints().get(name, "")).port
+            if remembered and _is_free(host, remembered):
+                return remembered
+        return _free_port(host)
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """Return a listening socket.  Raises Unavailable when the address is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind((host, port))
+        opened.listen(1024)
+    except OSError as error:
+        opened.close()
+        raise Unavailable(
+            f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}"
+        ) from error
+    opened.setblocking(False)  # noqa: FBT003 - the socket's own spelling
+    return opened
+
+
+def _is_free(host: str, port: int) -> bool:
+    with suppress(Unavailable):
+        listening(host, port).close()
+        return True
+    return False
+
+
+def _free_port(host: str) -> int:
+    with listening(host, 0) as probe:
+        return int(probe.getsockname()[1])

@@ -1,0 +1,34 @@
+"""What `fleet-cloud vehicle` works on: registry, certificates and data directory, beside a running cloud."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from fairway.clock import SystemClock
+from fleet_cloud.adapters.addresses import registry_url
+from fleet_cloud.adapters.data_dir import DataDir
+from fleet_cloud.adapters.pki_files import FilePki
+from fleet_cloud.adapters.registry import Registry, open_registry
+from fleet_cloud.config import Config
+
+
+@dataclass(frozen=True, slots=True)
+class FleetFiles:
+    """The fleet as it is kept."""
+
+    registry: Registry
+    pki: FilePki
+    data: DataDir
+
+
+@contextmanager
+def open_fleet(config: Config) -> Iterator[FleetFiles]:
+    """Open the fleet, making what is missing.  Raises BadInput, Unavailable."""
+    data = DataDir(config.folder)
+    pki = FilePki(data.folder / "pki")
+    pki.ensure(config.tls.names, SystemClock().now_ns())
+    registry = open_registry(registry_url(config, data.folder))
+    try:
+        yield FleetFiles(registry, pki, data)
+    finally:
+        registry.close()

@@ -1,0 +1,147 @@
+"""`fleet-cloud vehicle add | list | remove`: who belongs to the fleet.  Works while the cloud runs."""
+
+import argparse
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+
+from fairway.clock import NS_PER_S, SystemClock
+from fairway.errors import Conflict, Unavailable
+from fleet_cloud.adapters.fleet_files import open_fleet
+from fleet_cloud.adapters.pki_files import write_whole
+from fleet_cloud.cli import settings
+from fleet_cloud.config import Config, endpoint
+from fleet_cloud.vehicles.registry import (
+    DEFAULT_TENANT,
+    Vehicle,
+    VehicleState,
+    checked_vehicle_name,
+)
+
+_FRAGMENT = """\
+# Connects the vehicle {vehicle} to its cloud: add it to the agent's configuration.
+[vehicle]
+id = "{vehicle}"
+
+[uplink]
+url = "{url}"{other}
+ca = "ca.pem"
+certificate = "certificate.pem"
+key = "key.pem"
+"""
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "vehicle", help="add, list and remove vehicles"
+    )
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    adding = actions.add_parser("add", help="register a vehicle and issue its certificate")
+    adding.add_argument("vehicle", metavar="VEHICLE", help="a VIN, or the fleet's own name for it")
+    adding.add_argument(
+        "--out", type=Path, metavar="DIR", help="where its files go (default: ./VEHICLE)"
+    )
+    adding.add_argument("--tenant", default=DEFAULT_TENANT, help="whose vehicle it is")
+    adding.set_defaults(run=_add)
+    listing = actions.add_parser("list", help="list the fleet")
+    listing.add_argument("--json", action="store_true", help="for machines")
+    listing.set_defaults(run=_list)
+    removing = actions.add_parser("remove", help="deny a vehicle from now on")
+    removing.add_argument("vehicle", metavar="VEHICLE")
+    removing.set_defaults(run=_remove)
+    for action in (adding, listing, removing):
+        settings.add_arguments(action)
+
+
+def _add(args: argparse.Namespace) -> int:
+    config = settings.read(args)
+    name = checked_vehicle_name(args.vehicle)
+    tenant = checked_vehicle_name(args.tenant)
+    out: Path = args.out or Path(name)
+    now_ns = SystemClock().now_ns()
+    with open_fleet(config) as fleet:
+        known = fleet.registry.vehicles.vehicle(name)
+        if known is not None and known.may_connect:
+            raise Conflict(
+                f"the vehicle {name} is registered already: remove it first to add it anew"
+            )
+        issued = fleet.pki.issue(name, now_ns)
+        authority = config.broker.ca if config.broker.mode == "external" else None
+        fragment = _fragment(name, config, fleet.data.endpoints())
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            write_whole(out / "key.pem", issued.key_pem, secret=True)
+            write_whole(out / "certificate.pem", issued.certificate_pem)
+            write_whole(out / "ca.pem", (authority or fleet.pki.ca).read_bytes())
+            write_whole(out / "agent.toml", fragment.encode())
+        except OSError as error:
+            raise Unavailable(f"cannot write the vehicle's files to {out}: {error}") from error
+        fleet.registry.vehicles.add(
+            Vehicle(
+                name,
+                tenant,
+                VehicleState.ACTIVE,
+                now_ns,
+                None,
+                issued.sha256,
+                issued.expires_time_ns,
+            )
+        )
+    print(f"{name} added; its files are in {out}: include agent.toml in the agent's configuration")
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    found: list[Vehicle] = []
+    with open_fleet(settings.read(args)) as fleet:
+        while page := fleet.registry.vehicles.vehicles(after=found[-1].id if found else ""):
+            found += page
+    if args.json:
+        print(json.dumps([_as_json(vehicle) for vehicle in found], indent=1))
+        return 0
+    for vehicle in found:
+        print(f"{vehicle.id:24} {vehicle.state:8} last seen {_shown(vehicle.last_seen_time_ns)}")
+    if not found:
+        print("no vehicles yet: fleet-cloud vehicle add VEHICLE")
+    return 0
+
+
+def _remove(args: argparse.Namespace) -> int:
+    with open_fleet(settings.read(args)) as fleet:
+        fleet.registry.vehicles.remove(args.vehicle)
+    print(f"{args.vehicle} removed: it is denied from now on; its samples stay")
+    return 0
+
+
+def _fragment(name: str, config: Config, endpoints: dict[str, str]) -> str:
+    """Return the agent's settings that belong to this cloud."""
+    mqtt = endpoints.get("mqtt", "")
+    if not mqtt and config.broker.mode == "external":
+        mqtt = config.broker.url
+    if not mqtt and config.broker.mode == "embedded":
+        mqtt = f"mqtts://{endpoint(config.broker.listen)}"
+    grpc = endpoints.get("grpc") or (
+        f"grpcs://{endpoint(config.grpc.listen)}" if config.grpc.enabled else ""
+    )
+    other = f'\n# url = "{grpc}"' if mqtt and grpc else ""
+    return _FRAGMENT.format(vehicle=name, url=mqtt or grpc, other=other)
+
+
+def _as_json(vehicle: Vehicle) -> dict[str, object]:
+    return {
+        "id": vehicle.id,
+        "tenant": vehicle.tenant,
+        "state": vehicle.state.value,
+        "registered_time_ns": vehicle.registered_time_ns,
+        "last_seen_time_ns": vehicle.last_seen_time_ns,
+        "certificate_sha256": vehicle.certificate_sha256,
+        "certificate_expires_time_ns": vehicle.certificate_expires_time_ns,
+    }
+
+
+def _shown(time_ns: int | None) -> str:
+    if time_ns is None:
+        return "never"
+    return dt.datetime.fromtimestamp(time_ns // NS_PER_S, tz=dt.UTC).isoformat()
