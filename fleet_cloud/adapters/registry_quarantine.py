@@ -12,7 +12,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 from fairway.ids import BatchName
 from fleet_cloud.adapters.registry_schema import dictionaries, quarantine
 from fleet_cloud.adapters.registry_sql import Database, chunks
-from fleet_cloud.ingest.ledger import SEQUENCE_MAX
 from fleet_cloud.ingest.ports import Misfit, QuarantineEntry
 
 # A defect shows in a few hundred messages; 10,000 of them are weeks of one.
@@ -101,8 +100,7 @@ class SqlQuarantine:
 
 def _values(misfit: Misfit) -> dict[str, Any]:
     payload = misfit.payload[:PAYLOAD_MAX_BYTES]
-    # A sequence that no column can hold is one of the reasons for being here.
-    name = misfit.name if misfit.name and misfit.name.sequence <= SEQUENCE_MAX else None
+    name = misfit.name
     return {
         "vehicle": misfit.vehicle,
         "stream": name.stream if name else None,

@@ -14,7 +14,6 @@ from fairway.ids import BatchName
 from fairway.samples import SampleBlock, SignalTable
 from fairway.telemetry import Dictionary, SealedBatch
 from fairway.wire.telemetry import opened, request_from_bytes
-from fleet_cloud.ingest.ledger import SEQUENCE_MAX
 from fleet_cloud.ingest.ports import Fault, Message
 
 # A batch of 10,000 samples is 10 to 40 kB on the wire and a dictionary of 10,000 signals 200 kB; brokers often
@@ -65,9 +64,6 @@ def _content(message: Message, tenants: Mapping[str, str]) -> Dictionary | Seale
     name = content.name if isinstance(content, SealedBatch) else None
     if len(message.data) > MESSAGE_MAX_BYTES:
         reason = f"a message of {len(message.data)} bytes; at most {MESSAGE_MAX_BYTES} are taken"
-        return Rejected(reason, Fault.UNREADABLE, name)
-    if name is not None and not 1 <= name.sequence <= SEQUENCE_MAX:
-        reason = f"the sequence {name.sequence} is not from 1 to {SEQUENCE_MAX}"
         return Rejected(reason, Fault.UNREADABLE, name)
     return content
 

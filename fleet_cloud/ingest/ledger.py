@@ -18,9 +18,6 @@ from fleet_cloud.ingest.ports import Claimant, Standing
 # 256 ranges are at most 10 kB in a row of the registry.
 RANGES_MAX = 256
 
-# Sequences are counted from 1; beyond this they do not fit the registry's signed 64-bit columns.
-SEQUENCE_MAX = 2**63 - 1
-
 
 @dataclass(frozen=True, slots=True)
 class Stream:

@@ -1,0 +1,86 @@
+"""Streams in a few numbers."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet_cloud.ingest.ledger import (
+    RANGES_MAX,
+    Claim,
+    Stream,
+    ranges_from_text,
+    ranges_to_text,
+    standing,
+)
+from fleet_cloud.ingest.ports import Claimant, Standing
+
+NOW = 10**18
+LEASE = 30 * 10**9
+US = Claimant("us", NOW, LEASE, grace_ns=5 * 10**9)
+
+
+def test_a_stream_in_order_is_one_number():
+    stream = Stream().with_stored([1, 2, 3]).with_stored([4])
+
+    assert stream == Stream(watermark=4)
+
+
+def test_a_gap_stays_a_gap_until_it_is_filled():
+    stream = Stream().with_stored([1, 2, 7, 8])
+
+    assert stream == Stream(2, ((7, 8),))
+    assert not stream.holds(3)
+    assert stream.with_stored([3, 4, 5, 6]) == Stream(8)
+
+
+@given(st.lists(st.lists(st.integers(1, 60), max_size=10), max_size=10))
+def test_a_stream_holds_exactly_what_was_stored(groups: list[list[int]]):
+    stream = Stream()
+    for group in groups:
+        stream = stream.with_stored(group)
+
+    stored = {sequence for group in groups for sequence in group}
+    assert {sequence for sequence in range(1, 61) if stream.holds(sequence)} == stored
+    assert ranges_from_text(ranges_to_text(stream.above)) == stream.above
+
+
+def test_too_many_gaps_are_forgotten_but_never_taken_for_stored():
+    stream = Stream().with_stored(range(10, 10 * (RANGES_MAX + 3), 10))
+
+    assert len(stream.above) == RANGES_MAX
+    assert stream.floor == 20
+    stands = [standing(stream, n, earlier=None, claimant=US) for n in (5, 10, 15, 25, 30)]
+    assert stands == [
+        Standing.DOUBTFUL,
+        Standing.DOUBTFUL,
+        Standing.DOUBTFUL,
+        Standing.MINE,
+        Standing.STORED,
+    ]
+
+
+def test_what_is_stored_is_stored_whoever_claims_it():
+    stream = Stream(watermark=5)
+
+    assert standing(stream, 5, earlier=Claim("them", NOW), claimant=US) is Standing.STORED
+
+
+def test_a_fresh_claim_of_another_is_believed_until_its_lease_ends():
+    fresh = Claim("them", NOW - LEASE + 1)
+    old = Claim("them", NOW - LEASE)
+
+    assert standing(Stream(), 1, earlier=fresh, claimant=US) is Standing.HELD
+    assert standing(Stream(), 1, earlier=old, claimant=US) is Standing.DOUBTFUL
+
+
+def test_ones_own_claim_of_an_earlier_life_is_doubtful_after_the_grace():
+    fresh = Claim("us", NOW - US.grace_ns + 1)
+    old = Claim("us", NOW - US.grace_ns)
+
+    assert standing(Stream(), 1, earlier=fresh, claimant=US) is Standing.HELD
+    assert standing(Stream(), 1, earlier=old, claimant=US) is Standing.DOUBTFUL
+
+
+def test_a_claim_from_a_clock_a_year_ahead_does_not_hold_for_a_year():
+    ahead = Claim("them", NOW + 365 * 86_400 * 10**9)
+
+    assert standing(Stream(), 1, earlier=ahead, claimant=US) is Standing.DOUBTFUL
