@@ -15,7 +15,7 @@ from edge_agent.canbus.dbc_draft import (
     Index,
     Reference,
 )
-from edge_agent.canbus.dbc_statements import number
+from edge_agent.canbus.dbc_statements import number, short
 from edge_agent.canbus.model import ByteOrder, Message, Multiplex, Number, Signal
 
 # Vector keeps signals of no message under this name and number; no frame carries it.
@@ -27,6 +27,8 @@ NOBODY = "Vector__XXX"
 FRAME_FORMATS = (
     "StandardCAN", "ExtendedCAN", "reserved", "J1939PG", *["reserved"] * 10, "StandardCAN_FD", "ExtendedCAN_FD",
 )  # fmt: skip
+# Long names exist because 32 characters are few; no tool that writes them allows more than this.
+LONG_NAME_MAX_CHARS = 200
 FLOAT_BITS = {1: (16, 32), 2: (64,)}  # by the number of SIG_VALTYPE_
 
 
@@ -107,18 +109,20 @@ def _message_attribute(
         message.frame_format = attributes.frame_format(value)
         message.has_own_format = True
     elif name == "SystemMessageLongSymbol":
-        message.long_name = grammar.unquoted(value)
+        message.long_name = grammar.unquoted(value)[:LONG_NAME_MAX_CHARS]
 
 
 def _signal_attribute(
     draft: Draft, place: Reference, signal: DraftSignal, name: str, value: str
 ) -> None:
     if name == "SystemSignalLongSymbol":
-        signal.long_name = grammar.unquoted(value)
+        signal.long_name = grammar.unquoted(value)[:LONG_NAME_MAX_CHARS]
     elif name == "GenSigStartValue":
         signal.initial = number(grammar.unquoted(value))
         if signal.initial is None:
-            draft.notes.warning(place.at, f"the start value {value} of {signal.name} is no number")
+            draft.notes.warning(
+                place.at, f"the start value {short(value)} of {signal.name} is no number"
+            )
 
 
 def _apply_comments(draft: Draft, index: Index) -> None:
@@ -159,7 +163,7 @@ def _apply_multiplex(draft: Draft, index: Index) -> None:
 def _apply_senders(draft: Draft, index: Index) -> None:
     for place, names in draft.senders:
         for message in _messages(draft, index, place, "list of senders"):
-            message.senders += [name for name in names if name not in message.senders]
+            message.senders += names
 
 
 def _messages(draft: Draft, index: Index, place: Reference, what: str) -> list[DraftMessage]:
@@ -199,7 +203,9 @@ def _message(draft: Draft, message: DraftMessage, attributes: Attributes) -> Mes
         is_fd=message.frame_format.endswith("CAN_FD"),
         is_j1939=by_pgn,
         cycle_time_ms=message.cycle_time_ms,
-        senders=tuple(names.get(name, name) for name in message.senders if name != NOBODY),
+        senders=tuple(
+            dict.fromkeys(names.get(name, name) for name in message.senders if name != NOBODY)
+        ),
         comment=message.comment,
     )
 

@@ -11,11 +11,15 @@ import re
 from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from edge_agent.canbus.model import Choices, Number, Problem
 
 # A person reads these: more of them say no more, and a file of garbage must not fill the memory.
 PROBLEMS_MAX = 1_000
+
+# A number or name that stands more often than this in one file is noise; so much of it is heeded.
+REPEATS_MAX = 16
 
 EXTENDED_FLAG = 0x8000_0000
 
@@ -135,10 +139,12 @@ class Draft:
     floats: list[tuple[Reference, int]] = field(default_factory=list)
     multiplex: list[tuple[Reference, MultiplexRange]] = field(default_factory=list)
     senders: list[tuple[Reference, list[str]]] = field(default_factory=list)
-    tables: dict[str, Choices] = field(default_factory=dict)  # VAL_TABLE_
     enums: dict[str, list[str]] = field(default_factory=dict)  # BA_DEF_ ... ENUM
     defaults: dict[str, str] = field(default_factory=dict)  # BA_DEF_DEF_
     current: DraftMessage | None = None  # the message SG_ lines belong to
+
+
+Drafted = TypeVar("Drafted")
 
 
 class Index:
@@ -148,9 +154,9 @@ class Index:
         self._messages: defaultdict[int, list[DraftMessage]] = defaultdict(list)
         self._signals: defaultdict[tuple[int, str], list[DraftSignal]] = defaultdict(list)
         for message in messages:
-            self._messages[message.number].append(message)
+            _append(self._messages[message.number], message)
             for signal in message.signals:
-                self._signals[message.number, signal.name].append(signal)
+                _append(self._signals[message.number, signal.name], signal)
 
     def messages(self, number: int) -> list[DraftMessage]:
         """Return every message of that number; the flag may have been forgotten on either side."""
@@ -168,3 +174,8 @@ class Index:
             if found is not None:
                 return found
         return []
+
+
+def _append(found: list[Drafted], one: Drafted) -> None:
+    if len(found) < REPEATS_MAX:
+        found.append(one)

@@ -7,7 +7,7 @@ Rule 3: a name is what stands between blanks; judging it is not the grammar's bu
 
 import re
 
-_NAME = r'([^\s:;,"\\]++)'
+_NAME = r'([^\s:;,"\\]{1,200}+)'
 _STRING = r'"((?:[^"\\]|\\.)*+)"'
 _NUMBER = r"(\d{1,10})(?!\d)"
 _END = r"(\s*+;)?"
@@ -45,7 +45,7 @@ MESSAGE = _compiled(
     rf"BO_\s++{_NUMBER}\s++{_NAME}\s*+:\s*+(0[xX][0-9a-fA-F]{{1,8}}|\d{{1,9}})(?!\w)[ \t]*+([^\n]*+)"
 )
 SIGNAL = _compiled(
-    r'SG_\s++([^\s:;"\\]++)'
+    r'SG_\s++([^\s:;"\\]{1,200}+)'
     r"(?:\s++(M|m\d{0,10}M?)(?=[\s:]))?+\s*+:"
     r"\s*+(\d{1,9})\s*+\|\s*+(\d{1,9})\s*+@\s*+([01])\s*+([-+])?+"
     r'(?:\s*+\(([^,()"\n]*+),([^,()"\n]*+)\))?+'
@@ -56,7 +56,7 @@ SIGNAL = _compiled(
 COMMENT = _compiled(
     rf"CM_\s*+(?:(BU_|EV_)\s*+{_NAME}|(BO_|SG_)?+\s*+{_NUMBER}(?:\s++{_NAME})?+)?+\s*+{_STRING}{_END}"
 )
-CHOICES = _compiled(rf"VAL_\s++(?:{_NUMBER}\s++)?+{_NAME}{_ENTRIES}(?:[ \t]++{_NAME})?+{_END}")
+CHOICES = _compiled(rf"VAL_\s++(?:{_NUMBER}\s++)?+{_NAME}{_ENTRIES}{_END}")
 TABLE = _compiled(rf"VAL_TABLE_\s++{_NAME}{_ENTRIES}{_END}")
 ENTRY = _compiled(rf"\s*+([-+.\w]++)\s*+{_STRING}")
 ATTRIBUTE = _compiled(

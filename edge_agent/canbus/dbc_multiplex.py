@@ -71,25 +71,21 @@ def _said(
     found: list[Multiplex | None],
 ) -> set[int]:
     """Put what SG_MUL_VAL_ says into `found`; return the positions it speaks of."""
-    said = set()
+    parents: dict[int, int] = {}
+    ranges: dict[int, list[tuple[int, int]]] = {}
     for entry in message.multiplex:
         child, parent = _position(positions, entry.child), _position(positions, entry.parent)
         if child is None or parent is None:
             unknown = entry.child if child is None else entry.parent
             notes.error(entry.at, f"message {message.name} has no signal {unknown} to multiplex")
-            continue
-        ranges = _ranges(notes, entry)
-        if not ranges:
-            continue
-        earlier = found[child]
-        if earlier is not None and earlier.parent == parent:
-            ranges = (*earlier.ranges, *ranges)
-        elif earlier is not None:
+        elif parents.setdefault(child, parent) != parent:
             notes.error(entry.at, f"signal {entry.child} has a second multiplexer {entry.parent}")
-            continue
-        found[child] = Multiplex(parent, ranges)
-        said.add(child)
-    return said
+        else:
+            ranges.setdefault(child, []).extend(_ranges(notes, entry))
+    for child, values in ranges.items():
+        if values:
+            found[child] = Multiplex(parents[child], tuple(values))
+    return {child for child, values in ranges.items() if values}
 
 
 def _ranges(notes: Notes, entry: MultiplexRange) -> tuple[tuple[int, int], ...]:

@@ -17,13 +17,11 @@ from edge_agent.canbus.dbc_draft import (
     Notes,
     Reference,
 )
-from edge_agent.canbus.model import Choices
+from edge_agent.canbus.model import MESSAGE_MAX_BYTES, Choices
 from fairway.errors import BadInput
 
 # The largest database of the corpora has 21,000 statements; beyond this a file only serves to fill memory.
 STATEMENTS_MAX = 1_000_000
-# J1939-21 transports 1,785 bytes, ISO-TP 4,095: a longer message is a slip of the pen.
-MESSAGE_MAX_BYTES = 4_095
 # No number that means something is written with more characters.
 NUMBER_MAX_CHARS = 64
 
@@ -70,8 +68,12 @@ def _next_statement(text: str, at: int) -> int:
 
 
 def _shown(text: str, at: int) -> str:
-    line = text[at : at + 200].split("\n", 1)[0].strip()
-    return repr(line if len(line) <= 60 else line[:57] + "...")
+    return repr(short(text[at : at + 200].split("\n", 1)[0].strip()))
+
+
+def short(text: str) -> str:
+    """Return `text` as a sentence can carry it."""
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def number(text: str | None) -> float | None:
@@ -141,7 +143,8 @@ def _limits(draft: Draft, signal: DraftSignal, low: str | None, high: str | None
     minimum, maximum = number(low), number(high)
     if minimum is None or maximum is None:
         draft.notes.warning(
-            signal.at, f"signal {signal.name} has limits that are no numbers: [{low}|{high}]"
+            signal.at,
+            f"signal {signal.name} has limits that are no numbers: [{short(low)}|{short(high)}]",
         )
     if minimum == maximum == 0:  # how a DBC says that there are no limits
         return
@@ -171,20 +174,13 @@ def _comment(draft: Draft, found: Found) -> int | None:
 
 
 def _choices(draft: Draft, found: Found) -> None:
-    written, name, entries, table, end = found.groups()
+    written, name, entries, end = found.groups()
     if written is None:  # of an environment variable
         return
     if end is None:
         draft.notes.warning(found.start(), f"the values of {name} do not end with a semicolon")
     place = Reference(found.start(), "SG_", int(written), name)
-    values = _entries(draft, found.start(), name, entries)
-    if table is not None and not values:
-        values = draft.tables.get(table, ())
-        if not values:
-            draft.notes.error(
-                found.start(), f"{name} uses the value table {table}, which is not here"
-            )
-    draft.choices.append((place, values))
+    draft.choices.append((place, _entries(draft, found.start(), name, entries)))
 
 
 def _entries(draft: Draft, at: int, name: str, entries: str) -> Choices:
@@ -203,11 +199,6 @@ def _whole(written: str, value: float) -> int:
         return int(written)  # exact beyond 2**53
     except ValueError:
         return int(value)
-
-
-def _table(draft: Draft, found: Found) -> None:
-    name, entries, _ = found.groups()
-    draft.tables[name] = _entries(draft, found.start(), name, entries)
 
 
 def _attribute(draft: Draft, found: Found) -> None:
@@ -252,7 +243,7 @@ READERS: dict[str, tuple[re.Pattern[str], Reader | None]] = {
     "SG_": (grammar.SIGNAL, _signal),
     "CM_": (grammar.COMMENT, _comment),
     "VAL_": (grammar.CHOICES, _choices),
-    "VAL_TABLE_": (grammar.TABLE, _table),
+    "VAL_TABLE_": (grammar.TABLE, None),
     "BA_": (grammar.ATTRIBUTE, _attribute),
     "BA_DEF_": (grammar.ATTRIBUTE_DEFINITION, _attribute_definition),
     "BA_DEF_DEF_": (grammar.ATTRIBUTE_DEFAULT, _attribute_default),

@@ -2,7 +2,8 @@
 
 Rule 1: cantools is loaded when such a file is, not before: an agent on DBC files starts without it.
 Rule 2: XML with a document type is refused: a database needs no entities, an attack does.
-Rule 3: these formats come without lines here, so their problems stand at line 0.
+Rule 3: cantools trusts what it reads, so what would exhaust it is refused before.
+Rule 4: these formats come without lines here, so their problems stand at line 0.
 """
 
 import logging
@@ -13,6 +14,7 @@ from typing import Any
 from edge_agent.canbus import lint
 from edge_agent.canbus.database_text import text_of
 from edge_agent.canbus.model import (
+    MESSAGE_MAX_BYTES,
     ByteOrder,
     Choices,
     Database,
@@ -30,6 +32,12 @@ FORMATS = {".kcd": "kcd", ".arxml": "arxml", ".sym": "sym"}
 FOREIGN_MAX_BYTES = 32 * 1024 * 1024
 
 _ENCODING = re.compile(rb"""^[^>]{0,100}?encoding=["']([A-Za-z0-9._-]{1,40})["']""")
+# A position or length of six digits lies beyond every message, and cantools keeps a note for each bit.
+_FAR = {
+    "kcd": re.compile(r"""\b(?:length|offset)\s*+=\s*+["']\s*+[+\d_]{6}"""),
+    "arxml": re.compile(r"<[^<>]*?(?:LENGTH|START-POSITION)\s*+>\s*+[+\d_]{6}"),
+    "sym": re.compile(r"^\s*+(?:Var|Sig|Len|DLC)\b[^/\n]*?\d{6}", re.IGNORECASE | re.MULTILINE),
+}
 _DOCTYPE = re.compile(r"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
@@ -42,7 +50,11 @@ def read(content: bytes, *, name: str, suffix: str) -> Database:
     kind = FORMATS[suffix]
     text, remark = text_of(content) if kind == "sym" else (_xml_text(content, name), "")
     problems = [Problem(0, "warning", remark)] if remark else []
-    messages = [_message(entry, problems) for entry in _foreign_messages(text, kind, name)]
+    messages = [
+        _message(entry, problems)
+        for entry in _foreign_messages(text, kind, name)
+        if _fits(entry, problems)
+    ]
     places = [lint.Place(0, (0,) * len(message.signals)) for message in messages]
     problems += lint.check(messages, places)
     is_j1939 = any(message.is_j1939 for message in messages)
@@ -62,6 +74,10 @@ def _xml_text(content: bytes, name: str) -> str:
 
 
 def _foreign_messages(text: str, kind: str, name: str) -> Iterable[Any]:
+    far = _FAR[kind].search(text)
+    if far is not None:
+        line = text.count("\n", 0, far.start()) + 1
+        raise BadInput(f"{name}, line {line}: a length or position of six digits fits no message")
     import cantools  # noqa: PLC0415 - rule 1
 
     # It warns of repeated names and ids on its own; we say so in the list of problems.
@@ -76,6 +92,15 @@ def _foreign_messages(text: str, kind: str, name: str) -> Iterable[Any]:
     return loaded.messages  # type: ignore[union-attr] # diagnostics have another kind
 
 
+def _fits(entry: Any, problems: list[Problem]) -> bool:
+    """Return whether a bus or a transport protocol could carry the message."""
+    if entry.length <= MESSAGE_MAX_BYTES:
+        return True
+    text = f"message {entry.name} is left out: {entry.length} bytes is too long"
+    problems.append(Problem(0, "error", text))
+    return False
+
+
 def _message(entry: Any, problems: list[Problem]) -> Message:
     if getattr(entry, "is_container", False):
         problems.append(
@@ -83,7 +108,11 @@ def _message(entry: Any, problems: list[Problem]) -> Message:
                 0, "error", f"message {entry.name} is a container: what it contains is left out"
             )
         )
-    kept = [signal for signal in entry.signals if signal.length > 0]
+    bits = 8 * MESSAGE_MAX_BYTES
+    kept = [one for one in entry.signals if 0 < one.length <= bits and 0 <= one.start < bits]
+    if len(kept) < len(entry.signals):
+        text = f"signals of {entry.name} are left out: their bits fit no message"
+        problems.append(Problem(0, "error", text))
     positions: dict[str, int] = {}
     for position, signal in enumerate(kept):
         positions.setdefault(signal.name, position)

@@ -10,6 +10,9 @@ Rule 3: nothing here judges.  What is odd in a file is a `Problem` beside the da
 from dataclasses import dataclass
 from enum import Enum
 
+# J1939-21 transports 1,785 bytes, ISO-TP 4,095: a longer message is a slip of the pen.
+MESSAGE_MAX_BYTES = 4_095
+
 Choices = tuple[tuple[int, str], ...]  # a value table: raw value -> text
 
 
