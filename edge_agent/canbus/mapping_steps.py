@@ -41,7 +41,8 @@ _BOOL = 32
 _INTEGER = 64
 _LIMITS = 128
 _ALLOWED = 256
-_TABLE = 512  # dense or not: what has no result is unmatched
+_GRID = 512
+_TABLE = 1024  # dense or not: what has no result is unmatched
 
 
 class Steps:
@@ -52,6 +53,7 @@ class Steps:
             [_need(rule, is_mapped=row < mapped) for row, rule in enumerate(rules)], np.uint16
         )
         self._greatest_raw = np.array([rule.greatest_raw[0] for rule in rules], np.int64)
+        self._grid = np.array([rule.grid or (0.0, 0.0) for rule in rules], np.float64)
         self._low = np.array([rule.low for rule in rules], np.float64)
         self._high = np.array([rule.high for rule in rules], np.float64)
         self._allowed = {
@@ -111,11 +113,11 @@ class Steps:
             return None
         refused = _Refusals(self.refused, row)
         if joined is not None:
-            need[joined] &= np.uint16(0xFFFF & ~(_AVAILABLE | _DENSE | _CONVERT))
+            need[joined] &= np.uint16(0xFFFF & ~(_AVAILABLE | _DENSE | _CONVERT | _GRID))
         if any_needs & _AVAILABLE:
             absent = (raw > self._greatest_raw[row]) & (need & _AVAILABLE != 0)
             refused.add(absent, Refusal.NOT_AVAILABLE)
-        if any_needs & (_DENSE | _CONVERT):
+        if any_needs & (_DENSE | _CONVERT | _GRID):
             self._convert_rows(row, raw, value, need, any_needs)
         missing = np.isnan(value) & (need & _MAPPED != 0)
         if bool(missing.any()):
@@ -139,6 +141,10 @@ class Steps:
         need: NDArray[np.uint16],
         any_needs: int,
     ) -> None:
+        if any_needs & _GRID:
+            at = (need & _GRID).nonzero()[0]
+            grid = self._grid[row[at]]
+            value[at] = raw[at] * grid[:, 0] + grid[:, 1]
         said = value.copy() if any_needs & _SAY_NUMBER else value
         if any_needs & _DENSE:
             at = (need & _DENSE).nonzero()[0]
@@ -222,6 +228,8 @@ def _need(rule: Rule, *, is_mapped: bool) -> int:
     is_single = len(rule.parts) == 1
     if is_single and rule.greatest_raw[0] != ANY_RAW:
         need |= _AVAILABLE
+    if rule.grid is not None:
+        need |= _GRID
     if rule.lookup is not None:
         need |= _TABLE
     if isinstance(rule.lookup, Dense):

@@ -165,6 +165,36 @@ def test_the_table_says_kind_unit_grid_and_message():
     assert groups["Vehicle.A"] == groups["can0.Drive.Level"] != groups["can0.Clock.Hour"]
 
 
+@pytest.mark.parametrize("math", ["x*3.6", "(x+100)/40", "-x", "32 - x/2", "3*(x-1)+x"])
+def test_a_linear_formula_gives_values_on_a_grid_as_close_as_floats_come(math):
+    car = Car(fixed(f"{{signal: Speed, interval_ms: 0, transform: {{math: '{math}'}}}}"))
+    raw = [0, 1, 7, 29, 655, 65535]
+
+    told = car.values(*[(256, drive(speed=speed), time) for time, speed in enumerate(raw)])
+
+    (signal,) = car.mapping.table
+    steps = [round((value - signal.offset) / signal.scale) for value in told]
+    assert [step * signal.scale + signal.offset for step in steps] == told  # bit for bit
+    written = [eval(math, {"x": speed * 0.01}) for speed in raw]
+    assert told == pytest.approx(written, rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("transform", "scale"),
+    [
+        ("{math: floor(x*10)}", 1.0),
+        ("{math: x*x}", 0.0),
+        ("{mapping: [{from: 0, to: 3}, {from: 1, to: -1}]}", 1.0),
+        ("{mapping: [{from: 0, to: 0.5}]}", 0.0),
+    ],
+)
+def test_a_transform_to_whole_numbers_is_known_to_give_them(transform, scale):
+    car = Car(fixed(f"{{signal: Speed, transform: {transform}}}"))
+
+    assert car.problems == []
+    assert car.mapping.table[0].scale == scale
+
+
 def test_an_interval_of_a_second_is_the_default():
     car = Car(fixed("{signal: Speed}"))
 
