@@ -1,0 +1,116 @@
+"""The gRPC uplink: one stream of TelemetryRequests up and TelemetryResponses down, as bytes.
+
+The messages are not parsed here: what the spool holds is what travels.
+"""
+
+import asyncio
+from contextlib import suppress
+
+import grpc
+import grpc.aio
+
+from edge_agent.adapters.uplink_tls import Address, certificate_bytes
+from fairway.errors import BadInput, Denied, Unavailable
+
+METHOD = "/fairway.v1.IngestService/Telemetry"
+CONNECT_TIMEOUT_S = 15.0
+# As the wire's own limit; a batch is a few kilobytes.
+MESSAGE_MAX_BYTES = 32 * 1024 * 1024
+# A tunnel is noticed within a minute; a parked car's modem is not kept awake by more.
+_OPTIONS = (
+    ("grpc.max_send_message_length", MESSAGE_MAX_BYTES),
+    ("grpc.max_receive_message_length", MESSAGE_MAX_BYTES),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.enable_retries", 0),
+    ("grpc.use_local_subchannel_pool", 1),
+)
+_DENIED = (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
+
+_Call = grpc.aio.StreamStreamCall[bytes, bytes]
+
+
+class GrpcUplink:
+    """An uplink over one gRPC stream at a time."""
+
+    def __init__(self, target: Address) -> None:
+        """Read the certificates.  Raises BadInput."""
+        self._target = target
+        self._credentials = (
+            grpc.ssl_channel_credentials(*certificate_bytes(target)) if target.is_secure else None
+        )
+        self._channel: grpc.aio.Channel | None = None
+        self._call: _Call | None = None
+
+    async def connect(self) -> None:
+        await self.close()
+        where = f"{self._target.host}:{self._target.port}"
+        if self._credentials is not None:
+            self._channel = grpc.aio.secure_channel(where, self._credentials, options=_OPTIONS)
+        else:
+            self._channel = grpc.aio.insecure_channel(where, options=_OPTIONS)
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await self._ready(self._channel)
+        except TimeoutError as error:
+            await self.close()
+            raise Unavailable(
+                f"{self._target} does not answer within {CONNECT_TIMEOUT_S:g} s"
+            ) from error
+        except BaseException:
+            await self.close()
+            raise
+        self._call = self._channel.stream_stream(METHOD)()
+
+    async def _ready(self, channel: grpc.aio.Channel) -> None:
+        state = channel.get_state(try_to_connect=True)
+        while state is not grpc.ChannelConnectivity.READY:
+            if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+                raise Unavailable(
+                    f"{self._target} cannot be reached, or does not know our certificate"
+                )
+            await channel.wait_for_state_change(state)
+            state = channel.get_state(try_to_connect=True)
+
+    async def send(self, request: bytes) -> None:
+        call = self._open()
+        if len(request) > MESSAGE_MAX_BYTES:
+            raise BadInput(
+                f"a message of {len(request)} bytes is over the limit of {MESSAGE_MAX_BYTES}"
+            )
+        try:
+            await call.write(request)
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+            raise await self._ended(call) from error
+
+    async def receive(self) -> bytes:
+        call = self._open()
+        try:
+            response = await call.read()
+        except grpc.aio.AioRpcError as error:
+            raise await self._ended(call) from error
+        if response is grpc.aio.EOF:
+            raise await self._ended(call)
+        assert isinstance(response, bytes)
+        return response
+
+    async def close(self) -> None:
+        call, channel = self._call, self._channel
+        self._call = self._channel = None
+        if call is not None:
+            call.cancel()
+        if channel is not None:
+            with suppress(asyncio.CancelledError, grpc.aio.AioRpcError):
+                await channel.close()
+
+    def _open(self) -> _Call:
+        if self._call is None:
+            raise Unavailable(f"there is no connection to {self._target}")
+        return self._call
+
+    async def _ended(self, call: _Call) -> Unavailable | Denied:
+        """Return why the stream ended, as an error of ours."""
+        code, details = await call.code(), await call.details()
+        if code in _DENIED:
+            return Denied(f"{self._target} does not let this vehicle in: {details or code.name}")
+        return Unavailable(f"the connection to {self._target} ended: {details or code.name}")

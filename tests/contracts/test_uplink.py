@@ -1,0 +1,382 @@
+"""What every uplink promises: bytes go up, answers come down, and a lost connection is said to be lost.
+
+The cloud here is a few lines that answer every batch with STORED, behind a real broker or a real gRPC server.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import numpy as np
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge_agent.adapters.memory import MemoryUplink
+from edge_agent.adapters.uplink_grpc import METHOD, GrpcUplink
+from edge_agent.adapters.uplink_mqtt import MqttUplink
+from edge_agent.adapters.uplink_tls import address
+from edge_agent.telemetry.uplink import Uplink
+from fairway.errors import BadInput, Denied, Unavailable
+from fairway.ids import BatchName
+from fairway.samples import SampleBlock, Signal, SignalTable
+from fairway.telemetry import Batch, Outcome, Receipt, SealedBatch
+from fairway.topics import down_telemetry, up_telemetry
+from fairway.wire import telemetry as wire
+from tests.brokers import Broker, mosquitto, nats
+from tests.certificates import Authority
+
+VEHICLE = "CAR.1-x"
+STREAM = "0123456789abcdef"
+TABLE = SignalTable((Signal("Vehicle.Speed", scale=0.01),))
+
+pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled")]
+
+
+def request_bytes(sequence: int, samples: int = 100) -> bytes:
+    block = SampleBlock(
+        TABLE,
+        np.zeros(samples, np.int32),
+        np.arange(samples, dtype=np.int64),
+        np.random.default_rng(sequence).random(samples),
+    )
+    name = BatchName(VEHICLE, STREAM, sequence)
+    return wire.batch_to_bytes(Batch(name, wire.dictionary_of(TABLE).id, block, 0))
+
+
+def answers(request: bytes) -> list[bytes]:
+    content = wire.request_from_bytes(request, vehicle=VEHICLE)
+    if not isinstance(content, SealedBatch):
+        return []
+    return [wire.receipts_to_bytes([Receipt(STREAM, content.name.sequence, Outcome.STORED)])]
+
+
+@dataclass
+class Cloud:
+    """A cloud that can be lost and found again."""
+
+    uplink: Uplink
+    lose: Callable[[], Awaitable[None]]
+    find: Callable[[], Awaitable[None]]
+
+
+@pytest.fixture(params=["memory", "mosquitto", "nats", "grpc"])
+async def cloud(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Cloud]:
+    make = {"memory": _memory, "mosquitto": _mosquitto, "nats": _nats, "grpc": _grpc}[request.param]
+    async with make(tmp_path) as made:
+        yield made
+        await made.uplink.close()
+
+
+async def sequences(uplink: Uplink, count: int) -> set[int]:
+    heard: set[int] = set()
+    async with asyncio.timeout(20):
+        while len(heard) < count:
+            receipts = wire.receipts_from_bytes(await uplink.receive())
+            heard |= {receipt.sequence for receipt in receipts}
+    return heard
+
+
+async def test_every_message_arrives_and_every_answer_comes_back(cloud: Cloud):
+    await cloud.uplink.connect()
+    await cloud.uplink.send(wire.dictionary_to_bytes(wire.dictionary_of(TABLE)))
+    for sequence in range(1, 201):
+        await cloud.uplink.send(request_bytes(sequence))
+
+    assert await sequences(cloud.uplink, 200) == set(range(1, 201))
+
+
+async def test_a_large_message_arrives_whole(cloud: Cloud):
+    await cloud.uplink.connect()
+    await cloud.uplink.send(request_bytes(1, samples=100_000))
+
+    assert await sequences(cloud.uplink, 1) == {1}
+
+
+async def test_a_lost_connection_is_told_to_sender_and_receiver_and_can_be_made_again(cloud: Cloud):
+    await cloud.uplink.connect()
+    await cloud.uplink.send(request_bytes(1))
+    await sequences(cloud.uplink, 1)
+
+    await cloud.lose()
+    async with asyncio.timeout(20):
+        with pytest.raises(Unavailable):
+            await cloud.uplink.receive()
+    with pytest.raises(Unavailable):
+        await cloud.uplink.send(request_bytes(2))
+    with pytest.raises(Unavailable):
+        await cloud.uplink.connect()
+
+    await cloud.find()
+    await cloud.uplink.connect()
+    await cloud.uplink.send(request_bytes(2))
+    assert await sequences(cloud.uplink, 1) == {2}
+
+
+async def test_closing_wakes_the_receiver_and_twice_does_no_harm(cloud: Cloud):
+    await cloud.uplink.connect()
+    waiting = asyncio.create_task(cloud.uplink.receive())
+    await asyncio.sleep(0)
+
+    await cloud.uplink.close()
+    await cloud.uplink.close()
+
+    with pytest.raises((Unavailable, asyncio.CancelledError)):
+        await waiting
+
+
+async def test_without_a_connection_nothing_can_be_sent_or_heard(cloud: Cloud):
+    with pytest.raises(Unavailable, match="no connection"):
+        await cloud.uplink.send(b"")
+    with pytest.raises(Unavailable, match="no connection"):
+        await cloud.uplink.receive()
+
+
+# the clouds
+
+
+@asynccontextmanager
+async def _memory(_: Path) -> AsyncIterator[Cloud]:
+    uplink = MemoryUplink(answers)
+
+    async def lose() -> None:
+        uplink.is_reachable = False
+        uplink.cut()
+
+    async def find() -> None:
+        uplink.is_reachable = True
+
+    yield Cloud(uplink, lose, find)
+
+
+@contextmanager
+def answering(port: int) -> Iterator[Callable[[], None]]:
+    """Answer every batch that comes over the broker on `port`; the function waits until that is so."""
+    listening = threading.Event()
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id="cloud", protocol=paho.MQTTv311)
+
+    def on_message(_client, _user, message) -> None:
+        for answer in answers(bytes(message.payload)):
+            client.publish(down_telemetry(VEHICLE), answer, qos=1)
+
+    def on_connect(*_) -> None:
+        client.subscribe(up_telemetry(VEHICLE), qos=1)
+
+    client.on_connect = on_connect
+    client.on_subscribe = lambda *_: listening.set()
+    client.on_disconnect = lambda *_: listening.clear()
+    client.on_message = on_message
+    client.max_inflight_messages_set(1000)
+    client.reconnect_delay_set(1, 1)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    try:
+        yield lambda: _wait(listening)
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def _wait(event: threading.Event) -> None:
+    assert event.wait(20)
+
+
+@asynccontextmanager
+async def _behind(broker: Broker) -> AsyncIterator[Cloud]:
+    with answering(broker.port) as wait:
+        await asyncio.to_thread(wait)
+
+        async def lose() -> None:
+            await asyncio.to_thread(broker.kill)
+
+        async def find() -> None:
+            await asyncio.to_thread(broker.start)
+            await asyncio.to_thread(wait)
+
+        uplink = MqttUplink(address(f"mqtt://127.0.0.1:{broker.port}"), vehicle=VEHICLE)
+        yield Cloud(uplink, lose, find)
+
+
+@asynccontextmanager
+async def _mosquitto(directory: Path) -> AsyncIterator[Cloud]:
+    with mosquitto(directory) as broker:
+        async with _behind(broker) as cloud:
+            yield cloud
+
+
+@asynccontextmanager
+async def _nats(directory: Path) -> AsyncIterator[Cloud]:
+    with nats(directory) as broker:
+        async with _behind(broker) as cloud:
+            yield cloud
+
+
+@dataclass
+class Server:
+    """A gRPC server with client certificates that answers every batch."""
+
+    authority: Authority
+    refusal: grpc.StatusCode | None = None
+    port: int = 0
+    seen: list[str] = field(default_factory=list)
+    _server: grpc.aio.Server | None = None
+
+    async def start(self) -> None:
+        files = self.authority.server()
+        credentials = grpc.ssl_server_credentials(
+            [(files.key.read_bytes(), files.certificate.read_bytes())],
+            self.authority.ca.read_bytes(),
+            require_client_auth=True,
+        )
+        service, name = METHOD[1:].split("/")
+        handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(
+            self._telemetry
+        )
+        self._server = grpc.aio.server(options=[("grpc.max_receive_message_length", 1 << 25)])
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(service, {name: handler}),)
+        )
+        self.port = self._server.add_secure_port(f"127.0.0.1:{self.port}", credentials)
+        await self._server.start()
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            await self._server.stop(grace=None)
+            self._server = None
+
+    async def _telemetry(self, requests, context):
+        self.seen.append(context.auth_context()["x509_common_name"][0].decode())
+        if self.refusal is not None:
+            await context.abort(self.refusal, "go away")
+        async for request in requests:
+            for answer in answers(request):
+                yield answer
+
+
+@asynccontextmanager
+async def _grpc(directory: Path) -> AsyncIterator[Cloud]:
+    server = Server(Authority(directory))
+    await server.start()
+    yield Cloud(GrpcUplink(grpc_address(server)), server.stop, server.start)
+    await server.stop()
+
+
+def grpc_address(server: Server):
+    vehicle = server.authority.vehicle(VEHICLE)
+    return address(
+        f"grpcs://localhost:{server.port}",
+        ca=server.authority.ca,
+        certificate=vehicle.certificate,
+        key=vehicle.key,
+    )
+
+
+# certificates and refusals
+
+
+async def test_grpc_shows_the_vehicles_certificate(tmp_path: Path):
+    server = Server(Authority(tmp_path))
+    await server.start()
+    uplink = GrpcUplink(grpc_address(server))
+    await uplink.connect()
+    await uplink.send(request_bytes(1))
+
+    assert await sequences(uplink, 1) == {1}
+    assert server.seen == [VEHICLE]
+    await uplink.close()
+    await server.stop()
+
+
+async def test_grpc_says_that_a_vehicle_is_not_let_in(tmp_path: Path):
+    server = Server(Authority(tmp_path), refusal=grpc.StatusCode.PERMISSION_DENIED)
+    await server.start()
+    uplink = GrpcUplink(grpc_address(server))
+    await uplink.connect()
+
+    with pytest.raises(Denied, match="does not let this vehicle in: go away"):
+        await uplink.receive()
+    await uplink.close()
+    await server.stop()
+
+
+async def test_mqtt_shows_the_vehicles_certificate_to_a_broker_with_tls(tmp_path: Path):
+    authority = Authority(tmp_path)
+    vehicle = authority.vehicle(VEHICLE)
+    rules = tmp_path / "rules"
+    rules.write_text(
+        f"user {VEHICLE}\ntopic write {up_telemetry(VEHICLE)}\ntopic read {down_telemetry(VEHICLE)}\n"
+    )
+    with mosquitto(tmp_path / "broker", authority=authority, more=f"acl_file {rules}") as broker:
+        uplink = MqttUplink(
+            address(
+                f"mqtts://localhost:{broker.port}",
+                ca=authority.ca,
+                certificate=vehicle.certificate,
+                key=vehicle.key,
+            ),
+            vehicle=VEHICLE,
+        )
+        await uplink.connect()
+        await uplink.send(request_bytes(1))
+        await uplink.close()
+
+
+async def test_mqtt_without_a_certificate_the_broker_knows_is_unavailable_in_one_sentence(
+    tmp_path: Path,
+):
+    authority, stranger = Authority(tmp_path), Authority(tmp_path / "other", "Stranger")
+    vehicle = stranger.vehicle(VEHICLE)
+    with mosquitto(tmp_path / "broker", authority=authority) as broker:
+        uplink = MqttUplink(
+            address(
+                f"mqtts://localhost:{broker.port}",
+                ca=authority.ca,
+                certificate=vehicle.certificate,
+                key=vehicle.key,
+            ),
+            vehicle=VEHICLE,
+        )
+        with pytest.raises(Unavailable, match="does it know our certificate"):
+            await uplink.connect()
+
+
+async def test_a_cloud_whose_certificate_is_not_of_our_authority_is_not_spoken_to(tmp_path: Path):
+    authority, stranger = Authority(tmp_path), Authority(tmp_path / "other", "Stranger")
+    with mosquitto(tmp_path / "broker", authority=stranger) as broker:
+        uplink = MqttUplink(
+            address(f"mqtts://localhost:{broker.port}", ca=authority.ca), vehicle=VEHICLE
+        )
+        with pytest.raises(Unavailable, match="certificate verify failed"):
+            await uplink.connect()
+
+
+async def test_a_message_over_the_brokers_limit_is_named_and_the_connection_lives(tmp_path: Path):
+    with mosquitto(tmp_path, more="max_packet_size 2000") as broker:
+        uplink = MqttUplink(address(f"mqtt://127.0.0.1:{broker.port}"), vehicle=VEHICLE)
+        await uplink.connect()
+
+        with pytest.raises(BadInput, match=r"lower telemetry\.batch_max_bytes"):
+            await uplink.send(request_bytes(1, samples=1000))
+        await uplink.send(request_bytes(2))
+        await uplink.close()
+
+
+@pytest.mark.parametrize("url", ["", "http://x", "mqtts://", "grpcs://h:99999", "mqtts://h:x"])
+def test_an_address_that_is_none_is_refused(url: str):
+    with pytest.raises(BadInput, match="is not the URL of a cloud"):
+        address(url)
+
+
+def test_certificates_that_are_none_are_named(tmp_path: Path):
+    broken = tmp_path / "broken.pem"
+    broken.write_text("nothing")
+
+    with pytest.raises(BadInput, match=r"broken\.pem: no certificates for mqtts://h:8883"):
+        MqttUplink(address("mqtts://h", ca=broken), vehicle=VEHICLE)
+    with pytest.raises(BadInput, match="give both, or neither"):
+        address("grpcs://h", certificate=broken)
