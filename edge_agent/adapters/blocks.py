@@ -99,3 +99,21 @@ def concatenated(blocks: list[FrameBlock]) -> FrameBlock:
         offsets(np.concatenate([np.diff(block.offset) for block in blocks])),
         np.concatenate([block.payload[: int(block.offset[-1])] for block in blocks]),
     )
+
+
+def take_due(held: dict[int, FrameBlock]) -> list[FrameBlock]:
+    """Take from `held`, the next block of each of several logs, what no log can undercut any more.
+
+    That is everything up to the earliest end among the blocks; what is later stays in `held`.
+    """
+    until_ns = min(int(block.time_ns[-1]) for block in held.values())
+    due = []
+    for number in sorted(held):
+        block = held.pop(number)
+        if int(block.time_ns[-1]) > until_ns:
+            stop = int(np.argmax(block.time_ns > until_ns))
+            held[number] = sliced(block, stop, len(block))
+            block = sliced(block, 0, stop)
+        if len(block):
+            due.append(block)
+    return due

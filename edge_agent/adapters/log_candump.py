@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from edge_agent.adapters.blocks import Rows, concatenated, offsets, taken
 from edge_agent.adapters.log_model import (
     CHANNEL_NAME_MAX_CHARS,
-    CHUNK_BYTES,
     LINE_MAX_BYTES,
     TIME_MAX_S,
     Channels,
     LogReport,
     LogStream,
+    whole_lines,
 )
 from edge_agent.canbus.frames import (
     BIT_RATE_SWITCH,
@@ -58,27 +58,8 @@ _LINE = re.compile(
 
 def blocks(stream: LogStream, channels: Channels, report: LogReport) -> Iterator[FrameBlock]:
     """Yield the frames of a candump log, a chunk at a time."""
-    rest = b""
-    line = 1  # of the first byte of `rest`
-    is_skipping = False  # in the middle of a line that is too long
-    while chunk := stream.read(CHUNK_BYTES):
-        text = rest + chunk
-        if is_skipping:
-            found = text.find(b"\n")
-            if found < 0:
-                continue
-            text, is_skipping = text[found + 1 :], False
-            line += 1
-        end = text.rfind(b"\n") + 1
-        rest = text[end:]
-        if end:
-            yield parse(text[:end], line, channels, report)
-            line += text.count(b"\n", 0, end)
-        if len(rest) > LINE_MAX_BYTES:
-            report.add_malformed(line, f"a line of more than {LINE_MAX_BYTES} bytes")
-            rest, is_skipping = b"", True
-    if rest:
-        yield parse(rest + b"\n", line, channels, report)
+    for line, text in whole_lines(stream, report):
+        yield parse(text, line, channels, report)
 
 
 def parse(text: bytes, line: int, channels: Channels, report: LogReport) -> FrameBlock:

@@ -13,7 +13,7 @@ they do not, its name.
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from edge_agent.adapters import log_candump
+from edge_agent.adapters import log_asc, log_blf, log_candump, log_mf4, log_trc
 from edge_agent.adapters.blocks import pieces
 from edge_agent.adapters.log_model import Channels, LogReport, LogStream
 from edge_agent.canbus.frames import FrameBlock
@@ -23,11 +23,28 @@ from fairway.errors import BadInput
 Reader = Callable[[LogStream, Channels, LogReport], Iterator[FrameBlock]]
 
 READERS: dict[str, Reader] = {
+    "asc": log_asc.blocks,
+    "blf": log_blf.blocks,
     "candump": log_candump.blocks,
+    "mf4": log_mf4.blocks,
+    "trc": log_trc.blocks,
+}
+MAGIC = {
+    b"LOGG": "blf",
+    b"MDF ": "mf4",
+    b"UnFinMF": "mf4",
+    b"(": "candump",
+    b";$FILEVERSION": "trc",
+    b"date ": "asc",
 }
 SUFFIXES = {
-    ".log": "candump",
+    ".asc": "asc",
+    ".blf": "blf",
     ".candump": "candump",
+    ".log": "candump",
+    ".mdf": "mf4",
+    ".mf4": "mf4",
+    ".trc": "trc",
     ".txt": "candump",
 }
 
@@ -93,6 +110,3 @@ def _format_of(stream: LogStream) -> str:
     raise BadInput(
         f"what kind of log {stream.path} is cannot be told: name it {', '.join(sorted(SUFFIXES))}"
     )
-
-
-MAGIC = {b"(": "candump", b"LOGG": "blf", b"MDF ": "mf4", b";$FILEVERSION": "trc", b"date ": "asc"}

@@ -8,7 +8,7 @@ Rule 3: nothing is read without a bound: no line, header or chunk grows with wha
 import gzip
 import lzma
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -132,12 +132,46 @@ class LogStream:
 
     def peek(self, size: int) -> bytes:
         """Return the next `size` bytes without taking them."""
-        self._head = self.read(size)
-        return self._head
+        if len(self._head) < size:
+            self._head = self.read(size)
+        return self._head[:size]
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def whole_lines(stream: LogStream, report: LogReport) -> Iterator[tuple[int, bytes]]:
+    """Yield the log in pieces of whole lines, each with the number of its first line.
+
+    A line of more than LINE_MAX_BYTES is counted and left out; a last line without an end gets one.
+    """
+    rest = b""
+    line = 1  # of the first byte of `rest`
+    is_skipping = False  # in the middle of a line that is too long
+    while chunk := stream.read(CHUNK_BYTES):
+        text = rest + chunk
+        if is_skipping:
+            found = text.find(b"\n")
+            if found < 0:
+                continue
+            text, is_skipping = text[found + 1 :], False
+            line += 1
+        end = text.rfind(b"\n") + 1
+        rest = text[end:]
+        if end:
+            yield line, text[:end]
+            line += text.count(b"\n", 0, end)
+        if len(rest) > LINE_MAX_BYTES:
+            report.add_malformed(line, f"a line of more than {LINE_MAX_BYTES} bytes")
+            rest, is_skipping = b"", True
+    if rest:
+        yield line, rest + b"\n"
+
+
+def fraction_ns(digits: str) -> int:
+    """Return the nanoseconds that the digits after a decimal point of seconds say; further digits fall."""
+    return int(digits[:9].ljust(9, "0"))
 
 
 class _Unxz:

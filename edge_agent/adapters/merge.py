@@ -11,9 +11,7 @@ Rule 3: a bus that is gone is told once everything received before it has been h
 import asyncio
 from collections.abc import Sequence
 
-import numpy as np
-
-from edge_agent.adapters.blocks import pieces, sliced
+from edge_agent.adapters.blocks import pieces, take_due
 from edge_agent.adapters.log_replay import LogReplay
 from edge_agent.canbus.frames import FrameBlock, joined
 from edge_agent.canbus.source import REPLAY_BLOCK_MAX_FRAMES, FrameSource
@@ -111,24 +109,9 @@ class MergedLogs:
                         self._held[number] = block
             if not self._held:
                 return None
-            self._ready += pieces(joined(self._due()), REPLAY_BLOCK_MAX_FRAMES)
+            self._ready += pieces(joined(take_due(self._held)), REPLAY_BLOCK_MAX_FRAMES)
         return self._ready.pop(0)
 
     def close(self) -> None:
         for source in self._sources:
             source.close()
-
-    def _due(self) -> list[FrameBlock]:
-        """Take the frames that no log can undercut any more: up to the earliest end of what is held."""
-        until_ns = min(int(block.time_ns[-1]) for block in self._held.values())
-        due = []
-        for number in sorted(self._held):
-            block = self._held.pop(number)
-            is_later = block.time_ns > until_ns
-            if int(block.time_ns[-1]) > until_ns:
-                stop = int(np.argmax(is_later))
-                self._held[number] = sliced(block, stop, len(block))
-                block = sliced(block, 0, stop)
-            if len(block):
-                due.append(block)
-        return due
