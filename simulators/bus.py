@@ -40,6 +40,10 @@ class Listener(Protocol):
 class Front(Protocol):
     """A door to a bus for other processes, or a file that records it."""
 
+    async def wait_for(self, clients: int) -> None:
+        """Return when at least so many clients are on the bus; at once where that cannot be known."""
+        ...
+
     async def close(self) -> None:
         """Hand over everything taken, then close.  Raises Unavailable when that failed."""
         ...
