@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from fairway import command_line
+from simulators.cli import record, replay
 
 
 def parser() -> argparse.ArgumentParser:
@@ -11,7 +12,9 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(
         prog="vehicle-sim", description="Simulated vehicles, buses and drives."
     )
-    root.add_subparsers(title="commands", metavar="COMMAND")
+    commands = root.add_subparsers(title="commands", metavar="COMMAND")
+    record.add(commands)
+    replay.add(commands)
     return root
 
 
