@@ -137,8 +137,9 @@ def _of_group(
     for first in range(0, records, RECORDS_PER_READ):
         count = min(RECORDS_PER_READ, records - first)
         try:
-            record = _Records(file, number, event, first, count)
-            block = _block(record, start_ns, channels, report)
+            with contextlib.redirect_stdout(io.StringIO()):  # as above
+                record = _Records(file, number, event, first, count)
+                block = _block(record, start_ns, channels, report)
         except Exception as error:  # noqa: BLE001 - as above
             report.add_malformed(0, f"records {first} to {first + count} of {event}: {error}"[:120])
             return

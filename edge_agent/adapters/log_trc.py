@@ -105,7 +105,11 @@ class _Reader:
 
     def _set_columns(self, text: str) -> None:
         letters = text.split(",")
-        if len(letters) > 16 or not {"O", "I"} <= set(letters):
+        if (
+            len(letters) > 16
+            or not {"O", "I", "D"} <= set(letters)
+            or not {"l", "L"} & set(letters)
+        ):
             raise ValueError(text)
         self._at = {letter: position for position, letter in enumerate(letters)}
 
