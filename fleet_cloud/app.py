@@ -23,6 +23,7 @@ from fairway import log as logs
 from fairway.clock import NS_PER_S, Clock, SystemClock
 from fairway.errors import BadInput
 from fleet_cloud.adapters import addresses
+from fleet_cloud.adapters.addresses import BrokerAddress
 from fleet_cloud.adapters.broker_child import BrokerPlace, MosquittoBroker, NatsBroker, make_broker
 from fleet_cloud.adapters.data_dir import DataDir, listening
 from fleet_cloud.adapters.ending import Ending, ending
@@ -32,7 +33,7 @@ from fleet_cloud.adapters.fleet_files import open_fleet
 from fleet_cloud.adapters.grpc import GrpcDoor
 from fleet_cloud.adapters.ingest_metrics import IngestCollector
 from fleet_cloud.adapters.intake import Intake
-from fleet_cloud.adapters.mqtt import BrokerAddress, MqttDoor
+from fleet_cloud.adapters.mqtt import MqttDoor
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.adapters.telemetry_store import open_store

@@ -1,12 +1,28 @@
 """Settings turned into addresses: where the cloud's parts find each other, and where others find them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from fairway.errors import BadInput
-from fleet_cloud.adapters.mqtt import BrokerAddress
 from fleet_cloud.adapters.pki_files import FilePki
-from fleet_cloud.adapters.registry_sql import sqlite_url
 from fleet_cloud.config import Broker, Config, Endpoint, endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAddress:
+    """Where a broker is and how to be let in."""
+
+    url: str
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    username: str = ""
+    password: str = ""
+
+
+def sqlite_url(path: Path) -> str:
+    """Return the URL of a registry in the file `path`."""
+    return f"sqlite:///{path}"
 
 
 def registry_url(config: Config, folder: Path) -> str:

@@ -12,8 +12,6 @@ Rule 4: sessions are clean: what was in flight when a process died is sent again
 import ssl
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +27,7 @@ from fairway.errors import BadInput, FairwayError
 from fairway.telemetry import Outcome, Receipt, SealedBatch
 from fairway.topics import ALL_UP_TELEMETRY, down_telemetry, vehicle_of
 from fairway.wire.telemetry import receipts_to_bytes, request_from_bytes
+from fleet_cloud.adapters.addresses import BrokerAddress
 from fleet_cloud.adapters.intake import Intake
 from fleet_cloud.ingest.ports import Answer, Message
 from fleet_cloud.ingest.status import Counts
@@ -47,18 +46,6 @@ KEEPALIVE_S = 60
 RECONNECT_MIN_S, RECONNECT_MAX_S = 1, 15
 SHARE_GROUP = "fairway-ingest"
 _TLS_PORT, _PLAIN_PORT, _WEB_PORT = 8883, 1883, 443
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerAddress:
-    """Where a broker is and how to be let in."""
-
-    url: str
-    ca: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-    username: str = ""
-    password: str = ""
 
 
 class MqttDoor:

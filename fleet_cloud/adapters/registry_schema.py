@@ -23,6 +23,9 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+# The newest migration, which leaves these tables behind.
+NEWEST = "0001"
+
 # SQLite counts row ids only for a column declared INTEGER.
 ROW_ID = BigInteger().with_variant(Integer, "sqlite")
 

@@ -5,12 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
 
 from fairway.errors import BadInput, Conflict
 from fairway.ids import BatchName
+from fleet_cloud.adapters.addresses import sqlite_url
 from fleet_cloud.adapters.memory import memory_registry
 from fleet_cloud.adapters.registry import Registry, open_registry
-from fleet_cloud.adapters.registry_sql import sqlite_url
+from fleet_cloud.adapters.registry_schema import NEWEST, metadata
+from fleet_cloud.adapters.registry_sql import Database
 from fleet_cloud.ingest.ports import Claimant, Misfit, Standing
 from fleet_cloud.vehicles.registry import DEFAULT_TENANT, Vehicle, VehicleState
 from tests.postgres import postgres  # noqa: F401 - a fixture
@@ -248,3 +252,22 @@ def test_the_same_batch_is_kept_once(registry: Registry):
         registry.quarantine.keep([Misfit("VIN1", "columns", NOW, b"abc", names(9)[0])])
 
     assert registry.quarantine.count() == 1
+
+
+def test_the_newest_migration_leaves_the_tables_that_the_adapters_use(tmp_path: Path):
+    database = Database(sqlite_url(tmp_path / "registry.sqlite"))
+    with database.reading() as connection:
+        context = MigrationContext.configure(connection)
+        differences = compare_metadata(context, metadata)
+        revision = context.get_current_revision()
+    database.close()
+
+    assert differences == []
+    assert revision == NEWEST
+
+
+def test_a_url_that_is_no_registry_is_refused_in_one_sentence():
+    with pytest.raises(BadInput, match="sqlite:///FILE or postgresql"):
+        open_registry("mysql://somewhere/else")
+    with pytest.raises(BadInput, match="is not the URL of a registry"):
+        open_registry("nonsense")
