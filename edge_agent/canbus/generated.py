@@ -1,26 +1,30 @@
 """Generated Python: each message's part of the table becomes two functions, made when first needed.
 
-    rows(data, raws, numbers) -> faults     appends raw values, and signal numbers as packed int32
-    values(data) -> dict                    signal name -> physical value
+    rows(whole, start, length, raws) -> numbers   appends raw values; signal numbers are packed int32
+    values(data) -> dict                          signal name -> physical value
 
-Rule 1: `data` has exactly the length the functions were made for; python_table.py sees to it.
-Rule 2: the rows are those of _kernel.c, in the same order, bit for bit.
+Rule 1: the rows are those of _kernel.c, in the same order, bit for bit.
+Rule 2: a payload of another length than the message's is handed to the caller's `other` function.
 Rule 3: what comes from a database enters the text as numbers and as escaped string literals, as nothing else.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge_agent.canbus import plan_table
-from edge_agent.canbus.plan_table import BIG, NINE_BYTES, TOP_BIT, WIDE, Table
+from edge_agent.canbus.generated_bytes import (
+    ANY_FLOAT,
+    Layout,
+    Op,
+    layout,
+    ops_of,
+    signed,
+    value_of,
+)
+from edge_agent.canbus.plan_table import TOP_BIT, WIDE, Table
 
-# faults
-SHORT_FRAME = 1
-UNKNOWN_MULTIPLEXER = 2
-
-RowsFunction = Callable[[bytes, list[int], list[bytes]], int]
+RowsFunction = Callable[[bytes, int, int, list[int]], bytes]
 ValuesFunction = Callable[[bytes], dict[str, float]]
 
 # Up to this width a signal's physical values stand in a table: one look-up instead of a multiplication.
@@ -29,106 +33,16 @@ TABULATED_BITS = 8
 # From this many arms on, choosing by halves is quicker than one after the other.
 HALVED_ARMS = 4
 
-_FLOATS = {
-    plan_table.FLOAT_16: ("H", "e"),
-    plan_table.FLOAT_32: ("I", "f"),
-    plan_table.FLOAT_64: ("Q", "d"),
-}
-ANY_FLOAT = plan_table.FLOAT_16 | plan_table.FLOAT_32 | plan_table.FLOAT_64
-
-
-@dataclass(frozen=True, slots=True)
-class Op:
-    """A row of OP as plain Python numbers."""
-
-    scale: float
-    offset: float
-    mask: int
-    sign: int
-    signal: int
-    byte: int
-    need: int
-    shift: int
-    kind: int
-    bits: int
-
-    @property
-    def sign_bit(self) -> int:
-        """The sign bit of the raw value, or 0."""
-        return 1 << self.bits - 1 if self.sign else 0
-
-
-def ops_of(table: Table, first: int, count: int) -> list[Op]:
-    """Return `count` ops of the table from number `first` on."""
-    return [Op(*row[:10]) for row in table.ops[first : first + count].tolist()]
-
-
-def low_bit(op: Op, size: int) -> int:
-    """Return where an op's lowest bit stands in a payload of `size` bytes read as one whole number."""
-    if not op.kind & BIG:
-        return 8 * op.byte + op.shift
-    end = op.need if op.kind & (NINE_BYTES | WIDE) else op.byte + 8
-    return 8 * (size - end) + op.shift
-
-
-def bits_in(op: Op, data: bytes) -> int:
-    """Return an op's unsigned bits in a payload that holds them."""
-    number = int.from_bytes(data, "big" if op.kind & BIG else "little")
-    return number >> low_bit(op, len(data)) & (1 << op.bits) - 1
-
-
-def raw_bits(op: Op, size: int) -> tuple[str, str]:
-    """Return the expression of an op's unsigned bits in a payload of `size` bytes, and what it reads from."""
-    low = low_bit(op, size)
-    mask = (1 << op.bits) - 1
-    from_end = low // 8
-    if low % 8 + op.bits <= 8:
-        index = size - 1 - from_end if op.kind & BIG else from_end
-        source, low, width = f"d[{index}]", low % 8, 8
-    else:
-        source, width = ("b" if op.kind & BIG else "l"), 8 * size
-    text = f"{source}>>{low}" if low else source
-    if low + op.bits < width:
-        text = f"{text}&{mask:#x}"
-    return f"({text})", source[0]
-
-
-def _signed(text: str, sign: int) -> str:
-    return f"(({text}^{sign:#x})-{sign:#x})"
-
-
-def raw_int64(op: Op, text: str) -> str:
-    """Return the expression of the raw value as a signed 64-bit number."""
-    if op.kind & WIDE:
-        return _signed(f"({text}&{(1 << 64) - 1:#x})", TOP_BIT)
-    if op.bits == 64:
-        return _signed(text, TOP_BIT)
-    return _signed(text, op.sign) if op.sign else text
-
-
-def value_of(op: Op, bits: int) -> float:
-    """Return the physical value of an op's unsigned bits."""
-    if op.kind & ANY_FLOAT:
-        pack, unpack = _FLOATS[op.kind & ANY_FLOAT]
-        number = struct.unpack("<" + unpack, struct.pack("<" + pack, bits))[0]
-    else:
-        number = nearest((bits ^ op.sign_bit) - op.sign_bit)
-    return float(number * op.scale + op.offset)
-
-
-def nearest(number: int) -> float:
-    """Return the float nearest to a whole number, infinite where there is none."""
-    try:
-        return float(number)
-    except OverflowError:
-        return float("inf") if number > 0 else float("-inf")
+# Up to this many bytes indexing is quicker than struct.
+INDEXED_BYTES = 2
 
 
 @dataclass(slots=True)
 class Namespace:
-    """What the functions of one table share: constants, and the names of signals."""
+    """What the functions of one table share: constants, tables, and the names of signals."""
 
     names: tuple[str, ...]
+    unknown_multiplexer: Callable[[], None]  # called once for each frame that has one
     values: dict[str, Any] = field(
         default_factory=lambda: {
             "I": int.from_bytes,
@@ -137,16 +51,155 @@ class Namespace:
             "nan": float("nan"),
         }
     )
-    _tables: dict[tuple[int, int, float, float], str] = field(default_factory=dict)
+    _constants: dict[object, str] = field(default_factory=dict)
 
-    def value(self, op: Op, text: str) -> str:
+    def constant(self, key: object, make: Callable[[], object]) -> str:
+        """Return the name of the constant known as `key`, made when it is first asked for."""
+        name = self._constants.get(key)
+        if name is None:
+            name = self._constants[key] = f"K{len(self._constants)}"
+            self.values[name] = make()
+        return name
+
+    def function(self, name: str, lines: list[str], **more: object) -> Any:
+        """Return the function `name` that `lines` define."""
+        scope = {**self.values, **more}
+        exec(compile("\n".join(lines), f"<{name}>", "exec"), scope)
+        return scope[name]
+
+
+def rows_function(
+    table: Table, run: int, size: int, space: Namespace, other: RowsFunction
+) -> RowsFunction:
+    """Return the function that appends the rows of a payload of `size` bytes."""
+    writer = _RowsWriter(table, size, space)
+    lines = [f"def rows(w,s,l,r):\n if l!={size}: return O(w,s,l,r)\n f=0\n n=b''"]
+    lines += writer.run(run, " ")
+    lines += [" if f: U()", " return n"]
+    made: RowsFunction = space.function("rows", lines, O=other, U=space.unknown_multiplexer)
+    return made
+
+
+def values_function(
+    table: Table, run: int, size: int, space: Namespace, other: ValuesFunction
+) -> ValuesFunction:
+    """Return the function that gives the values of a payload of `size` bytes by name."""
+    writer = _ValuesWriter(table, size, space)
+    lines = [f"def values(w):\n if len(w)!={size}: return O(w)"]
+    lines += [*writer.run(run, " "), " return o"]
+    made: ValuesFunction = space.function("values", lines, O=other)
+    return made
+
+
+class _Writer:
+    """Walks runs and writes one line after the other; its children say what is done with the ops of a run."""
+
+    start = ""  # where the payload begins in `w`
+    at_unknown = "pass"
+
+    def __init__(self, table: Table, size: int, space: Namespace) -> None:
+        self.table = table
+        self.size = size
+        self.space = space
+        self.begun = False
+
+    def run(self, number: int, indent: str) -> list[str]:
+        """Return the lines of a run."""
+        table = self.table
+        first_op, count, first_switch, switches = table.runs[number].tolist()
+        ops = ops_of(table, first_op, count)
+        read = layout(ops, self.size)
+        lines = self._unpack(read) + read.lines
+        selectors = []
+        for index, (op, first_arm, arms) in enumerate(
+            table.switches[first_switch : first_switch + switches].tolist()
+        ):
+            selector = f"m{len(indent)}_{index}"
+            selectors.append((selector, table.arms[first_arm : first_arm + arms].tolist()))
+            lines.append(f"{selector}={_compared(ops[op - first_op], read, op - first_op)}")
+        lines += self.take(ops, read)
+        self.begun = True
+        lines = [indent + line for line in lines]
+        for selector, rows in selectors:
+            lines += self._arms(rows, selector, indent)
+        return lines
+
+    def _unpack(self, read: Layout) -> list[str]:
+        if not read.variables:
+            return []
+        plus = f"{self.start}+" if self.start else ""
+        if len(read.variables) <= INDEXED_BYTES and not read.format.strip("<>xB"):
+            return [f"{name}=w[{plus}{name[1:]}]" for name in read.variables]
+        unpack = self.space.constant(read.format, lambda: struct.Struct(read.format).unpack_from)
+        given = f"w,{self.start}" if self.start else "w"
+        return [f"{','.join(read.variables)},={unpack}({given})"]
+
+    def _arms(self, arms: list[tuple[int, int, int, int]], selector: str, indent: str) -> list[str]:
+        if len(arms) >= HALVED_ARMS:
+            half = len(arms) // 2
+            return [
+                f"{indent}if {selector}<{arms[half][0]}:",
+                *self._arms(arms[:half], selector, indent + " "),
+                f"{indent}else:",
+                *self._arms(arms[half:], selector, indent + " "),
+            ]
+        lines = []
+        word = "if"
+        for low, high, run, _ in arms:
+            test = f"{selector}=={low}" if low == high else f"{low}<={selector}<={high}"
+            lines.append(f"{indent}{word} {test}:")
+            lines += self.run(run, indent + " ") or [f"{indent} pass"]
+            word = "elif"
+        lines.append(f"{indent}else:" if arms else f"{indent}if 1:")
+        lines.append(f"{indent} {self.at_unknown}")
+        return lines
+
+    def take(self, ops: list[Op], read: Layout) -> list[str]:
+        """Return the lines that do something with the ops of one run."""
+        raise AssertionError(ops, read)
+
+    def split(self, ops: list[Op], read: Layout, *, physical: bool) -> tuple[list[str], list[str]]:
+        """Return lines that look bytes up, and the expression of each op: its raw or physical value."""
+        lines = []
+        texts = {}
+        for index, text in read.bits.items():
+            op = ops[index]._replace(sign=0) if index in read.ready else ops[index]
+            if physical:
+                texts[index] = self._value(op, text)
+            else:
+                texts[index] = text if index in read.ready else _raw(op, text)
+        for byte, members in read.bytes.items():
+            found = [ops[index] for index in members]
+            looked_up = self._looked_up(found, byte, physical=physical)
+            if len(members) == 1:
+                texts[members[0]] = looked_up
+                continue
+            names = [f"{byte}_{index}" for index in members]
+            lines.append(f"{','.join(names)}={looked_up}")
+            texts.update(zip(members, names, strict=True))
+        return lines, [texts[index] for index in range(len(ops))]
+
+    def _looked_up(self, ops: list[Op], byte: str, *, physical: bool) -> str:
+        """Return the expression that gives what all `ops` read from one byte."""
+        shapes = [(op.shift % 8, op.bits, op.sign) for op in ops]
+        if shapes == [(0, 8, 0)] and not physical:
+            return byte
+        scales = [(op.scale, op.offset) for op in ops] if physical else []
+        table = self.space.constant(
+            (repr(shapes), repr(scales)), lambda: _answers(ops, physical=physical)
+        )
+        return f"{table}[{byte}]"
+
+    def _value(self, op: Op, text: str) -> str:
         """Return the expression of an op's physical value, given that of its unsigned bits."""
         if op.kind & (ANY_FLOAT | WIDE):
-            name = f"O{op.signal}"
-            self.values[name] = op
-            return f"V({name},{text})"
+            return f"V({self.space.constant(('op', op.signal), lambda: op)},{text})"
         if op.bits <= TABULATED_BITS:
-            return f"{self._tabulated(op)}[{text}]"
+            table = self.space.constant(
+                (op.bits, op.sign, repr((op.scale, op.offset))),
+                lambda: tuple(value_of(op, bits) for bits in range(1 << op.bits)),
+            )
+            return f"{table}[{text}]"
         text = _signed(text, op.sign) if op.sign else text
         if op.scale != 1.0:
             text = f"{text}*{op.scale!r}"
@@ -156,132 +209,63 @@ class Namespace:
             return f"{text}*1.0"
         return text if op.scale > 0.0 else f"{text}+0.0"  # the kernel's 0.0, not -0.0
 
-    def _tabulated(self, op: Op) -> str:
-        key = (op.bits, op.sign, op.scale, op.offset)
-        name = self._tables.get(key)
-        if name is None:
-            name = self._tables[key] = f"T{len(self._tables)}"
-            self.values[name] = tuple(value_of(op, bits) for bits in range(1 << op.bits))
-        return name
 
-    def function(self, name: str, lines: list[str]) -> Any:
-        """Return the function `name` that `lines` define."""
-        scope = dict(self.values)
-        exec(compile("\n".join(lines), f"<{name}>", "exec"), scope)
-        return scope[name]
-
-
-def rows_function(table: Table, run: int, size: int, space: Namespace) -> RowsFunction:
-    """Return the function that appends the rows of a payload of `size` bytes."""
-    writer = _RowsWriter(table, size, space)
-    body = writer.run(run, " ", frozenset())
-    made: RowsFunction = space.function("rows", ["def rows(d,r,n):", " f=0", *body, " return f"])
-    return made
-
-
-def values_function(table: Table, run: int, size: int, space: Namespace) -> ValuesFunction:
-    """Return the function that gives the values of a payload of `size` bytes by name."""
-    writer = _ValuesWriter(table, size, space)
-    body = writer.run(run, " ", frozenset())
-    made: ValuesFunction = space.function("values", ["def values(d):", *body, " return o"])
-    return made
-
-
-class _Writer:
-    """Walks runs and writes one line after the other; its children say what is done with the ops of a run."""
-
-    at_unknown = "pass"
-
-    def __init__(self, table: Table, size: int, space: Namespace) -> None:
-        self.table = table
-        self.size = size
-        self.space = space
-
-    def run(self, number: int, indent: str, loaded: frozenset[str]) -> list[str]:
-        """Return the lines of a run; `loaded` are the whole-payload integers that exist already."""
-        first_op, count, first_switch, switches = self.table.runs[number].tolist()
-        ops = ops_of(self.table, first_op, count)
-        bits = [raw_bits(op, self.size) for op in ops]
-        selectors = [
-            (
-                self.table.switches[i].tolist(),
-                ops_of(self.table, self.table.switches[i]["op"], 1)[0],
-            )
-            for i in range(first_switch, first_switch + switches)
+def _answers(ops: Sequence[Op], *, physical: bool) -> tuple[Any, ...]:
+    """Return what `ops`, which read one byte, say for each of its 256 values."""
+    answers = []
+    for byte in range(256):
+        bits = [byte >> op.shift % 8 & (1 << op.bits) - 1 for op in ops]
+        found = [
+            value_of(op, at) if physical else signed(op, at)
+            for op, at in zip(ops, bits, strict=True)
         ]
-        sources = {source for _, source in bits} - {"d"}
-        sources |= {raw_bits(op, self.size)[1] for _, op in selectors} - {"d"}
-        lines = [f"{indent}{name}={_LOADED[name]}" for name in sorted(sources - loaded)]
-        lines += [f"{indent}{line}" for line in self.read(ops, [text for text, _ in bits])]
-        for (_, first_arm, arms), op in selectors:
-            selector = f"m{len(indent)}"
-            lines.append(f"{indent}{selector}={_compared(op, raw_bits(op, self.size)[0])}")
-            rows = self.table.arms[first_arm : first_arm + arms].tolist()
-            lines += self._arms(rows, selector, indent, loaded | sources)
-        return lines
-
-    def _arms(
-        self,
-        arms: list[tuple[int, int, int, int]],
-        selector: str,
-        indent: str,
-        loaded: frozenset[str],
-    ) -> list[str]:
-        if len(arms) >= HALVED_ARMS:
-            half = len(arms) // 2
-            return [
-                f"{indent}if {selector}<{arms[half][0]}:",
-                *self._arms(arms[:half], selector, indent + " ", loaded),
-                f"{indent}else:",
-                *self._arms(arms[half:], selector, indent + " ", loaded),
-            ]
-        lines = []
-        word = "if"
-        for low, high, run, _ in arms:
-            test = f"{selector}=={low}" if low == high else f"{low}<={selector}<={high}"
-            lines.append(f"{indent}{word} {test}:")
-            lines += self.run(run, indent + " ", loaded) or [f"{indent} pass"]
-            word = "elif"
-        lines.append(f"{indent}else:" if arms else f"{indent}if 1:")
-        lines.append(f"{indent} {self.at_unknown}")
-        return lines
-
-    def read(self, ops: list[Op], bits: list[str]) -> list[str]:
-        """Return the lines that take the ops of one run, given the expressions of their bits."""
-        raise AssertionError(ops, bits)
+        answers.append(tuple(found) if len(found) > 1 else found[0])
+    return tuple(answers)
 
 
-_LOADED = {"l": "I(d,'little')", "b": "I(d,'big')"}
+def _signed(text: str, sign: int) -> str:
+    return f"(({text}^{sign:#x})-{sign:#x})"
 
 
-def _compared(op: Op, text: str) -> str:
+def _raw(op: Op, text: str) -> str:
+    """Return the expression of the raw value as a signed 64-bit number."""
+    if op.kind & WIDE:
+        return _signed(f"({text}&{(1 << 64) - 1:#x})", TOP_BIT)
+    if op.bits == 64:
+        return _signed(text, TOP_BIT)
+    return _signed(text, op.sign) if op.sign else text
+
+
+def _compared(op: Op, read: Layout, index: int) -> str:
     """Return the expression of a selector as arms are written: signed, or biased when 64 bits wide."""
+    text = read.bits.get(index)
+    if index in read.ready:
+        return read.bits[index]
+    if text is None:
+        byte = next(name for name, members in read.bytes.items() if index in members)
+        text = f"({byte}>>{op.shift % 8}&{(1 << op.bits) - 1:#x})"
     if op.bits == 64 and not op.sign:
         return f"{text}-{TOP_BIT:#x}"
     return _signed(text, op.sign) if op.sign else text
 
 
 class _RowsWriter(_Writer):
-    at_unknown = f"f|={UNKNOWN_MULTIPLEXER}"
+    start = "s"
+    at_unknown = "f=1"
 
-    def read(self, ops: list[Op], bits: list[str]) -> list[str]:
+    def take(self, ops: list[Op], read: Layout) -> list[str]:
         if not ops:
             return []
-        raws = ",".join(raw_int64(op, text) for op, text in zip(ops, bits, strict=True))
+        lines, texts = self.split(ops, read, physical=False)
         numbers = struct.pack(f"={len(ops)}i", *(op.signal for op in ops))
-        return [f"r+=({raws},)", f"n.append({numbers!r})"]
+        return [*lines, f"r+=({','.join(texts)},)", f"n{'+' if self.begun else ''}={numbers!r}"]
 
 
 class _ValuesWriter(_Writer):
-    def __init__(self, table: Table, size: int, space: Namespace) -> None:
-        super().__init__(table, size, space)
-        self.begun = False
-
-    def read(self, ops: list[Op], bits: list[str]) -> list[str]:
-        texts = [self.space.value(op, text) for op, text in zip(ops, bits, strict=True)]
+    def take(self, ops: list[Op], read: Layout) -> list[str]:
+        lines, texts = self.split(ops, read, physical=True)
         names = [self.space.names[op.signal] for op in ops]
-        if not self.begun:
-            self.begun = True
-            pairs = zip(names, texts, strict=True)
-            return ["o={" + ",".join(f"{name!a}:{text}" for name, text in pairs) + "}"]
-        return [f"o[{name!a}]={text}" for name, text in zip(names, texts, strict=True)]
+        if self.begun:
+            return lines + [f"o[{name!a}]={text}" for name, text in zip(names, texts, strict=True)]
+        pairs = zip(names, texts, strict=True)
+        return [*lines, "o={" + ",".join(f"{name!a}:{text}" for name, text in pairs) + "}"]

@@ -1,15 +1,15 @@
 """The Python interpreter of the compiled table, for machines without a compiler.
 
-    frame -> its key -> (size, function) -> rows of raw numbers -> one vectorised raw * scale + offset a block
+    frame -> by bus, by id: a function -> rows of raw numbers -> one vectorised raw * scale + offset a block
 
 Rule 1: the rows are those of _kernel.c: same signals, raw values, physical values, order and refusals.
-Rule 2: a frame of another length than its message's goes a slower way, signal by signal where it is too short.
+Rule 2: every id leads to a function, also those that nobody knows: theirs counts.
+Rule 3: a payload shorter than its signals need is read signal by signal.
 """
 
-import array
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,221 +17,198 @@ from numpy.typing import NDArray
 from edge_agent.canbus import generated, plan_table
 from edge_agent.canbus.decoded import Decoded, Refusals
 from edge_agent.canbus.frames import ERROR, EXTENDED, REMOTE, FrameBlock
-from edge_agent.canbus.generated import SHORT_FRAME, UNKNOWN_MULTIPLEXER, Op
+from edge_agent.canbus.generated import RowsFunction, ValuesFunction
+from edge_agent.canbus.generated_bytes import (
+    ANY_FLOAT,
+    Op,
+    bits_in,
+    nearest,
+    ops_of,
+    signed,
+    value_of,
+)
 from edge_agent.canbus.j1939 import pgn_of
 from fairway.errors import BadInput
 
-# Positions in the counts of refusals; _kernel.c numbers them alike.
-UNKNOWN_ID_AT, SHORT_FRAME_AT, UNKNOWN_MULTIPLEXER_AT, REMOTE_AT, ERROR_AT = range(5)
+# Ids remembered on a bus with what they lead to.  A bus has some hundred; a stream of random ones must not
+# fill memory.
+KNOWN_MAX_IDS = 65_536
 
-# Ids remembered with what they lead to.  A bus has some hundred; a stream of random ones must not fill memory.
-KNOWN_MAX_KEYS = 65_536
-
-# The size that no frame has: what stands beside it is a reason to refuse.
-REFUSED = -1
+# Positions in the counts of refusals: the order of Refusals.
+UNKNOWN_ID, SHORT_FRAME, UNKNOWN_MULTIPLEXER, REMOTE_FRAME, ERROR_FRAME = range(5)
 
 Columns = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.int32]]
+Function = TypeVar("Function")
 
 
 class PythonTable:
     """A table with its generated functions and, for `changed_only`, what each signal said last."""
 
     def __init__(self, table: plan_table.Table, names: tuple[str, ...]) -> None:
-        self._table = table
-        self._space = generated.Namespace(names)
-        self._runs: dict[int, tuple[int, int]] = {
-            key: (run, length) for key, run, length in table.keys.tolist()
-        }
-        self._pgn_buses = {key >> 32 for key in self._runs if key & plan_table.PGN_KEY}
-        self._known: dict[int, tuple[int, Any]] = {}
-        self._known_values: dict[tuple[int, int], tuple[int, Any]] = {}
-        self._functions: dict[tuple[int, int], Any] = {}
-        self._value_functions: dict[tuple[int, int], Any] = {}
-        self._needs: dict[int, int] = {}
+        self._walker = _Walker(table, names)
         self._conversion = _Conversion(table, len(names))
         self._last = _Last(len(names))
+        self._names = names
+        self._refused = [0, 0, 0, 0, 0]
+        self._space = generated.Namespace(names, self._count(UNKNOWN_MULTIPLEXER))
+        self._keys: dict[int, tuple[int, int]] = {
+            key: (run, length) for key, run, length in table.keys.tolist()
+        }
+        self._pgn_buses = {key >> 32 for key in self._keys if key & plan_table.PGN_KEY}
+        self._rows: dict[int, dict[int, RowsFunction]] = {}
+        self._values: dict[int, dict[int, ValuesFunction]] = {}
+        self._made: dict[tuple[str, int, int], Any] = {}
 
     def decode(self, frames: FrameBlock, *, changed_only: bool = False) -> Decoded:
         """Return the values of all signals in `frames`; with `changed_only` those that differ from the last.
 
         Raises BadInput when a frame lies outside of the block's payload.
         """
-        raws: list[int] = []
-        numbers: list[bytes] = []
-        ends: list[int] = []
-        refused = [0, 0, 0, 0, 0]
         whole, offset = _bounded(frames)
-        keys = (frames.bus.astype(np.uint64) << np.uint64(32) | frames.can_id).tolist()
-        known = self._known
-        for key, start, end in zip(keys, offset, offset[1:], strict=False):
-            size, rows = known.get(key) or self._find(key)
-            if end - start == size:
-                faults = rows(whole[start:end], raws, numbers)
-            elif size == REFUSED:
-                faults = 0
-                refused[rows] += 1
-            else:
-                faults = self._odd_rows(key, whole[start:end], raws, numbers)
-            if faults:
-                refused[SHORT_FRAME_AT] += faults & SHORT_FRAME != 0
-                refused[UNKNOWN_MULTIPLEXER_AT] += faults & UNKNOWN_MULTIPLEXER != 0
-            ends.append(len(raws))
-        columns = self._conversion.columns(raws, numbers, ends, (whole, offset))
+        ids: list[int] = frames.can_id.tolist()
+        buses = frames.bus.tobytes()
+        raws: list[int] = []
+        self._refused[:] = [0, 0, 0, 0, 0]
+        try:
+            numbers = self._run(buses, ids, (whole, offset), raws)
+        except KeyError:  # an id is new: learn it, and begin again
+            self._learn(buses, ids)
+            raws.clear()
+            self._refused[:] = [0, 0, 0, 0, 0]
+            numbers = self._run(buses, ids, (whole, offset), raws)
+        columns = self._conversion.columns(raws, numbers, (whole, offset))
         if changed_only:
             columns = self._last.changed(columns)
         signal, raw, value, frame = columns
-        return Decoded(signal, raw, value, frame, Refusals._make(refused))
+        return Decoded(signal, raw, value, frame, Refusals._make(self._refused))
 
     def decode_frame(self, can_id: int, data: bytes, bus: int = 0) -> dict[str, float]:
         """Return the values of one frame by the signals' names; none when nobody knows the id."""
-        size, values = self._known_values.get((bus, can_id)) or self._find_values(bus, can_id)
-        if len(data) == size:
-            found: dict[str, float] = values(data)
-            return found
-        if size == REFUSED:
-            return {}
-        return self._odd_values(bus, can_id, bytes(data))
+        try:
+            return self._values[bus][can_id](data)
+        except KeyError:
+            return self._find_values(bus, can_id)(data)
 
     def forget(self) -> None:
         """Forget what each signal said last."""
-        self._last = _Last(len(self._space.names))
+        self._last = _Last(len(self._names))
 
-    def _run_of(self, key: int) -> tuple[int, int] | None:
-        found = self._runs.get(key)
-        if found is None and key & EXTENDED and key >> 32 in self._pgn_buses:
-            found = self._runs.get(plan_table.pgn_key(key >> 32, pgn_of(key)))
-        return found
+    def _count(self, reason: int) -> Callable[[], None]:
+        refused = self._refused
 
-    def _find(self, key: int) -> tuple[int, Any]:
-        found = self._run_of(key)
-        if found is None:
-            reason = ERROR_AT if key & ERROR else REMOTE_AT if key & REMOTE else UNKNOWN_ID_AT
-            entry: tuple[int, Any] = (REFUSED, reason)
-        else:
-            size = self._size(found)
-            entry = (size, self._rows_function(found[0], size))
-        if len(self._known) < KNOWN_MAX_KEYS:
-            self._known[key] = entry
-        return entry
+        def count() -> None:
+            refused[reason] += 1
 
-    def _find_values(self, bus: int, can_id: int) -> tuple[int, Any]:
+        return count
+
+    def _run_of(self, bus: int, can_id: int) -> tuple[int, int] | None:
+        """Return the run of an id and the size its functions are made for."""
         if not (0 <= bus <= 0xFF and 0 <= can_id <= 0xFFFF_FFFF):
-            return REFUSED, None
-        found = self._run_of(bus << 32 | can_id)
-        entry: tuple[int, Any] = (REFUSED, None)
-        if found is not None:
-            size = self._size(found)
-            entry = (size, self._values_function(found[0], size))
-        if len(self._known_values) < KNOWN_MAX_KEYS:
-            self._known_values[bus, can_id] = entry
-        return entry
-
-    def _size(self, found: tuple[int, int]) -> int:
+            return None
+        found = self._keys.get(bus << 32 | can_id)
+        if found is None and can_id & EXTENDED and bus in self._pgn_buses:
+            found = self._keys.get(plan_table.pgn_key(bus, pgn_of(can_id)))
+        if found is None:
+            return None
         run, length = found
-        return max(length, self._need(run))
+        return run, max(length, self._walker.need(run))
 
-    def _need(self, run: int) -> int:
-        """Return how many bytes a frame must have for none of its signals to be cut off."""
-        if run not in self._needs:
-            self._needs[run] = self._need_below(run)
-        return self._needs[run]
+    def _run(
+        self, buses: bytes, ids: list[int], payload: tuple[bytes, list[int]], raws: list[int]
+    ) -> list[bytes]:
+        """Call the function of every frame; return what they return.  Raises KeyError for a new id."""
+        whole, offset = payload
+        ends = iter(offset)
+        next(ends)
+        if buses.count(buses[:1]) == len(ids) > 0:  # one bus alone, as nearly always
+            by_id = self._rows[buses[0]]
+            return [
+                by_id[can_id](whole, start, end - start, raws)
+                for can_id, start, end in zip(ids, offset, ends, strict=False)
+            ]
+        by_bus = self._rows
+        return [
+            by_bus[bus][can_id](whole, start, end - start, raws)
+            for bus, can_id, start, end in zip(buses, ids, offset, ends, strict=False)
+        ]
 
-    def _need_below(self, run: int) -> int:
-        table = self._table
-        first_op, count, first_switch, switches = table.runs[run].tolist()
-        need = int(table.ops["need"][first_op : first_op + count].max(initial=0))
-        for _, first_arm, arms in table.switches[first_switch : first_switch + switches].tolist():
-            for below in set(table.arms["run"][first_arm : first_arm + arms].tolist()):
-                need = max(need, self._need_below(below))
-        return need
+    def _learn(self, buses: bytes, ids: list[int]) -> None:
+        """Find the functions of all these ids."""
+        for bus in set(buses):
+            by_id = self._rows.setdefault(bus, {})
+            if len(by_id) >= KNOWN_MAX_IDS:
+                by_id.clear()
+        for bus, can_id in set(zip(buses, ids, strict=True)):
+            by_id = self._rows[bus]
+            if can_id not in by_id:
+                by_id[can_id] = self._find_rows(bus, can_id)
 
-    def _rows_function(self, run: int, size: int) -> Any:
-        if (run, size) not in self._functions:
-            self._functions[run, size] = _made(
-                lambda: generated.rows_function(self._table, run, size, self._space),
-                lambda data, raws, numbers: self._rows(run, data, raws, numbers),
-            )
-        return self._functions[run, size]
+    def _find_rows(self, bus: int, can_id: int) -> RowsFunction:
+        found = self._run_of(bus, can_id)
+        if found is None:
+            return self._refuse(can_id)
+        run, size = found
+        return self._function("rows", run, size, self._odd_rows(run, size), generated.rows_function)
 
-    def _values_function(self, run: int, size: int) -> Any:
-        if (run, size) not in self._value_functions:
-            self._value_functions[run, size] = _made(
-                lambda: generated.values_function(self._table, run, size, self._space),
-                lambda data: self._values(run, data),
-            )
-        return self._value_functions[run, size]
+    def _find_values(self, bus: int, can_id: int) -> ValuesFunction:
+        found = self._run_of(bus, can_id)
+        if found is None:
+            return lambda _: {}
+        run, size = found
+        other = self._odd_values(run, size)
+        function = self._function("values", run, size, other, generated.values_function)
+        by_id = self._values.setdefault(bus, {})
+        if len(by_id) >= KNOWN_MAX_IDS:
+            by_id.clear()
+        by_id[can_id] = function
+        return function
 
-    def _odd_rows(self, key: int, data: bytes, raws: list[int], numbers: list[bytes]) -> int:
-        found = self._run_of(key)
-        assert found is not None
-        run, size = found[0], self._size(found)
-        if len(data) < self._need(run):
-            return self._rows(run, data, raws, numbers)
-        faults: int = self._rows_function(run, size)(_sized(data, size), raws, numbers)
-        return faults
+    def _function(self, kind: str, run: int, size: int, other: Function, make: Any) -> Function:
+        """Return a generated function, or the slow one where Python finds the text of it too deep."""
+        if (kind, run, size) not in self._made:
+            try:
+                function = make(self._walker.table, run, size, self._space, other)
+            except (SyntaxError, RecursionError, MemoryError):
+                function = other
+            self._made[kind, run, size] = function
+        made: Function = self._made[kind, run, size]
+        return made
 
-    def _odd_values(self, bus: int, can_id: int, data: bytes) -> dict[str, float]:
-        found = self._run_of(bus << 32 | can_id)
-        assert found is not None
-        run, size = found[0], self._size(found)
-        if len(data) < self._need(run):
-            return self._values(run, data)
-        values: dict[str, float] = self._values_function(run, size)(_sized(data, size))
+    def _refuse(self, can_id: int) -> RowsFunction:
+        refused = self._refused
+        reason = ERROR_FRAME if can_id & ERROR else REMOTE_FRAME if can_id & REMOTE else UNKNOWN_ID
+
+        def refuse(_whole: bytes, _start: int, _length: int, _raws: list[int]) -> bytes:
+            refused[reason] += 1
+            return b""
+
+        return refuse
+
+    def _odd_rows(self, run: int, size: int) -> RowsFunction:
+        def rows(whole: bytes, start: int, length: int, raws: list[int]) -> bytes:
+            data = whole[start : start + length]
+            if length != size and length >= self._walker.need(run):
+                numbers: bytes = self._made["rows", run, size](_sized(data, size), 0, size, raws)
+                return numbers
+            ops, reasons = self._walker.walk(run, data)
+            for reason in reasons:
+                self._refused[reason] += 1
+            for op in ops:
+                raw = signed(op, bits_in(op, data)) & (1 << 64) - 1
+                raws.append((raw ^ plan_table.TOP_BIT) - plan_table.TOP_BIT)
+            return struct.pack(f"={len(ops)}i", *(op.signal for op in ops))
+
+        return rows
+
+    def _odd_values(self, run: int, size: int) -> ValuesFunction:
+        def values(data: bytes) -> dict[str, float]:
+            if len(data) != size and len(data) >= self._walker.need(run):
+                found: dict[str, float] = self._made["values", run, size](_sized(bytes(data), size))
+                return found
+            ops, _ = self._walker.walk(run, data)
+            return {self._names[op.signal]: value_of(op, bits_in(op, data)) for op in ops}
+
         return values
-
-    def _rows(self, run: int, data: bytes, raws: list[int], numbers: list[bytes]) -> int:
-        """Append the rows of a frame signal by signal; return its faults."""
-        found: list[Op] = []
-        faults = self._walk(run, data, found)
-        for op in found:
-            raw = generated.bits_in(op, data) - (0 if op.bits > 64 else _wrap(op, data))
-            raws.append((raw & (1 << 64) - 1 ^ plan_table.TOP_BIT) - plan_table.TOP_BIT)
-        numbers.append(struct.pack(f"={len(found)}i", *(op.signal for op in found)))
-        return faults
-
-    def _values(self, run: int, data: bytes) -> dict[str, float]:
-        found: list[Op] = []
-        self._walk(run, data, found)
-        names = self._space.names
-        return {
-            names[op.signal]: generated.value_of(op, generated.bits_in(op, data)) for op in found
-        }
-
-    def _walk(self, run: int, data: bytes, found: list[Op]) -> int:
-        """Collect the ops that apply to a payload and lie wholly inside it; return the faults."""
-        table = self._table
-        first_op, count, first_switch, switches = table.runs[run].tolist()
-        ops = generated.ops_of(table, first_op, count)
-        fitting = [op for op in ops if op.need <= len(data)]
-        faults = SHORT_FRAME if len(fitting) < count else 0
-        found += fitting
-        for at, first_arm, arms in table.switches[first_switch : first_switch + switches].tolist():
-            op = ops[at - first_op]
-            if op.need > len(data):
-                continue
-            bits = generated.bits_in(op, data)
-            value = bits - plan_table.TOP_BIT if op.bits == 64 and not op.sign else bits
-            value -= _wrap(op, data)
-            for low, high, below, _ in table.arms[first_arm : first_arm + arms].tolist():
-                if low <= value <= high:
-                    faults |= self._walk(below, data, found)
-                    break
-            else:
-                faults |= UNKNOWN_MULTIPLEXER
-        return faults
-
-
-def _wrap(op: Op, data: bytes) -> int:
-    """Return what to take from the unsigned bits of a signed op to get its value."""
-    return 1 << op.bits if op.sign and generated.bits_in(op, data) & op.sign_bit else 0
-
-
-def _made(make: Callable[[], Any], otherwise: Callable[..., Any]) -> Any:
-    """Return a generated function, or what does without where Python finds the text too deep."""
-    try:
-        return make()
-    except (SyntaxError, RecursionError, MemoryError):
-        return otherwise
 
 
 def _sized(data: bytes, size: int) -> bytes:
@@ -240,17 +217,77 @@ def _sized(data: bytes, size: int) -> bytes:
 
 def _bounded(frames: FrameBlock) -> tuple[bytes, list[int]]:
     """Return the payload and the offsets of a block, once it is sure that they fit each other."""
-    offset = frames.offset
+    offset: list[int] = frames.offset.tolist()
     if len(offset) != len(frames.can_id) + 1 or len(frames.bus) != len(frames.can_id):
         raise BadInput("the columns of the frame block are not of one length")
-    bad = (offset[1:] < offset[:-1]) | (offset[1:] > len(frames.payload))
-    if bad.any():
+    if sorted(offset) != offset or offset[-1] > len(frames.payload):
+        bad = (frames.offset[1:] < frames.offset[:-1]) | (frames.offset[1:] > len(frames.payload))
         raise BadInput(f"frame {int(bad.argmax())} lies outside of the frame block's payload")
-    return frames.payload.tobytes(), offset.tolist()
+    return frames.payload.tobytes(), offset
+
+
+class _Walker:
+    """Reads the table as it stands, one signal at a time: for payloads that are too short."""
+
+    def __init__(self, table: plan_table.Table, names: tuple[str, ...]) -> None:
+        self.table = table
+        self.names = names
+        self._needs: dict[int, int] = {}
+
+    def need(self, run: int) -> int:
+        """Return how many bytes a frame must have for none of its signals to be cut off."""
+        if run not in self._needs:
+            self._needs[run] = self._need_below(run)
+        return self._needs[run]
+
+    def _need_below(self, run: int) -> int:
+        table = self.table
+        first_op, count, first_switch, switches = table.runs[run].tolist()
+        need = int(table.ops["need"][first_op : first_op + count].max(initial=0))
+        for _, first_arm, arms in table.switches[first_switch : first_switch + switches].tolist():
+            for below in set(table.arms["run"][first_arm : first_arm + arms].tolist()):
+                need = max(need, self._need_below(below))
+        return need
+
+    def walk(self, run: int, data: bytes) -> tuple[list[Op], set[int]]:
+        """Return the ops that apply to a payload and lie wholly inside it, and the reasons to complain."""
+        table = self.table
+        first_op, count, first_switch, switches = table.runs[run].tolist()
+        ops = ops_of(table, first_op, count)
+        found = [op for op in ops if op.need <= len(data)]
+        reasons = {SHORT_FRAME} if len(found) < count else set()
+        for at, first_arm, arms in table.switches[first_switch : first_switch + switches].tolist():
+            op = ops[at - first_op]
+            if op.need > len(data):
+                continue
+            below = _selected(op, bits_in(op, data), table.arms[first_arm : first_arm + arms])
+            if below is None:
+                reasons.add(UNKNOWN_MULTIPLEXER)
+                continue
+            more, why = self.walk(below, data)
+            found += more
+            reasons |= why
+        return found, reasons
+
+
+def _selected(op: Op, bits: int, arms: plan_table.Column) -> int | None:
+    """Return the run that a selector's bits lead to."""
+    value = bits - plan_table.TOP_BIT if op.bits == 64 and not op.sign else signed(op, bits)
+    for low, high, run, _ in arms.tolist():
+        if low <= value <= high:
+            return int(run)
+    return None
 
 
 # What of an op's kind says how its raw bits are to be read.
-_KIND_OF_NUMBER = np.uint8(plan_table.UNSIGNED_64 | generated.ANY_FLOAT | plan_table.WIDE)
+_KIND_OF_NUMBER = np.uint8(plan_table.UNSIGNED_64 | ANY_FLOAT | plan_table.WIDE)
+
+_SPECIAL: tuple[tuple[int, type[np.unsignedinteger[Any]], type[np.generic]], ...] = (
+    (plan_table.UNSIGNED_64, np.uint64, np.uint64),
+    (plan_table.FLOAT_16, np.uint16, np.float16),
+    (plan_table.FLOAT_32, np.uint32, np.float32),
+    (plan_table.FLOAT_64, np.uint64, np.float64),
+)
 
 
 class _Conversion:
@@ -270,52 +307,39 @@ class _Conversion:
         self._is_plain = not self._kind.any()
 
     def columns(
-        self,
-        raws: list[int],
-        numbers: list[bytes],
-        ends: list[int],
-        payload: tuple[bytes, list[int]],
+        self, raws: list[int], numbers: list[bytes], payload: tuple[bytes, list[int]]
     ) -> Columns:
-        """Return the four columns; `ends` says where the rows of each frame end."""
-        raw = np.frombuffer(array.array("q", raws), np.int64)
+        """Return the four columns; `numbers` holds the packed signal numbers of each frame."""
+        raw = np.frombuffer(struct.pack(f"{len(raws)}q", *raws), np.int64)
         signal = np.frombuffer(b"".join(numbers), np.int32)
-        frame = np.repeat(np.arange(len(ends), dtype=np.int32), np.diff(ends, prepend=0))
+        widths = np.frombuffer(struct.pack(f"{len(numbers)}I", *map(len, numbers)), np.uint32) >> 2
+        frame = np.arange(len(numbers), dtype=np.int32).repeat(widths)
         number = raw.astype(np.float64)
-        if not self._is_plain:
-            kind = self._kind[signal]
-            if kind.any():
-                self._read_specially(number, raw, kind, (signal, frame, payload))
         with np.errstate(all="ignore"):
-            value = number * self._scale[signal] + self._offset[signal]
-        return signal, raw, value, frame
+            if not self._is_plain:
+                self._read_specially(number, raw, (signal, frame, payload))
+            number *= self._scale.take(signal)
+            number += self._offset.take(signal)
+        return signal, raw, number, frame
 
     def _read_specially(
         self,
         number: NDArray[np.float64],
         raw: NDArray[np.int64],
-        kind: NDArray[np.uint8],
         context: tuple[NDArray[np.int32], NDArray[np.int32], tuple[bytes, list[int]]],
     ) -> None:
         """Overwrite in `number` what is not a signed integer of at most 64 bits."""
         signal, frame, (whole, offset) = context
-        with np.errstate(all="ignore"):
-            for bit, unsigned, kind_of in _SPECIAL:
-                rows = kind == bit
-                number[rows] = raw[rows].astype(unsigned).view(kind_of)
+        kind = self._kind[signal]
+        if not kind.any():
+            return
+        for bit, unsigned, kind_of in _SPECIAL:
+            rows = kind == bit
+            number[rows] = raw[rows].astype(unsigned).view(kind_of)
         for row in np.flatnonzero(kind == plan_table.WIDE).tolist():
             at = frame[row]
-            op = generated.ops_of(self._table, int(self._op[signal[row]]), 1)[0]
-            data = whole[offset[at] : offset[at + 1]]
-            bits = generated.bits_in(op, data)
-            number[row] = generated.nearest(bits - _wrap(op, data))
-
-
-_SPECIAL: tuple[tuple[int, type[np.unsignedinteger[Any]], type[np.generic]], ...] = (
-    (plan_table.UNSIGNED_64, np.uint64, np.uint64),
-    (plan_table.FLOAT_16, np.uint16, np.float16),
-    (plan_table.FLOAT_32, np.uint32, np.float32),
-    (plan_table.FLOAT_64, np.uint64, np.float64),
-)
+            op = ops_of(self._table, int(self._op[signal[row]]), 1)[0]
+            number[row] = nearest(signed(op, bits_in(op, whole[offset[at] : offset[at + 1]])))
 
 
 class _Last:
