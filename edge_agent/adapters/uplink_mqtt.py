@@ -214,6 +214,10 @@ class _Connection:
         """Say goodbye and wait for the thread."""
         self._client.disconnect()
         await asyncio.shield(asyncio.to_thread(self._client.loop_stop))
+        # Without its way back to us the client is freed at once, and closes its sockets itself.
+        client = self._client
+        client.on_connect = client.on_subscribe = client.on_message = None
+        client.on_publish = client.on_disconnect = None
         self._fail(Unavailable(f"the connection to {self._target} was closed"))
 
     # in paho's thread

@@ -180,6 +180,7 @@ def answering(port: int) -> Iterator[Callable[[], None]]:
     finally:
         client.disconnect()
         client.loop_stop()
+        client.on_connect = client.on_subscribe = client.on_disconnect = client.on_message = None
 
 
 def _wait(event: threading.Event) -> None:
