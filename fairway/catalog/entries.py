@@ -19,6 +19,7 @@ from typing import Any
 from fairway.catalog.model import (
     DEFAULT_INTERVAL_MS,
     DEFAULT_MAX_AGE_MS,
+    FLOAT_RANGES,
     Dbc2Vss,
     MathTransform,
     Scalar,
@@ -83,6 +84,13 @@ def truth_of(value: Any) -> bool | None:
         return bool(value) if value in (0, 1) else None
     word = value.lower() if isinstance(value, str) else ""
     return True if word in _TRUE else False if word in _FALSE else None
+
+
+def is_scalar(value: Any) -> bool:
+    """Whether `value` is one a signal can have: a text, a truth, a finite number within float64."""
+    if isinstance(value, (bool, str)):
+        return True
+    return isinstance(value, (int, float)) and abs(value) <= FLOAT_RANGES["double"][1]
 
 
 def _parts(entry: dict[str, Any], problems: list[str]) -> tuple[tuple[str, SignalRef], ...]:
@@ -163,7 +171,7 @@ def _rows(value: Any) -> tuple[tuple[Scalar, Scalar], ...]:
                 f"each row of mapping needs from and to; {item!r:.80} does not have them"
             )
         for side in ("from", "to"):
-            if not isinstance(item[side], (bool, int, float, str)):
+            if not is_scalar(item[side]):
                 raise BadInput(f"{side} of mapping must be a value, not {item[side]!r:.80}")
         rows.append((item["from"], item["to"]))
     return tuple(rows)

@@ -13,9 +13,9 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from fairway.catalog.entries import dbc2vss_of, vss2dbc_of
+from fairway.catalog.entries import dbc2vss_of, is_scalar, vss2dbc_of
 from fairway.catalog.model import (
     FLOAT_RANGES,
     INTEGER_RANGES,
@@ -231,13 +231,13 @@ def _number(node: _Node, key: str, odd: list[str]) -> float | None:
 def _scalars(value: Any, key: str, odd: list[str]) -> tuple[Scalar, ...]:
     if value is None:
         return ()
-    if isinstance(value, list) and all(isinstance(item, (bool, int, float, str)) for item in value):
+    if isinstance(value, list) and all(map(is_scalar, value)):
         return tuple(value)
     odd.append(f"{key} must be a list of values, not {value!r:.60}")
     return ()
 
 
 def _default(value: Any, odd: list[str]) -> Scalar | tuple[Scalar, ...] | None:
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
+    if value is None or is_scalar(value):
+        return cast("Scalar | None", value)
     return _scalars(value, "default", odd)
