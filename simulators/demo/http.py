@@ -1,0 +1,53 @@
+"""The little HTTP a demo speaks: answers as text, and lines as they come."""
+
+import asyncio
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+from fairway.errors import Unavailable
+
+# On this machine an answer comes in milliseconds; a store that is merging may take a second.
+ANSWER_S = 10.0
+
+
+async def text(url: str) -> str:
+    """Return the body that `url` answers with.  Raises Unavailable."""
+    return await asyncio.to_thread(_text, url)
+
+
+async def answers(url: str) -> bool:
+    """Return whether `url` answers with success."""
+    try:
+        await text(url)
+    except Unavailable:
+        return False
+    return True
+
+
+async def lines(url: str) -> AsyncIterator[str]:
+    """Yield the lines of an endless answer, as they come.  Raises Unavailable."""
+    where = urlsplit(url)
+    try:
+        reader, writer = await asyncio.open_connection(where.hostname, where.port)
+        writer.write(
+            f"GET {where.path}?{where.query} HTTP/1.0\r\nHost: {where.netloc}\r\n\r\n".encode()
+        )
+        await writer.drain()
+        try:
+            while line := await reader.readline():
+                yield line.decode().rstrip()
+        finally:
+            writer.close()
+    except OSError as error:
+        raise Unavailable(f"cannot listen to {url}: {error}") from error
+
+
+def _text(url: str) -> str:
+    try:
+        with urllib.request.urlopen(url, timeout=ANSWER_S) as answer:  # noqa: S310 - our own address
+            body: bytes = answer.read()
+    except (OSError, urllib.error.URLError) as error:
+        raise Unavailable(f"{url} does not answer: {error}") from error
+    return body.decode()

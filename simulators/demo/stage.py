@@ -1,0 +1,170 @@
+"""The stage of a demo: a folder, the cloud and an agent for each vehicle, as an operator would set them up.
+
+DIR/cloud          the cloud's data
+DIR/<VIN>          a vehicle's certificate, configuration and spool
+DIR/logs           what the programs say
+"""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fairway.errors import Unavailable
+from simulators.demo import http
+from simulators.demo.programs import Program, run_once
+from simulators.demo.traffic import Car
+from simulators.vehicle import DATABASES
+
+# The first start makes keys, a registry and a store: 2 s on a small machine, more on a busy one.
+READY_S = 60.0
+
+_CLOUD = """\
+[api]
+listen = "{api}"
+[grpc]
+listen = "127.0.0.1:0"
+[broker]
+listen = "127.0.0.1:0"
+"""
+
+_AGENT = """\
+[vehicle]
+id = "{vin}"
+
+{buses}
+[signals]
+catalogs = ["{dbc}/fairway_vss.json"]
+overlays = [{overlays}]
+
+[telemetry]
+batch_max_age_ms = 500
+
+[spool]
+dir = "spool"
+
+[uplink]
+url = "{url}"
+ca = "ca.pem"
+certificate = "certificate.pem"
+key = "key.pem"
+
+[metrics]
+listen = "127.0.0.1:{metrics}"
+"""
+
+_BUS = """\
+[[bus]]
+name = "{name}"
+source = "unix:{socket}#{number}"
+databases = ["{database}"]
+"""
+
+_FILES = {
+    "ev": (("fairway_ev", "fairway_ev_fd"), ("fairway_ev", "fairway_ev_fd")),
+    "truck": (("fairway_truck",), ("fairway_truck",)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One agent and where its metrics are."""
+
+    program: Program
+    metrics: str  # URL
+
+
+class Stage:
+    """Everything that is started as a program."""
+
+    def __init__(self, folder: Path, api: str, uplink: str) -> None:
+        self._folder = folder
+        self._uplink = uplink
+        self.api = f"http://{api}"
+        (folder / "logs").mkdir(parents=True, exist_ok=True)
+        (folder / "cloud.toml").write_text(_CLOUD.format(api=api))
+        self._cloud_options = ("--config", folder / "cloud.toml", "--data", folder / "cloud")
+        self._cloud = Program(
+            "fleet-cloud",
+            ["fleet-cloud", "serve", *self._cloud_options],
+            folder / "logs" / "cloud.log",
+        )
+        self.agents: list[Agent] = []
+
+    async def open_cloud(self) -> None:
+        """Start the cloud and wait until it answers.  Raises Unavailable."""
+        await self._cloud.start()
+        deadline = asyncio.get_running_loop().time() + READY_S
+        while asyncio.get_running_loop().time() < deadline:
+            self._cloud.check()
+            if await http.answers(f"{self.api}/healthz"):
+                return
+            await asyncio.sleep(0.1)
+        raise Unavailable(f"the cloud did not answer at {self.api} within {READY_S:.0f} s")
+
+    async def open_agents(self, cars: Sequence[Car]) -> None:
+        """Register every car, and start its agent."""
+        for car in cars:
+            folder = self._folder / car.vehicle.vin
+            if not (folder / "key.pem").exists():
+                options = (*self._cloud_options, "--out", folder)
+                await run_once("fleet-cloud", "vehicle", "add", car.vehicle.vin, *options)
+            metrics = free_port()
+            (folder / "edge-agent.toml").write_text(self._agent_settings(car, metrics, folder))
+            program = Program(
+                f"edge-agent of {car.vehicle.vin}",
+                ["edge-agent", "run", "--config", folder / "edge-agent.toml"],
+                self._folder / "logs" / f"{car.vehicle.vin}.log",
+            )
+            await program.start()
+            self.agents.append(Agent(program, f"http://127.0.0.1:{metrics}/metrics"))
+
+    def check(self) -> None:
+        """Raise Unavailable when a program has ended by itself."""
+        self._cloud.check()
+        for agent in self.agents:
+            agent.program.check()
+
+    async def close(self) -> None:
+        """Stop the agents, then the cloud."""
+        await asyncio.gather(*(agent.program.stop() for agent in self.agents))
+        await self._cloud.stop()
+
+    def _agent_settings(self, car: Car, metrics: int, folder: Path) -> str:
+        databases, overlays = _FILES[car.profile]
+        url = urlsplit(_url_of(folder / "agent.toml", self._uplink))
+        buses = "\n".join(
+            _BUS.format(
+                name=name, socket=car.socket, number=number, database=DATABASES / f"{database}.dbc"
+            )
+            for number, (name, database) in enumerate(
+                zip(car.vehicle.bus_names, databases, strict=True)
+            )
+        )
+        return _AGENT.format(
+            vin=car.vehicle.vin,
+            buses=buses,
+            dbc=DATABASES,
+            overlays=", ".join(f'"{DATABASES / f"{name}.vspec"}"' for name in overlays),
+            url=url.geturl(),
+            metrics=metrics,
+        )
+
+
+def _url_of(fragment: Path, uplink: str) -> str:
+    """Return the URL that `fleet-cloud vehicle add` wrote down for this kind of uplink."""
+    scheme = {"mqtt": "mqtts://", "grpc": "grpcs://"}[uplink]
+    for line in fragment.read_text().splitlines():
+        _, _, value = line.partition("url = ")
+        if value.startswith(f'"{scheme}'):
+            return value.strip().strip('"')
+    raise Unavailable(f"the cloud has no {uplink} door: {fragment} names none")
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,62 @@
+"""What came of a demo: counts that must add up, and two figures.
+
+accepted = samples that agents wrote to their spools; rows = samples in the store; lost = accepted - rows.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The figures of one run."""
+
+    vehicles: int
+    seconds: float
+    frames: int  # sent by the simulated vehicles
+    frames_dropped: int  # that an agent did not get
+    signals: int  # values decoded from them
+    samples: int  # collected: changed, and at most one each 100 ms for a signal
+    rows_stored: int
+    duplicates: int  # batches that came twice and were stored once
+    lost: int  # samples accepted by an agent, and not in the store
+    bytes_per_sample: float  # on the wire, whole messages
+    latency_p50_ms: float  # from the frame's time of arrival to the row
+    latency_p99_ms: float
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every accepted sample was stored, once."""
+        return self.lost == 0 and self.rows_stored > 0
+
+    def as_json(self) -> str:
+        """Return one JSON object."""
+        return json.dumps(asdict(self))
+
+    def as_text(self) -> str:
+        """Return lines for a person."""
+        stored = (
+            f"{self.rows_stored:>10,} rows stored, {self.lost} lost, "
+            f"{self.duplicates} batches came twice and were stored once"
+        )
+        latency = (
+            f"{self.latency_p50_ms:>10.0f} ms from bus to row (median), "
+            f"{self.latency_p99_ms:.0f} ms (99 of 100)"
+        )
+        lines = (
+            f"{self.frames:>10,} CAN frames sent, {self.frames_dropped} dropped",
+            f"{self.signals:>10,} signal values decoded",
+            f"{self.samples:>10,} samples collected (on change, at most every 100 ms)",
+            stored,
+            f"{self.bytes_per_sample:>10.2f} bytes a sample on the wire",
+            latency,
+        )
+        head = f"{self.vehicles} vehicles drove for {self.seconds:.0f} s:"
+        return "\n  ".join((head, *lines))
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the smallest of `values` that `share` (0 to 1) of them do not exceed; 0 for none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
