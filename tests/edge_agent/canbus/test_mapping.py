@@ -627,3 +627,10 @@ def test_a_block_of_nothing_is_a_block_of_nothing():
 
     assert car.hear((0x7FF, "00", 0)) == []
     assert car.hear() == []
+
+
+def test_a_mapping_of_nothing_maps_nothing():
+    car = Car("Vehicle.A: {type: sensor, datatype: float}")
+
+    assert len(car.mapping.table) == 0
+    assert car.hear((256, drive(speed=1), 0)) == []
