@@ -1,0 +1,94 @@
+"""The first drive, whole: a real log through real programs into the store, all of them killed on the way."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import rav4
+from tests.e2e.programs import Program, children_of, free_port, kill_pid, until
+from tests.e2e.scene import EMBEDDED_BROKER, VEHICLE, Cloud, agent_program
+from tests.shared_data import shared
+
+pytestmark = [pytest.mark.net, pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
+
+Closing = Callable[[Program], Program]
+
+
+@pytest.fixture
+def closing() -> Iterator[Closing]:
+    programs: list[Program] = []
+
+    def keep(program: Program) -> Program:
+        programs.append(program)
+        return program
+
+    yield keep
+    for program in reversed(programs):
+        program.close()
+
+
+@pytest.fixture(scope="module")
+def expected() -> rav4.Rows:
+    return rav4.direct_decode()
+
+
+def rav4_agent(folder: Path, url: str, *, speed: str) -> Program:
+    return agent_program(
+        folder,
+        url=url,
+        log=rav4.log_file(),
+        databases={name: shared(path) for name, path in rav4.DATABASES.items()},
+        speed=speed,
+    )
+
+
+def broker_of(cloud: Cloud) -> list[int]:
+    return [
+        pid for name in ("mosquitto", "nats-server") for pid in children_of(cloud.program.pid, name)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("uplink", "broker"), [("mqtt", "mosquitto"), ("mqtt", "nats-server"), ("grpc", "any")]
+)
+def test_every_sample_is_stored_once_although_everything_is_killed(
+    tmp_path: Path, closing: Closing, expected: rav4.Rows, uplink: str, broker: str
+):
+    mqtt_port = free_port()
+    cloud = Cloud(tmp_path, EMBEDDED_BROKER.format(port=mqtt_port, program=broker))
+    closing(cloud.program)
+    cloud.start()
+    folder = cloud.add_vehicle()
+    url = (
+        f"mqtts://localhost:{mqtt_port}"
+        if uplink == "mqtt"
+        else f"grpcs://localhost:{cloud.grpc_port}"
+    )
+    agent = closing(rav4_agent(folder, url, speed="8"))
+    total = rav4.count(expected)
+
+    def reached(share: float) -> None:
+        def done() -> bool:
+            assert agent.is_running, agent.said()
+            return cloud.rows() >= share * total
+
+        until(f"{share:.0%} of the rows", done, within_s=60)
+
+    agent.start()
+    reached(0.10)
+    agent.kill()
+    agent.start()
+    reached(0.30)
+    cloud.program.kill()
+    cloud.start()
+    reached(0.50)
+    for pid in broker_of(cloud):
+        kill_pid(pid)
+    reached(0.70)
+    agent.kill()
+    agent.start()
+
+    assert agent.wait(120) == 0, agent.said()
+    assert rav4.differences(rav4.stored(cloud.api, VEHICLE), expected) == []
+    assert cloud.program.stop() == 0
