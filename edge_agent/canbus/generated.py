@@ -4,13 +4,14 @@
     values(data) -> dict                          signal name -> physical value
 
 Rule 1: the rows are those of _kernel.c, in the same order, bit for bit.
-Rule 2: a payload of another length than the message's is handed to the caller's `other` function.
+Rule 2: a function is made for one payload size; other sizes are the caller's to send elsewhere.
 Rule 3: what comes from a database enters the text as numbers and as escaped string literals, as nothing else.
 """
 
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any
 
 from edge_agent.canbus.generated_bytes import (
@@ -63,8 +64,10 @@ class Namespace:
 
     def function(self, name: str, lines: list[str], **more: object) -> Any:
         """Return the function `name` that `lines` define."""
-        scope = {**self.values, **more}
-        exec(compile("\n".join(lines), f"<{name}>", "exec"), scope)
+        code = compile("\n".join(lines), f"<{name}>", "exec")
+        body = next(part for part in code.co_consts if isinstance(part, CodeType))
+        scope = {word: self.values[word] for word in body.co_names if word in self.values} | more
+        exec(code, scope)
         return scope[name]
 
 
@@ -80,14 +83,14 @@ def rows_function(
     return made
 
 
-def values_function(
-    table: Table, run: int, size: int, space: Namespace, other: ValuesFunction
-) -> ValuesFunction:
-    """Return the function that gives the values of a payload of `size` bytes by name."""
+def values_function(table: Table, run: int, size: int, space: Namespace) -> ValuesFunction:
+    """Return the function that gives the values of a payload of `size` bytes by name.
+
+    It raises struct.error or IndexError for a payload of another size, unless it can be read all the same.
+    """
     writer = _ValuesWriter(table, size, space)
-    lines = [f"def values(w):\n if len(w)!={size}: return O(w)"]
-    lines += [*writer.run(run, " "), " return o"]
-    made: ValuesFunction = space.function("values", lines, O=other)
+    lines = ["def values(w):", *writer.run(run, " "), " return o"]
+    made: ValuesFunction = space.function("values", lines)
     return made
 
 
@@ -130,8 +133,10 @@ class _Writer:
         plus = f"{self.start}+" if self.start else ""
         if len(read.variables) <= INDEXED_BYTES and not read.format.strip("<>xB"):
             return [f"{name}=w[{plus}{name[1:]}]" for name in read.variables]
-        unpack = self.space.constant(read.format, lambda: struct.Struct(read.format).unpack_from)
-        given = f"w,{self.start}" if self.start else "w"
+        method, given = ("unpack_from", f"w,{self.start}") if self.start else ("unpack", "w")
+        unpack = self.space.constant(
+            (read.format, method), lambda: getattr(struct.Struct(read.format), method)
+        )
         return [f"{','.join(read.variables)},={unpack}({given})"]
 
     def _arms(self, arms: list[tuple[int, int, int, int]], selector: str, indent: str) -> list[str]:

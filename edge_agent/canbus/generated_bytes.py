@@ -163,6 +163,7 @@ def layout(ops: Sequence[Op], size: int) -> Layout:
         _read(made, part, is_big=is_big)
         for index in part.ops:
             made.bits[index] = _bits(ops[index], part, size)
+    made.format += "x" * (size - at)
     return made
 
 

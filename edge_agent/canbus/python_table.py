@@ -9,36 +9,26 @@ Rule 3: a payload shorter than its signals need is read signal by signal.
 
 import struct
 from collections.abc import Callable
-from typing import Any, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Literal
 
 from edge_agent.canbus import generated, plan_table
 from edge_agent.canbus.decoded import Decoded, Refusals
 from edge_agent.canbus.frames import ERROR, EXTENDED, REMOTE, FrameBlock
 from edge_agent.canbus.generated import RowsFunction, ValuesFunction
-from edge_agent.canbus.generated_bytes import (
-    ANY_FLOAT,
-    Op,
-    bits_in,
-    nearest,
-    ops_of,
-    signed,
-    value_of,
-)
+from edge_agent.canbus.generated_bytes import Op, bits_in, ops_of, signed, value_of
 from edge_agent.canbus.j1939 import pgn_of
+from edge_agent.canbus.python_columns import Conversion, Last
 from fairway.errors import BadInput
 
 # Ids remembered on a bus with what they lead to.  A bus has some hundred; a stream of random ones must not
 # fill memory.
 KNOWN_MAX_IDS = 65_536
 
+# Functions are made for every payload size that comes up, to the largest frame there is.
+SIZED_MAX_BYTES = 64
+
 # Positions in the counts of refusals: the order of Refusals.
 UNKNOWN_ID, SHORT_FRAME, UNKNOWN_MULTIPLEXER, REMOTE_FRAME, ERROR_FRAME = range(5)
-
-Columns = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.int32]]
-Function = TypeVar("Function")
 
 
 class PythonTable:
@@ -46,8 +36,8 @@ class PythonTable:
 
     def __init__(self, table: plan_table.Table, names: tuple[str, ...]) -> None:
         self._walker = _Walker(table, names)
-        self._conversion = _Conversion(table, len(names))
-        self._last = _Last(len(names))
+        self._conversion = Conversion(table, len(names))
+        self._last = Last(len(names))
         self._names = names
         self._refused = [0, 0, 0, 0, 0]
         self._space = generated.Namespace(names, self._count(UNKNOWN_MULTIPLEXER))
@@ -86,12 +76,12 @@ class PythonTable:
         """Return the values of one frame by the signals' names; none when nobody knows the id."""
         try:
             return self._values[bus][can_id](data)
-        except KeyError:
-            return self._find_values(bus, can_id)(data)
+        except (KeyError, IndexError, struct.error):  # a new id, or another length than last time
+            return self._odd_frame(bus, can_id, data)
 
     def forget(self) -> None:
         """Forget what each signal said last."""
-        self._last = _Last(len(self._names))
+        self._last = Last(len(self._names))
 
     def _count(self, reason: int) -> Callable[[], None]:
         refused = self._refused
@@ -102,16 +92,13 @@ class PythonTable:
         return count
 
     def _run_of(self, bus: int, can_id: int) -> tuple[int, int] | None:
-        """Return the run of an id and the size its functions are made for."""
+        """Return the run of an id, and how long its message is said to be."""
         if not (0 <= bus <= 0xFF and 0 <= can_id <= 0xFFFF_FFFF):
             return None
         found = self._keys.get(bus << 32 | can_id)
         if found is None and can_id & EXTENDED and bus in self._pgn_buses:
             found = self._keys.get(plan_table.pgn_key(bus, pgn_of(can_id)))
-        if found is None:
-            return None
-        run, length = found
-        return run, max(length, self._walker.need(run))
+        return found
 
     def _run(
         self, buses: bytes, ids: list[int], payload: tuple[bytes, list[int]], raws: list[int]
@@ -147,31 +134,53 @@ class PythonTable:
         found = self._run_of(bus, can_id)
         if found is None:
             return self._refuse(can_id)
-        run, size = found
-        return self._function("rows", run, size, self._odd_rows(run, size), generated.rows_function)
+        run, length = found
+        size = max(length, self._walker.need(run))
+        rows: RowsFunction = self._function("rows", run, size)
+        return rows
 
-    def _find_values(self, bus: int, can_id: int) -> ValuesFunction:
+    def _odd_frame(self, bus: int, can_id: int, data: bytes) -> dict[str, float]:
         found = self._run_of(bus, can_id)
         if found is None:
-            return lambda _: {}
-        run, size = found
-        other = self._odd_values(run, size)
-        function = self._function("values", run, size, other, generated.values_function)
+            return {}
+        run, length = found
+        data = bytes(data)
+        if len(data) < self._walker.need(run):
+            return self._short_values(run, data)
+        size = self._size(run, length, len(data))
+        values: ValuesFunction = self._function("values", run, size)
         by_id = self._values.setdefault(bus, {})
         if len(by_id) >= KNOWN_MAX_IDS:
             by_id.clear()
-        by_id[can_id] = function
-        return function
+        by_id[can_id] = values
+        return values(_sized(data, size))
 
-    def _function(self, kind: str, run: int, size: int, other: Function, make: Any) -> Function:
-        """Return a generated function, or the slow one where Python finds the text of it too deep."""
-        if (kind, run, size) not in self._made:
+    def _short_values(self, run: int, data: bytes) -> dict[str, float]:
+        ops, _ = self._walker.walk(run, data)
+        return {self._names[op.signal]: value_of(op, bits_in(op, data)) for op in ops}
+
+    def _size(self, run: int, length: int, given: int) -> int:
+        """Return the payload size to make a function for: the given one where there are not too many."""
+        return given if given <= SIZED_MAX_BYTES else max(length, self._walker.need(run))
+
+    def _function(self, kind: Literal["rows", "values"], run: int, size: int) -> Any:
+        """Return a generated function, or a slow one where Python finds the text of it too deep."""
+        made: Any = self._made.get((kind, run, size))
+        if made is None:
+            table, space = self._walker.table, self._space
             try:
-                function = make(self._walker.table, run, size, self._space, other)
+                made = (
+                    generated.rows_function(table, run, size, space, self._odd_rows(run, size))
+                    if kind == "rows"
+                    else generated.values_function(table, run, size, space)
+                )
             except (SyntaxError, RecursionError, MemoryError):
-                function = other
-            self._made[kind, run, size] = function
-        made: Function = self._made[kind, run, size]
+                made = (
+                    self._slow_rows(run)
+                    if kind == "rows"
+                    else lambda data: self._short_values(run, data)
+                )
+            self._made[kind, run, size] = made
         return made
 
     def _refuse(self, can_id: int) -> RowsFunction:
@@ -184,12 +193,25 @@ class PythonTable:
 
         return refuse
 
-    def _odd_rows(self, run: int, size: int) -> RowsFunction:
-        def rows(whole: bytes, start: int, length: int, raws: list[int]) -> bytes:
-            data = whole[start : start + length]
-            if length != size and length >= self._walker.need(run):
-                numbers: bytes = self._made["rows", run, size](_sized(data, size), 0, size, raws)
-                return numbers
+    def _odd_rows(self, run: int, length: int) -> RowsFunction:
+        """Return the function for payloads of another size than `length`."""
+        slow = self._slow_rows(run)
+
+        def rows(whole: bytes, start: int, given: int, raws: list[int]) -> bytes:
+            if given < self._walker.need(run):
+                return slow(whole, start, given, raws)
+            size = self._size(run, length, given)
+            data = _sized(whole[start : start + given], size)
+            numbers: bytes = self._function("rows", run, size)(data, 0, size, raws)
+            return numbers
+
+        return rows
+
+    def _slow_rows(self, run: int) -> RowsFunction:
+        """Return the function that reads a payload signal by signal."""
+
+        def rows(whole: bytes, start: int, given: int, raws: list[int]) -> bytes:
+            data = whole[start : start + given]
             ops, reasons = self._walker.walk(run, data)
             for reason in reasons:
                 self._refused[reason] += 1
@@ -199,16 +221,6 @@ class PythonTable:
             return struct.pack(f"={len(ops)}i", *(op.signal for op in ops))
 
         return rows
-
-    def _odd_values(self, run: int, size: int) -> ValuesFunction:
-        def values(data: bytes) -> dict[str, float]:
-            if len(data) != size and len(data) >= self._walker.need(run):
-                found: dict[str, float] = self._made["values", run, size](_sized(bytes(data), size))
-                return found
-            ops, _ = self._walker.walk(run, data)
-            return {self._names[op.signal]: value_of(op, bits_in(op, data)) for op in ops}
-
-        return values
 
 
 def _sized(data: bytes, size: int) -> bytes:
@@ -277,100 +289,3 @@ def _selected(op: Op, bits: int, arms: plan_table.Column) -> int | None:
         if low <= value <= high:
             return int(run)
     return None
-
-
-# What of an op's kind says how its raw bits are to be read.
-_KIND_OF_NUMBER = np.uint8(plan_table.UNSIGNED_64 | ANY_FLOAT | plan_table.WIDE)
-
-_SPECIAL: tuple[tuple[int, type[np.unsignedinteger[Any]], type[np.generic]], ...] = (
-    (plan_table.UNSIGNED_64, np.uint64, np.uint64),
-    (plan_table.FLOAT_16, np.uint16, np.float16),
-    (plan_table.FLOAT_32, np.uint32, np.float32),
-    (plan_table.FLOAT_64, np.uint64, np.float64),
-)
-
-
-class _Conversion:
-    """Raw numbers to physical values, a block at a time."""
-
-    def __init__(self, table: plan_table.Table, signals: int) -> None:
-        self._scale = np.ones(signals)
-        self._offset = np.zeros(signals)
-        self._kind = np.zeros(signals, np.uint8)
-        self._op = np.zeros(signals, np.intp)
-        number = table.ops["signal"]
-        self._scale[number] = table.ops["scale"]
-        self._offset[number] = table.ops["offset"]
-        self._kind[number] = table.ops["kind"] & _KIND_OF_NUMBER
-        self._op[number] = np.arange(len(table.ops))
-        self._table = table
-        self._is_plain = not self._kind.any()
-
-    def columns(
-        self, raws: list[int], numbers: list[bytes], payload: tuple[bytes, list[int]]
-    ) -> Columns:
-        """Return the four columns; `numbers` holds the packed signal numbers of each frame."""
-        raw = np.frombuffer(struct.pack(f"{len(raws)}q", *raws), np.int64)
-        signal = np.frombuffer(b"".join(numbers), np.int32)
-        widths = np.frombuffer(struct.pack(f"{len(numbers)}I", *map(len, numbers)), np.uint32) >> 2
-        frame = np.arange(len(numbers), dtype=np.int32).repeat(widths)
-        number = raw.astype(np.float64)
-        with np.errstate(all="ignore"):
-            if not self._is_plain:
-                self._read_specially(number, raw, (signal, frame, payload))
-            number *= self._scale.take(signal)
-            number += self._offset.take(signal)
-        return signal, raw, number, frame
-
-    def _read_specially(
-        self,
-        number: NDArray[np.float64],
-        raw: NDArray[np.int64],
-        context: tuple[NDArray[np.int32], NDArray[np.int32], tuple[bytes, list[int]]],
-    ) -> None:
-        """Overwrite in `number` what is not a signed integer of at most 64 bits."""
-        signal, frame, (whole, offset) = context
-        kind = self._kind[signal]
-        if not kind.any():
-            return
-        for bit, unsigned, kind_of in _SPECIAL:
-            rows = kind == bit
-            number[rows] = raw[rows].astype(unsigned).view(kind_of)
-        for row in np.flatnonzero(kind == plan_table.WIDE).tolist():
-            at = frame[row]
-            op = ops_of(self._table, int(self._op[signal[row]]), 1)[0]
-            number[row] = nearest(signed(op, bits_in(op, whole[offset[at] : offset[at + 1]])))
-
-
-class _Last:
-    """What each signal said last, for `changed_only`."""
-
-    def __init__(self, signals: int) -> None:
-        self._raw = np.zeros(signals, np.int64)
-        self._value = np.zeros(signals, np.int64)  # the bits of the float: NaN repeats NaN
-        self._seen = np.zeros(signals, np.bool_)
-
-    def changed(self, columns: Columns) -> Columns:
-        """Return the rows that do not repeat what their signal said last, and remember them."""
-        signal, raw, value, frame = columns
-        if not len(signal):
-            return columns
-        order = np.argsort(signal, kind="stable")
-        of, was_raw, was_value = signal[order], raw[order], value.view(np.int64)[order]
-        first = np.ones(len(of), np.bool_)
-        first[1:] = of[1:] != of[:-1]
-        repeats = np.zeros(len(of), np.bool_)
-        repeats[1:] = (was_raw[1:] == was_raw[:-1]) & (was_value[1:] == was_value[:-1])
-        begun = of[first]
-        repeats[first] = (
-            self._seen[begun]
-            & (self._raw[begun] == was_raw[first])
-            & (self._value[begun] == was_value[first])
-        )
-        last = np.append(first[1:], True)
-        self._raw[of[last]] = was_raw[last]
-        self._value[of[last]] = was_value[last]
-        self._seen[begun] = True
-        keep = np.empty(len(of), np.bool_)
-        keep[order] = ~repeats
-        return signal[keep], raw[keep], value[keep], frame[keep]
