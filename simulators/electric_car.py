@@ -51,7 +51,7 @@ class ElectricCar:
     ) -> None:
         self._cycle = cycle
         self._route = route
-        self._start_time_ns = start_time_ns
+        self.start_time_ns = start_time_ns
         self._car = physics.Car()
         self._who = make_personality(seed, number, vin)
         self._habits = Habits(seed, number)
@@ -98,7 +98,7 @@ class ElectricCar:
             place=self._route.at(self.state.motion.distance_m),
             habit=self._habit,
             time_s=end_s,
-            start_time_ns=self._start_time_ns,
+            start_time_ns=self.start_time_ns,
             ready_from_s=READY_FROM_S,
         )
         view.ambient_c = self._who.ambient_c

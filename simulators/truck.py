@@ -37,7 +37,7 @@ class Truck:
         draw = np.random.Generator(np.random.PCG64([seed, number, 0x7A0C]))
         self._cycle = cycle
         self._route = route
-        self._start_time_ns = start_time_ns
+        self.start_time_ns = start_time_ns
         self._rig = Rig()
         self._habits = Habits(seed, number)
         self._habit = self._habits.at(0.0)
@@ -75,7 +75,7 @@ class Truck:
             setattr(view, field.name, getattr(place, field.name)[0].item())
         view.ambient_c = self._ambient_c
         view.utc = _EPOCH + timedelta(
-            microseconds=(self._start_time_ns // 1000) + round(time_s * 1e6)
+            microseconds=(self.start_time_ns // 1000) + round(time_s * 1e6)
         )
         view.speed_km_h = 3.6 * view.speed_m_s
         view.trip_km = (view.distance_m - self._start_m) / 1000.0
