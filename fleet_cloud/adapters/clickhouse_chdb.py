@@ -42,17 +42,16 @@ class ChdbEngine:
         self.name = f"in {folder}"
         self._folder = folder
         self._lock_file = _locked(folder)
+        self._readers: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+        self._handles: list[Connection] = []
         try:
             self._writer = self._connect()
             self._execute(self._writer, f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
             self._execute(self._writer, f"USE {DATABASE}")
-            self._readers: queue.SimpleQueue[Connection] = queue.SimpleQueue()
-            self._handles = [self._writer]
             for _ in range(READERS):
-                self._handles.append(self._reader())
-                self._readers.put(self._handles[-1])
+                self._readers.put(self._reader())
         except BaseException:
-            os.close(self._lock_file)
+            self._let_go()
             raise
         self._writing = threading.Lock()
         self._closed = False
@@ -85,13 +84,17 @@ class ChdbEngine:
             self._closed = True
         for _ in range(READERS):
             self._readers.get()
+        self._let_go()
+
+    def _let_go(self) -> None:
         for handle in self._handles:
             handle.close()
         os.close(self._lock_file)
 
     def _connect(self) -> Connection:
         try:
-            return chdb.connect(str(self._folder / "engine"))
+            self._handles.append(chdb.connect(str(self._folder / "engine")))
+            return self._handles[-1]
         except RuntimeError as error:
             if "already initialized" in str(error):
                 raise Conflict(

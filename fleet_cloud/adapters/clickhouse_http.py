@@ -105,14 +105,15 @@ class HttpEngine:
         if at.user:
             pair = base64.b64encode(f"{at.user}:{at.password}".encode()).decode()
             self._headers["Authorization"] = f"Basic {pair}"
-        self.version = self._post({}, [b"SELECT version()"]).decode("ascii", "replace").strip()
         self._settings = {"database": at.database}
-        if not clickhouse_sql.abilities(self.version).low_cardinality:
-            self._settings["allow_experimental_low_cardinality_type"] = "1"
-        # Asked before it is made: who may use a database often may not make one.
-        statement = bound(clickhouse_sql.COUNT_DATABASES, database=at.database)
-        if self._post({}, [statement.encode()]).strip() == b"0":
-            self._post({}, [f"CREATE DATABASE IF NOT EXISTS {at.database}".encode()])
+        try:
+            self.version = self._post({}, [b"SELECT version()"]).decode("ascii", "replace").strip()
+            if not clickhouse_sql.abilities(self.version).low_cardinality:
+                self._settings["allow_experimental_low_cardinality_type"] = "1"
+            self._make_database()
+        except BaseException:
+            self.close()
+            raise
 
     def execute(self, statement: str) -> None:
         self._post(self._settings, [statement.encode()])
@@ -130,6 +131,12 @@ class HttpEngine:
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+
+    def _make_database(self) -> None:
+        # Asked before it is made: who may use a database often may not make one.
+        statement = bound(clickhouse_sql.COUNT_DATABASES, database=self._at.database)
+        if self._post({}, [statement.encode()]).strip() == b"0":
+            self._post({}, [f"CREATE DATABASE IF NOT EXISTS {self._at.database}".encode()])
 
     def _post(
         self, parameters: dict[str, str], body: Sequence[Buffer], *, again: bool = True

@@ -15,6 +15,9 @@ from fleet_cloud.vehicles.telemetry import TelemetryReader, TelemetryStatistics
 
 EMBEDDED = "chdb:"
 
+# Below this the disk counts as full: merges, the registry and the operator's own shell still need some.
+FREE_MIN_BYTES = 256 * 1024 * 1024
+
 
 class Store(TelemetryStore, TelemetryReader, TelemetryStatistics, Protocol):
     """Everything a telemetry store does."""
@@ -24,25 +27,29 @@ class Store(TelemetryStore, TelemetryReader, TelemetryStatistics, Protocol):
         ...
 
 
-def open_store(urls: Sequence[str], data_dir: Path) -> Store:
+def open_store(
+    urls: Sequence[str], data_dir: Path, *, free_min_bytes: int = FREE_MIN_BYTES
+) -> Store:
     """Open the store at `urls`: `chdb:` (or none) in `data_dir`, else the ClickHouse servers sharing the fleet.
+
+    Tables made here take no more samples when less than `free_min_bytes` of the disk are free.
 
     Raises BadInput, Conflict, Unavailable.
     """
     if not urls or tuple(urls) == (EMBEDDED,):
-        return _opened(ChdbEngine(data_dir / "telemetry"), shard=0, shards=1)
+        return _opened(ChdbEngine(data_dir / "telemetry"), (0, 1), free_min_bytes)
     with ExitStack() as opened:
         stores = []
         for shard, at in enumerate([server(url) for url in urls]):
-            stores.append(_opened(HttpEngine(at), shard=shard, shards=len(urls)))
+            stores.append(_opened(HttpEngine(at), (shard, len(urls)), free_min_bytes))
             opened.callback(stores[-1].close)
         opened.pop_all()
     return stores[0] if len(stores) == 1 else ShardedStore(stores)
 
 
-def _opened(engine: Engine, *, shard: int, shards: int) -> ClickHouseStore:
+def _opened(engine: Engine, share: tuple[int, int], free_min_bytes: int) -> ClickHouseStore:
     try:
-        return ClickHouseStore(engine, shard=shard, shards=shards)
+        return ClickHouseStore(engine, share=share, free_min_bytes=free_min_bytes)
     except BaseException:
         engine.close()
         raise

@@ -33,25 +33,22 @@ from fleet_cloud.vehicles.telemetry import (
     page_end,
 )
 
-# Below this the disk counts as full: merges, the registry and the operator's own shell still need some.
-FREE_MIN_BYTES = 256 * 1024 * 1024
-
 
 class ClickHouseStore:
     """The samples of some vehicles, in one engine."""
 
-    def __init__(self, engine: Engine, *, shard: int = 0, shards: int = 1) -> None:
+    def __init__(self, engine: Engine, *, share: tuple[int, int], free_min_bytes: int) -> None:
         self._engine = engine
         # Tables that are there stay as they are: an operator may have made them replicated.
         tables = texts(engine.query(clickhouse_sql.SELECT_TABLES), "name")
         if "samples" not in tables:
             can = clickhouse_sql.abilities(engine.version)
             engine.execute(
-                clickhouse_sql.create_samples(can, days=None, free_min_bytes=FREE_MIN_BYTES)
+                clickhouse_sql.create_samples(can, days=None, free_min_bytes=free_min_bytes)
             )
         if "layout" not in tables:
             engine.execute(clickhouse_sql.CREATE_LAYOUT)
-        self._check_layout(shard, shards)
+        self._check_layout(*share)
 
     def append(self, batches: Sequence[AcceptedBatch]) -> None:
         clickhouse_rows.check(batches)
@@ -73,18 +70,22 @@ class ClickHouseStore:
 
     def latest(self, tenant: str, vehicle: str) -> list[LatestValue]:
         answer = self._engine.query(bound(clickhouse_sql.LATEST, tenant=tenant, vehicle=vehicle))
-        return [
-            LatestValue(signal, time_ns, _value(value, text, kind), unit)
-            for signal, time_ns, value, text, kind, unit in zip(
-                texts(answer, "signal"),
-                numbers(answer, "newest", np.int64).tolist(),
-                numbers(answer, "value", np.float64).tolist(),
-                texts(answer, "text"),
-                numbers(answer, "kind", np.uint8).tolist(),
-                texts(answer, "unit"),
-                strict=True,
-            )
-        ]
+        rows = zip(
+            texts(answer, "signal"),
+            numbers(answer, "sequence", np.int64).tolist(),
+            numbers(answer, "value", np.float64).tolist(),
+            texts(answer, "text"),
+            numbers(answer, "time_ns", np.int64).tolist(),
+            numbers(answer, "kind", np.uint8).tolist(),
+            texts(answer, "unit"),
+            strict=True,
+        )
+        # Of several with the newest time the last in this order stays.
+        newest = {
+            signal: LatestValue(signal, time_ns, _value(value, text, kind), unit)
+            for signal, _, value, text, time_ns, kind, unit in sorted(rows)
+        }
+        return list(newest.values())
 
     def series(self, span: SignalSpan, *, limit: int) -> Series:
         answer = self._page(span, checked_limit(limit) + 1)
