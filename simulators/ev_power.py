@@ -90,7 +90,7 @@ POWER: dict[str, Values] = {
     "VCU_Identification": lambda v: {
         "VinPart": v.page,
         f"VinPart{v.page + 1}": int.from_bytes(
-            v.who.vin[7 * v.page : 7 * v.page + 7].encode("ascii"), "little"
+            v.who.vin[6 * v.page : 6 * v.page + 6].encode("ascii"), "little"
         ),
     },
     "BMS_PackStatus": lambda v: {
