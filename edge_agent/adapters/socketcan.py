@@ -276,7 +276,7 @@ def _drain_in_python(sock: socket.socket, bus: int, clock: Clock) -> Drained | N
     malformed, overflow, datagrams = 0, -1, 0
     while datagrams < LIVE_BLOCK_MAX_FRAMES:
         try:
-            frame, control, message_flags, _ = sock.recvmsg(72, _CONTROL_BYTES)
+            frame, control, message_flags, _ = sock.recvmsg(72, _CONTROL_BYTES, socket.MSG_DONTWAIT)
         except BlockingIOError:
             break
         datagrams += 1
