@@ -1,1 +1,346 @@
-"""Puts the edge agent together, top to bottom in the order data flows."""
+"""Puts the edge agent together, top to bottom in the order data flows.
+
+    sources > decoder > mapping > collection > batches > spool > uplink > cloud
+              '-------------- sampling --------------'       '-- delivery --'
+
+Rule 1: what can be known to be wrong is said before anything runs: files, databases, certificates.
+Rule 2: a cloud that cannot be reached is no error: the spool is for that.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import signal
+from dataclasses import dataclass, field
+
+from edge_agent.adapters.delivery import Delivery
+from edge_agent.adapters.log_replay import LogReplay
+from edge_agent.adapters.merge import Merged
+from edge_agent.adapters.metrics_http import MetricsServer, Status
+from edge_agent.adapters.sampling import Limits, Pipeline, Sampling
+from edge_agent.adapters.sources import open_source
+from edge_agent.adapters.spool_files import SpoolFiles
+from edge_agent.adapters.spool_worker import SpoolWorker
+from edge_agent.adapters.uplink_tls import address
+from edge_agent.adapters.uplinks import open_uplink
+from edge_agent.canbus import database
+from edge_agent.canbus.decoder import make_decoder
+from edge_agent.canbus.mapping import Mapping, compile_mapping
+from edge_agent.canbus.plan import BusDatabases, compile_plan
+from edge_agent.canbus.source import FrameSource
+from edge_agent.config import Config, Replay
+from edge_agent.telemetry.batching import Sealing
+from edge_agent.telemetry.collection import Collection
+from edge_agent.telemetry.uplink import Uplink
+from fairway import log
+from fairway.catalog.load import load_catalog
+from fairway.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock
+from fairway.errors import BadInput
+from fairway.telemetry import Dictionary
+from fairway.wire.telemetry import dictionary_of, dictionary_to_bytes
+
+EVENTS = log.get("edge_agent")
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run did, for people and machines."""
+
+    vehicle: str
+    stream: str
+    frames: int
+    signals: int
+    samples: int
+    batches: int
+    request_bytes: int
+    bytes_per_sample: float
+    dropped_frames: int
+    lost_samples: int
+    dropped_batches: int
+    damaged_batches: int
+    waiting_batches: int
+    sent: int
+    resent: int
+    stored: int
+    duplicate: int
+    refused: int
+    busy: int
+    connections: int
+    refused_by_reason: dict[str, int] = field(default_factory=dict)
+
+
+def run(config: Config, *, until_drained: bool = False) -> Summary:
+    """Run the agent until it is told to stop; `until_drained`: until finite sources are in the cloud.
+
+    Raises BadInput, Conflict or Unavailable when it cannot start.
+    """
+    return asyncio.run(_run(config, until_drained=until_drained))
+
+
+async def _run(config: Config, *, until_drained: bool) -> Summary:
+    clock = SystemClock()
+    pipeline, dictionary = _pipeline(config)
+    uplink = _uplink(config)
+    if until_drained and uplink is None:
+        raise BadInput("there is no [uplink]: nothing can be drained")
+    spool = SpoolWorker(
+        SpoolFiles(
+            config.spool.dir, max_bytes=config.spool.max_bytes, when_full=config.spool.when_full
+        )
+    )
+    try:
+        spool.spool.keep_dictionary(dictionary.id, dictionary_to_bytes(dictionary))
+        agent = _Agent(config, clock, pipeline, dictionary, spool, uplink)
+        return await agent.run(until_drained=until_drained)
+    finally:
+        await spool.close()
+
+
+def _pipeline(config: Config) -> tuple[Pipeline, Dictionary]:
+    """Return what turns frames into samples, and the dictionary of those."""
+    buses = [
+        BusDatabases(bus.name, tuple(database.load(path) for path in bus.databases))
+        for bus in config.bus
+    ]
+    plan = compile_plan(buses)
+    catalog = load_catalog([*config.signals.catalogs, *config.signals.overlays])
+    mapping = compile_mapping(plan, catalog, unmapped=config.telemetry.collect == "all")
+    for problem in mapping.problems:
+        EVENTS.warning("mapping_problem", problem=str(problem))
+    if not len(mapping.table):
+        raise BadInput(
+            "no signal would be collected: give [signals] an overlay that maps some, or set "
+            'telemetry.collect = "all"'
+        )
+    collection = Collection(mapping.table, config.telemetry.interval_ms, config.telemetry.on_change)
+    return Pipeline(make_decoder(plan), mapping, collection), dictionary_of(mapping.table)
+
+
+def _uplink(config: Config) -> Uplink | None:
+    if config.uplink is None:
+        return None
+    target = address(
+        config.uplink.url,
+        ca=config.uplink.ca,
+        certificate=config.uplink.certificate,
+        key=config.uplink.key,
+    )
+    return open_uplink(target, vehicle=config.vehicle.id)
+
+
+class _Agent:
+    """One run."""
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        pipeline: Pipeline,
+        dictionary: Dictionary,
+        spool: SpoolWorker,
+        uplink: Uplink | None,
+    ) -> None:
+        self._config, self._clock, self._spool = config, clock, spool
+        self._mapping: Mapping = pipeline.mapping
+        self._delivery = (
+            Delivery(spool, uplink, clock, where=config.uplink.url)
+            if uplink is not None and config.uplink is not None
+            else None
+        )
+        replay_id, skip = self._resumption(dictionary)
+        self._sampling = Sampling(
+            pipeline,
+            spool,
+            Sealing(
+                config.vehicle.id,
+                spool.spool.stream,
+                dictionary.id,
+                config.telemetry.batch_max_bytes,
+                replay_id,
+            ),
+            self._limits(),
+            clock,
+            skip_samples=skip,
+            spooled=self._delivery.wake if self._delivery else lambda: None,
+        )
+        self._sources: list[FrameSource] = []
+        self._stopping = asyncio.Event()
+
+    def _limits(self) -> Limits:
+        telemetry, spool = self._config.telemetry, self._config.spool
+        can_wait = self._config.replay is not None and self._config.replay.speed == "max"
+        return Limits(
+            max_samples=telemetry.batch_max_samples,
+            max_age_ns=telemetry.batch_max_age_ms * NS_PER_MS,
+            fsync_interval_ns=spool.fsync_interval_ms * NS_PER_MS,
+            hold_up_bytes=spool.max_bytes // 2 if can_wait and self._delivery else None,
+        )
+
+    def _resumption(self, dictionary: Dictionary) -> tuple[bytes, int]:
+        """Return the name of what is replayed, and how many of its samples are spooled already."""
+        replay = self._config.replay
+        if replay is None or not replay.resume:
+            return bytes(8), 0
+        if any(bus.source is not None for bus in self._config.bus):
+            EVENTS.warning("replay_not_resumed", reason="live buses are merged with the log")
+            return bytes(8), 0
+        name = _replay_id(replay, dictionary, self._config)
+        cursor = self._spool.spool.cursor
+        if cursor.replay != name:
+            if cursor.samples:
+                EVENTS.warning(
+                    "replay_starts_over", reason="the log or what is collected has changed"
+                )
+            return name, 0
+        EVENTS.info("replay_resumed", samples=cursor.samples)
+        return name, cursor.samples
+
+    async def run(self, *, until_drained: bool) -> Summary:
+        """Run until stopped, or drained."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        metrics = MetricsServer(self.status)
+        if self._config.metrics.listen is not None:
+            port = await metrics.start(self._config.metrics.listen)
+            EVENTS.info("metrics_listen", port=port)
+        EVENTS.info(
+            "started",
+            vehicle=self._config.vehicle.id,
+            stream=self._spool.spool.stream,
+            signals=len(self._mapping.table),
+            waiting_batches=self._spool.spool.state.waiting,
+        )
+        delivering = asyncio.create_task(self._delivery.run()) if self._delivery else None
+        working = asyncio.create_task(self._work(until_drained=until_drained))
+        stopping = asyncio.create_task(self._stopping.wait())
+        tasks = [task for task in (working, stopping, delivering) if task]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            # Samples first: their batch goes to the spool.  Nothing waits for the cloud.
+            await _ended(working)
+            await self._sampling.finish()
+            for source in self._sources:
+                source.close()
+            await _ended(stopping)
+            if delivering:
+                await _ended(delivering)
+            await metrics.stop()
+        for task in tasks:
+            if not task.cancelled() and task.exception() is not None:
+                task.result()
+        return self.summary()
+
+    async def _work(self, *, until_drained: bool) -> None:
+        await self._sample()
+        await self._sampling.finish()
+        EVENTS.info("sources_ended", samples=self._sampling.counts.samples)
+        if not until_drained:
+            await asyncio.Event().wait()
+        while self._spool.spool.state.waiting:
+            await self._spool.until_settled()
+
+    async def _sample(self) -> None:
+        replay = self._config.replay
+        if replay is not None and replay.speed != "max" and self._sampling.is_catching_up:
+            fast = self._log(replay, speed=None)
+            self._sources = [fast]
+            await self._sampling.catch_up(fast)
+            fast.close()
+            self._sources = self._opened(start_at=fast.position)
+        else:
+            self._sources = self._opened(start_at=0)
+        source = self._sources[0] if len(self._sources) == 1 else Merged(self._sources)
+        await self._sampling.run(source)
+
+    def _opened(self, *, start_at: int) -> list[FrameSource]:
+        """Open every source: the log once, for all the buses it stands for."""
+        replay, sources = self._config.replay, list[FrameSource]()
+        if replay is not None:
+            speed = None if replay.speed == "max" else replay.speed
+            sources.append(self._log(replay, speed=speed, start_at=start_at))
+        for number, bus in enumerate(self._config.bus):
+            if bus.source is not None:
+                sources.append(open_source(bus.source, name=bus.name, bus=number))
+        return sources
+
+    def _log(self, replay: Replay, *, speed: float | None, start_at: int = 0) -> LogReplay:
+        channels = {
+            bus.name: number for number, bus in enumerate(self._config.bus) if bus.source is None
+        }
+        return LogReplay(replay.log, channels, speed=speed, start_at=start_at, clock=self._clock)
+
+    def status(self) -> Status:
+        """Return everything there is to tell."""
+        delivery, oldest_ns = self._delivery, None
+        if delivery is not None:
+            oldest_ns = delivery.sending.oldest_time_ns
+        age_ns = 0 if oldest_ns is None else max(0, self._clock.now_ns() - oldest_ns)
+        return Status(
+            sampling=self._sampling.counts,
+            spool=self._spool.spool.state,
+            uplink=delivery.sending.counts if delivery else None,
+            is_connected=bool(delivery and delivery.is_connected),
+            connections=delivery.connections if delivery else 0,
+            oldest_age_s=age_ns / NS_PER_S,
+            dropped_frames=self._dropped(),
+        )
+
+    def _dropped(self) -> tuple[tuple[str, int], ...]:
+        live = [bus.name for bus in self._config.bus if bus.source is not None]
+        names = (["replay"] if self._config.replay else []) + live
+        return tuple(
+            (name, source.dropped) for name, source in zip(names, self._sources, strict=False)
+        )
+
+    def summary(self) -> Summary:
+        """Return what was done so far."""
+        status = self.status()
+        counts, uplink = status.sampling, status.uplink
+        refused = {reason: count for reason, count in counts.refused.items() if count}
+        refused |= {str(reason): count for reason, count in self._mapping.refused.items() if count}
+        spooled = counts.samples - counts.lost_samples
+        return Summary(
+            vehicle=self._config.vehicle.id,
+            stream=self._spool.spool.stream,
+            frames=counts.frames,
+            signals=counts.signals,
+            samples=counts.samples,
+            batches=counts.batches,
+            request_bytes=counts.request_bytes,
+            bytes_per_sample=round(counts.request_bytes / spooled, 4) if spooled else 0.0,
+            dropped_frames=sum(count for _, count in status.dropped_frames),
+            lost_samples=counts.lost_samples,
+            dropped_batches=status.spool.dropped_batches,
+            damaged_batches=status.spool.damaged_batches,
+            waiting_batches=status.spool.waiting,
+            sent=uplink.sent if uplink else 0,
+            resent=uplink.resent if uplink else 0,
+            stored=uplink.stored if uplink else 0,
+            duplicate=uplink.duplicate if uplink else 0,
+            refused=uplink.refused if uplink else 0,
+            busy=uplink.busy if uplink else 0,
+            connections=status.connections,
+            refused_by_reason=refused,
+        )
+
+
+def _replay_id(replay: Replay, dictionary: Dictionary, config: Config) -> bytes:
+    """Return a name that changes when the samples of the replay would be others."""
+    telemetry = config.telemetry
+    facts = (
+        replay.log.name,
+        replay.log.stat().st_size if replay.log.exists() else 0,
+        dictionary.id.hex(),
+        telemetry.interval_ms,
+        telemetry.on_change,
+    )
+    return hashlib.sha256(repr(facts).encode()).digest()[:8]
+
+
+async def _ended(task: "asyncio.Task[object]") -> None:
+    """Cancel a task and wait until it has ended; how it ended is looked at later."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.wait([task])

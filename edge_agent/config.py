@@ -1,1 +1,168 @@
-"""Settings of the edge agent, one TOML file."""
+"""Settings of the edge agent, one TOML file.
+
+[vehicle]
+id = "WVWZZZ1JZXW000001"
+
+[[bus]]
+name = "can0"
+source = "socketcan:can0"
+databases = ["powertrain.dbc"]
+
+[signals]
+catalogs = ["vss.json"]
+overlays = ["mapping.vspec"]
+
+[spool]
+dir = "/var/lib/fairway/spool"
+
+[uplink]
+url = "mqtts://cloud.example:8883"
+ca = "ca.pem"
+certificate = "vehicle.pem"
+key = "vehicle.key"
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from fairway.errors import BadInput
+from fairway.ids import vehicle_id
+
+
+@dataclass(frozen=True, slots=True)
+class Vehicle:
+    """Who we are: the common name of our certificate."""
+
+    id: str
+
+    def __post_init__(self) -> None:
+        vehicle_id(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Bus:
+    """One bus, and the databases that describe its traffic, the most trusted first."""
+
+    name: str
+    databases: tuple[Path, ...]
+    source: str | None = None  # without one, the channel of this name in the replayed log
+
+    def __post_init__(self) -> None:
+        if not self.name or "." in self.name:
+            raise BadInput(
+                f"the name {self.name!r} begins signals' names: it cannot be empty or have a dot"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A log in place of buses."""
+
+    log: Path
+    speed: Literal["max"] | float = "max"  # or a factor: 1.0 is real time
+    resume: bool = True  # a restart goes on where the spool ends, as if there had been none
+
+    def __post_init__(self) -> None:
+        if self.speed != "max" and not self.speed > 0:
+            raise BadInput(f"speed is {self.speed!r}; choose 'max' or a factor above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What signals are called: VSS catalogues, and overlays that map buses onto them."""
+
+    catalogs: tuple[Path, ...] = ()
+    overlays: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """What is collected, and how it is packed: larger batches cost fewer bytes, smaller ones less delay."""
+
+    collect: Literal["mapped", "all"] = "mapped"
+    interval_ms: int = 100  # at most one sample of a signal in so long
+    on_change: bool = True
+    batch_max_samples: int = 1000
+    batch_max_age_ms: int = 1000
+    batch_max_bytes: int = 131_072  # what AWS IoT Core takes; other brokers take more
+
+    def __post_init__(self) -> None:
+        _within("interval_ms", self.interval_ms, 0, 3_600_000)
+        _within("batch_max_samples", self.batch_max_samples, 1, 1_000_000)
+        _within("batch_max_age_ms", self.batch_max_age_ms, 1, 3_600_000)
+        _within("batch_max_bytes", self.batch_max_bytes, 1024, 16_777_216)
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """Where batches wait until the cloud has them."""
+
+    dir: Path
+    max_bytes: int = 268_435_456  # some 100 hours of a car's mapped signals
+    when_full: Literal["drop_oldest", "drop_newest"] = "drop_oldest"
+    fsync_interval_ms: int = (
+        0  # 0: every batch at once; else batches are written together, and less often
+    )
+
+    def __post_init__(self) -> None:
+        _within("max_bytes", self.max_bytes, 1_048_576, 1 << 40)
+        _within("fsync_interval_ms", self.fsync_interval_ms, 0, 60_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """The way to the cloud: mqtts:// or grpcs://, with our certificate."""
+
+    url: str
+    ca: Path | None = (
+        None  # who signed the cloud's certificate; the system's authorities by default
+    )
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Prometheus metrics over HTTP; nothing listens unless an address is given."""
+
+    listen: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What is said on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything the agent is told."""
+
+    vehicle: Vehicle
+    bus: tuple[Bus, ...]
+    spool: Spool
+    uplink: Uplink | None = None  # without one, batches are only spooled
+    replay: Replay | None = None
+    signals: Signals = field(default_factory=Signals)
+    telemetry: Telemetry = field(default_factory=Telemetry)
+    metrics: Metrics = field(default_factory=Metrics)
+    log: Log = field(default_factory=Log)
+
+    def __post_init__(self) -> None:
+        if not self.bus:
+            raise BadInput("there is no [[bus]]: name at least one")
+        without = [bus.name for bus in self.bus if bus.source is None]
+        if without and self.replay is None:
+            raise BadInput(
+                f"bus {without[0]} has no source, and there is no [replay] that could be one"
+            )
+        if self.replay is not None and not without:
+            raise BadInput("every [[bus]] has a source of its own: nothing is left for [replay]")
+
+
+def _within(name: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise BadInput(f"{name} is {value}; choose from {least} to {most}")

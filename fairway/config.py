@@ -5,8 +5,8 @@ Rule 2: a value of the wrong type is refused with the place it stands at.
 Rule 3: a field without a default must be said.
 Relative paths in a file are relative to that file.
 
-Fields may be: str, int, float, bool, pathlib.Path, X | None, tuple[X, ...], dict[str, X], Literal[...] and
-further dataclasses.  A dataclass may check itself in `__post_init__` by raising BadInput.
+Fields may be: str, int, float, bool, pathlib.Path, X | None, X | Y, tuple[X, ...], dict[str, X], Literal[...]
+and further dataclasses.  A dataclass may check itself in `__post_init__` by raising BadInput.
 """
 
 import dataclasses
@@ -73,8 +73,7 @@ def _hint(key: str, known: list[str]) -> str:
 def _value(kind: Any, value: Any, *, where: str, at: str, base: Path) -> Any:
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
-        wanted = next(arm for arm in get_args(kind) if arm is not type(None))
-        return _value(wanted, value, where=where, at=at, base=base)
+        return _any_of(get_args(kind), value, where=where, at=at, base=base)
     if origin is Literal:
         if value not in get_args(kind):
             choices = ", ".join(repr(choice) for choice in get_args(kind))
@@ -98,6 +97,17 @@ def _value(kind: Any, value: Any, *, where: str, at: str, base: Path) -> Any:
         _expect(dict, value, "a table", where=where, at=at)
         return _build(typing.cast("type[Any]", kind), value, where=where, at=f"{at}.", base=base)
     return _scalar(kind, value, where=where, at=at, base=base)
+
+
+def _any_of(arms: tuple[Any, ...], value: Any, *, where: str, at: str, base: Path) -> Any:
+    """Return `value` as the first of `arms` it fits; the last one says what is wrong."""
+    *others, last = (arm for arm in arms if arm is not type(None))
+    for arm in others:
+        try:
+            return _value(arm, value, where=where, at=at, base=base)
+        except BadInput:
+            continue
+    return _value(last, value, where=where, at=at, base=base)
 
 
 def _scalar(kind: Any, value: Any, *, where: str, at: str, base: Path) -> Any:

@@ -34,7 +34,7 @@ from fairway import log
 from fairway.errors import BadInput, Conflict, Unavailable
 from fairway.ids import stream_id
 
-LOG = log.get("edge_agent.spool")
+EVENTS = log.get("edge_agent.spool")
 
 # Room is made a segment at a time: a sixteenth of the spool, but no file that takes long to look through.
 SEGMENTS_IN_SPOOL = 16
@@ -137,7 +137,7 @@ class SpoolFiles:
         if not lost:
             return found
         self._damaged += len(lost)
-        LOG.error("spool_damaged", lost=len(lost), directory=self._directory)
+        EVENTS.error("spool_damaged", lost=len(lost), directory=self._directory)
         self.settle(lost)
         return found or self.read(after, max_batches=max_batches, max_bytes=max(max_bytes, 1))
 
@@ -204,7 +204,7 @@ class SpoolFiles:
             self._cursor = active.head.cursor if last is None else last.cursor
         if self._next <= self._marks.durable:
             # Numbers that may have been sent are gone from the disk: they must not be given out again.
-            LOG.error(
+            EVENTS.error(
                 "spool_damaged",
                 lost=self._marks.durable + 1 - self._next,
                 directory=self._directory,
@@ -231,7 +231,7 @@ class SpoolFiles:
     def _take(self, path: Path) -> None:
         segment = Segment.open(path)
         if segment is None or segment.head.stream != self._stream:
-            LOG.error("spool_segment_damaged", file=path.name, kept_as=f"{path.name}.damaged")
+            EVENTS.error("spool_segment_damaged", file=path.name, kept_as=f"{path.name}.damaged")
             path.rename(path.with_name(path.name + ".damaged"))
         else:
             self._segments.append(segment)
@@ -285,7 +285,7 @@ class SpoolFiles:
             samples = sum(batch.samples for batch in segment.read(lost) if batch is not None)
             self._dropped_batches += len(lost)
             self._dropped_samples += samples
-            LOG.warning("spool_full", dropped_batches=len(lost), dropped_samples=samples)
+            EVENTS.warning("spool_full", dropped_batches=len(lost), dropped_samples=samples)
         self._forget_up_to(end - 1)
 
     # what is settled
@@ -328,7 +328,7 @@ class SpoolFiles:
             slot = self._marks.generation % 2 * MARKS_BYTES
             os.pwrite(self._marks_file, marks_to_bytes(self._marks), slot)
         except OSError as error:  # a full disk: the marks are for thrift only
-            LOG.debug("marks_not_written", reason=error.strerror)
+            EVENTS.debug("marks_not_written", reason=error.strerror)
 
     def _delete_settled(self) -> None:
         while len(self._segments) > 1 and self._segments[1].first <= self._marks.settled + 1:
@@ -340,7 +340,9 @@ class SpoolFiles:
         try:
             segment.delete()
         except OSError as error:
-            LOG.warning("spool_segment_not_deleted", file=segment.path.name, reason=error.strerror)
+            EVENTS.warning(
+                "spool_segment_not_deleted", file=segment.path.name, reason=error.strerror
+            )
         settled = max(self._marks.settled, sequence)
         self._beyond = {number for number in self._beyond if number > settled}
         self._mark(settled=settled)

@@ -1,0 +1,250 @@
+"""From frames to durable batches: the half of the agent that never waits for the cloud.
+
+    source > decode > map > collect > batch > seal > spool
+
+Rule 1: a live bus is never held up by the spool; what the disk does not take waits in memory, up to a limit,
+        and is counted beyond it.  A replayed log is held up: it can wait.
+Rule 2: waiting is measured on the monotonic clock, samples carry the stamps of their frames: a wall clock
+        that jumps moves nothing here.
+Rule 3: a resumed log is decoded and collected again from its beginning, and the samples that are spooled
+        already are left out: filters and counters then stand where they stood.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from edge_agent.adapters.spool_worker import SpoolWorker
+from edge_agent.canbus.decoder import Decoder
+from edge_agent.canbus.frames import FrameBlock
+from edge_agent.canbus.mapping import Mapping
+from edge_agent.canbus.source import FrameSource
+from edge_agent.telemetry.batching import Batching, Sealing, rest
+from edge_agent.telemetry.collection import Collection
+from edge_agent.telemetry.counts import SamplingCounts
+from edge_agent.telemetry.spool import SpooledBatch
+from fairway import log
+from fairway.clock import NS_PER_S, Clock
+from fairway.errors import Unavailable
+from fairway.samples import SampleBlock
+
+EVENTS = log.get("edge_agent.sampling")
+
+# What a failing disk leaves in memory at most: 24 MB, minutes of a whole car.
+HELD_MAX_SAMPLES = 1_000_000
+# How often a failing disk is tried again, and a bus that is gone.
+DISK_RETRY_S = 1.0
+BUS_RETRY_S = 1.0
+# A bus that shows up while the system starts is no failure; later than this it is a wrong name.
+BUS_PATIENCE_S = 10.0
+
+
+@dataclass(slots=True)
+class Pipeline:
+    """What turns frames into collected samples; stateful, and used by one task."""
+
+    decoder: Decoder
+    mapping: Mapping
+    collection: Collection
+    counts: SamplingCounts = field(default_factory=SamplingCounts)
+
+    def samples(self, frames: FrameBlock) -> SampleBlock:
+        """Return what is collected of `frames`."""
+        counts = self.counts
+        decoded = self.decoder.decode(frames)
+        collected = self.collection.collect(self.mapping.apply(decoded, frames))
+        counts.frames += len(frames)
+        counts.signals += len(decoded.signal)
+        counts.refused.update(decoded.refusals._asdict())
+        if len(frames):
+            if counts.first_time_ns is None:
+                counts.first_time_ns = int(frames.time_ns[0])
+            counts.last_time_ns = int(frames.time_ns[-1])
+        return collected
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How samples wait."""
+
+    max_samples: int
+    max_age_ns: int
+    fsync_interval_ns: int
+    hold_up_bytes: int | None  # a source that can wait does so while the spool holds more than this
+
+
+class Sampling:
+    """Runs the pipeline from a source into the spool."""
+
+    def __init__(  # noqa: PLR0913 - it joins this many things
+        self,
+        pipeline: Pipeline,
+        spool: SpoolWorker,
+        sealing: Sealing,
+        limits: Limits,
+        clock: Clock,
+        *,
+        skip_samples: int = 0,
+        spooled: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`skip_samples` are in the spool (or beyond it) already; `spooled` is told of new batches."""
+        self.counts = pipeline.counts
+        self._pipeline, self._spool, self._sealing = pipeline, spool, sealing
+        self._limits, self._clock, self._spooled = limits, clock, spooled
+        self._skip, self._numbered = skip_samples, skip_samples
+        self._batching = Batching(max_samples=limits.max_samples, max_age_ns=limits.max_age_ns)
+        self._held: list[SampleBlock] = []  # closed, and not durable yet
+        self._held_since_ns = 0
+        self._flushing, self._works = asyncio.Lock(), asyncio.Event()
+        self._works.set()
+
+    async def run(self, source: FrameSource) -> None:
+        """Sample until a finite source has ended.  Raises Unavailable when there never was a bus."""
+        timer = asyncio.create_task(self._close_by_age())
+        try:
+            while (frames := await self._frames(source)) is not None:
+                await self.take(frames)
+        finally:
+            timer.cancel()
+            await asyncio.gather(timer, return_exceptions=True)
+
+    async def take(self, frames: FrameBlock) -> None:
+        """Sample one block."""
+        block = self._pipeline.samples(frames)
+        if self._skip:
+            already = min(self._skip, len(block))
+            block, self._skip = rest(block, already), self._skip - already
+        self.counts.samples += len(block)
+        await self._hold(self._batching.add(block, now_ns=self._clock.monotonic_ns()))
+        await self._wait_for_room()
+
+    @property
+    def is_catching_up(self) -> bool:
+        """Whether everything so far was in the spool already."""
+        return self._skip > 0
+
+    async def catch_up(self, source: FrameSource) -> None:
+        """Sample until the first sample that is not in the spool yet, or the end."""
+        while self._skip and (frames := await source.receive()) is not None:
+            await self.take(frames)
+
+    async def finish(self) -> None:
+        """Close the open batch and try once to make everything durable."""
+        last = self._batching.closed()
+        if last is not None:
+            self._put(last)
+        await self._flush()
+        lost = sum(len(block) for block in self._held)
+        if lost:
+            self.counts.lost_samples += lost
+            self._held.clear()
+            EVENTS.error(
+                "samples_lost", samples=lost, reason="the disk takes nothing and the agent stops"
+            )
+
+    async def _frames(self, source: FrameSource) -> FrameBlock | None:
+        started_ns = self._clock.monotonic_ns()
+        while True:
+            try:
+                return await source.receive()
+            except Unavailable as error:
+                waited_ns = self._clock.monotonic_ns() - started_ns
+                if self.counts.frames == 0 and waited_ns > BUS_PATIENCE_S * NS_PER_S:
+                    raise
+                EVENTS.warning("bus_unavailable", reason=str(error), again_in_s=BUS_RETRY_S)
+                await asyncio.sleep(BUS_RETRY_S)
+
+    async def _hold(self, closed: list[SampleBlock]) -> None:
+        for block in closed:
+            self._put(block)
+        if self._held and self._limits.fsync_interval_ns == 0:
+            await self._flush()
+
+    def _put(self, block: SampleBlock) -> None:
+        if not self._held:
+            self._held_since_ns = self._clock.monotonic_ns()
+        if sum(len(held) for held in self._held) + len(block) > HELD_MAX_SAMPLES:
+            self.counts.lost_samples += len(block)
+            return
+        self._held.append(block)
+
+    async def _close_by_age(self) -> None:
+        """Close batches that are old enough, and write what has waited long enough."""
+        while True:
+            now_ns = self._clock.monotonic_ns()
+            due_ns = self._batching.due_ns()
+            if due_ns is not None and due_ns <= now_ns:
+                closed = self._batching.closed()
+                await self._hold([] if closed is None else [closed])
+            if self._held and now_ns - self._held_since_ns >= self._limits.fsync_interval_ns:
+                await self._flush()
+            await asyncio.sleep(self._nap_s())
+
+    def _nap_s(self) -> float:
+        if self.counts.is_disk_failing:
+            return DISK_RETRY_S
+        now_ns, wait_ns = self._clock.monotonic_ns(), self._limits.max_age_ns
+        due_ns = self._batching.due_ns()
+        if due_ns is not None:
+            wait_ns = min(wait_ns, due_ns - now_ns)
+        if self._limits.fsync_interval_ns:
+            wait_ns = min(wait_ns, self._limits.fsync_interval_ns)
+        return max(wait_ns / NS_PER_S, 0.001)
+
+    async def _flush(self) -> None:
+        """Make what is held durable; what the disk does not take stays held."""
+        # Whoever is cancelled here must not leave batches that are durable and held as well.
+        await asyncio.shield(asyncio.ensure_future(self._flush_whole()))
+
+    async def _flush_whole(self) -> None:
+        async with self._flushing:
+            count, after = len(self._held), self._numbered
+            if not count:
+                return
+            batches: list[SpooledBatch] = []
+            sequence = self._spool.spool.state.next_sequence
+            for block in self._held:
+                batches += self._sealing.sealed(
+                    block,
+                    sequence=sequence + len(batches),
+                    samples_before=after,
+                    now_ns=self._clock.now_ns(),
+                )
+                after += len(block)
+            try:
+                is_taken = await self._spool.append(batches)
+            except Unavailable as error:
+                self._disk_fails(error)
+                return
+            self._disk_works()
+            del self._held[:count]
+            self._held_since_ns = self._clock.monotonic_ns()
+            if is_taken:
+                self.counts.batches += len(batches)
+                self.counts.request_bytes += sum(len(batch.request) for batch in batches)
+                self._spooled()
+            else:
+                self.counts.lost_samples += after - self._numbered
+            self._numbered = after
+
+    def _disk_fails(self, error: Unavailable) -> None:
+        if not self.counts.is_disk_failing:
+            held = sum(len(block) for block in self._held)
+            EVENTS.error("spool_unavailable", reason=str(error), held_samples=held)
+        self.counts.is_disk_failing = True
+        self._works.clear()
+
+    def _disk_works(self) -> None:
+        if self.counts.is_disk_failing:
+            EVENTS.info("spool_works_again", lost_samples=self.counts.lost_samples)
+        self.counts.is_disk_failing = False
+        self._works.set()
+
+    async def _wait_for_room(self) -> None:
+        """Hold up a source that can wait, while the disk fails or the cloud is far behind."""
+        most = self._limits.hold_up_bytes
+        if most is None:
+            return
+        await self._works.wait()
+        while self._spool.spool.state.size_bytes > most and self._spool.spool.state.waiting:
+            await self._spool.until_settled()
