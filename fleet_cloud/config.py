@@ -120,11 +120,12 @@ class Ingest:
     # Who claims batches.  A process that comes back under the same name takes up its own claims at once; two
     # processes must never have the same.  By default every start is somebody new, and `serve` is "serve".
     name: str = ""
-    # Below 100,000 rows an insert costs the store more than it need, above 200,000 it gains nothing.
-    group_max_samples: int = 200_000
+    # Every insert is a part on disk that has to be merged later: with 400,000 rows the store spends half the
+    # CPU of 200,000, and more than that it cuts in pieces itself.  Under less load age closes a group.
+    group_max_samples: int = 400_000
     # What a sample waits at most for others; it is part of the latency from bus to row.
     group_max_age_ms: int = 100
-    # About 30 million samples on the wire.  Beyond, senders wait.
+    # Some 30 million samples on the wire.  Beyond, senders wait.
     queue_max_bytes: int = 64 * 1024 * 1024
 
     def __post_init__(self) -> None:

@@ -2,7 +2,8 @@
 
     doors --Intake--> [read] gather, prepare --one group--> [store] insert, settle --> doors, live feed
 
-Rule 1: a group is closed by samples or by age, whichever comes first; while the store is busy it only grows.
+Rule 1: a group is closed when it is full, or when it is old and the store waits for it: inserts grow with the
+load, and there are never more than two groups beside the one that is read.
 Rule 2: an error nobody understood ends ingest, and with it the program: vehicles keep what was not answered.
 """
 
@@ -30,6 +31,8 @@ GROUP_MAX_MESSAGES = 5_000
 # Taken from the intake at once: enough that its lock does not show.
 _TAKE_MAX = 256
 _IDLE_WAIT_S = 0.5
+# How often a group that is old enough looks whether the store has become free.
+_BUSY_WAIT_S = 0.005
 # When vehicles were last heard of is written this often: it is looked at by people.
 SEEN_INTERVAL_NS = NS_PER_S
 
@@ -134,14 +137,10 @@ class Worker:
         tenants = self._tenants()
         deadline_ns = 0
         while samples < self._limits.group_max_samples and len(parsed) < GROUP_MAX_MESSAGES:
-            if not self._left:
-                wait_s = _IDLE_WAIT_S
-                if parsed:
-                    wait_s = (deadline_ns - self._clock.monotonic_ns()) / NS_PER_S
-                if wait_s > 0:
-                    self._left.extend(self._intake.take(_TAKE_MAX, wait_s=wait_s))
-                if not self._left:
-                    break
+            if not self._left and not self._refill(deadline_ns):
+                if parsed and self._ready.full() and not self._intake.is_drained:
+                    continue
+                break
             item = parse(self._left.popleft(), tenants)
             if not parsed:
                 age_ns = self._limits.group_max_age_ms * NS_PER_MS
@@ -149,6 +148,15 @@ class Worker:
             parsed.append(item)
             samples += item.samples
         return parsed
+
+    def _refill(self, deadline_ns: int) -> bool:
+        """Take more from the intake, and return whether there was any before the deadline (0: none yet)."""
+        wait_s = _IDLE_WAIT_S
+        if deadline_ns:
+            left_s = (deadline_ns - self._clock.monotonic_ns()) / NS_PER_S
+            wait_s = left_s if left_s > 0 else _BUSY_WAIT_S if self._ready.full() else 0.0
+        self._left.extend(self._intake.take(_TAKE_MAX, wait_s=wait_s))
+        return bool(self._left)
 
     def _store(self) -> None:
         while True:
@@ -164,6 +172,7 @@ class Worker:
             outcomes = self._groups.store(group, self._clock.now_ns())
             latency_ms = (self._clock.monotonic_ns() - begun_ns) / NS_PER_MS
             self._note(outcomes.counts, outcomes.failure, latency_ms=latency_ms)
+            log.debug("group_stored", samples=outcomes.counts.samples, ms=round(latency_ms, 1))
             self._answer(outcomes.answers)
             if outcomes.stored:
                 self._feed.publish(outcomes.stored)

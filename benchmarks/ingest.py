@@ -1,0 +1,289 @@
+"""Ingest, from a vehicle's socket to durable rows and back to its receipt, beside the store's own bulk insert.
+
+Everything shares the machine: the sending vehicles, the broker, and one `fleet-cloud serve` that is decoding,
+de-duplicating and storing.  The peer is the same rows in the same groups handed straight to the store.
+"""
+
+import json
+import os
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+
+import fleet_cloud.cli
+from benchmarks.report import Row
+from fairway.ids import BatchName
+from fairway.samples import SampleBlock, Signal, SignalTable
+from fairway.telemetry import Batch, Outcome
+from fairway.topics import down_telemetry, up_telemetry
+from fairway.wire.telemetry import (
+    batch_to_bytes,
+    dictionary_of,
+    dictionary_to_bytes,
+    receipts_from_bytes,
+)
+from fleet_cloud.adapters.telemetry_store import open_store
+from fleet_cloud.ingest.ports import AcceptedBatch
+
+VEHICLES = 4
+BATCH_SAMPLES = 1_000
+SIGNALS = 100
+GROUP_BATCHES = 400  # 400,000 rows an insert: where the store is at its best
+START_NS = 1_780_000_000_000_000_000
+
+
+def run() -> list[Row]:
+    """Measure both doors and the store alone."""
+    batches = int(os.environ.get("FAIRWAY_BENCH_BATCHES", "8000"))
+    samples = batches * BATCH_SAMPLES
+    with tempfile.TemporaryDirectory(prefix="fairway-bench-") as name:
+        folder = Path(name)
+        before = _store_rate(folder / "store-1", batches)
+        mqtt = _door_rate(folder, "mqtt", batches)
+        through_grpc = _door_rate(folder, "grpc", batches)
+        after = _store_rate(folder / "store-2", batches)
+    store = (before + after) / 2
+    peer = f"store alone {store / 1e6:.2f} M/s"
+    return [
+        row
+        for door, rate in (("MQTT", mqtt), ("gRPC", through_grpc))
+        for row in (
+            Row(
+                f"ingest {door} to durable rows, {samples / 1e6:.0f} M samples in batches of {BATCH_SAMPLES}",
+                f"{rate / 1e6:.2f} M samples/s",
+                peer,
+                rate / store,
+                ">= 0.75",
+            ),
+            Row(
+                f"ingest {door}, one process",
+                f"{rate / 1e6:.2f} M samples/s",
+                "-",
+                rate,
+                ">= 1500000",
+                "samples/s",
+            ),
+        )
+    ]
+
+
+def _table() -> SignalTable:
+    return SignalTable(
+        tuple(Signal(f"Vehicle.Bench.Signal{number}", scale=0.01) for number in range(SIGNALS))
+    )
+
+
+def _blocks(table: SignalTable) -> list[SampleBlock]:
+    """Return some blocks that differ, as from buses: 100 signals, walks on a grid, frames of five signals."""
+    random = np.random.default_rng(7)
+    blocks = []
+    for number in range(50):
+        rows = np.arange(BATCH_SAMPLES)
+        time_ns = START_NS + (number * BATCH_SAMPLES + rows // 5 * 5) * 2_000_000
+        walk = np.cumsum(random.integers(-3, 4, BATCH_SAMPLES)) + 1000 * (rows % SIGNALS)
+        value = np.asarray(walk * 0.01, np.float64)
+        blocks.append(SampleBlock(table, (rows % SIGNALS).astype(np.int32), time_ns, value))
+    return blocks
+
+
+def _names(batches: int) -> Iterator[BatchName]:
+    for number in range(batches):
+        yield BatchName(f"BENCH{number % VEHICLES}", "00000000000000be", number // VEHICLES + 1)
+
+
+def _store_rate(folder: Path, batches: int) -> float:
+    folder.mkdir()
+    blocks = _blocks(_table())
+    accepted = [
+        AcceptedBatch("default", name, blocks[name.sequence % len(blocks)], START_NS)
+        for name in _names(batches)
+    ]
+    store = open_store((), folder)
+    try:
+        begun = time.perf_counter()
+        for start in range(0, batches, GROUP_BATCHES):
+            store.append(accepted[start : start + GROUP_BATCHES])
+        return batches * BATCH_SAMPLES / (time.perf_counter() - begun)
+    finally:
+        store.close()
+
+
+def _door_rate(parent: Path, door: str, batches: int) -> float:
+    folder = parent / door
+    folder.mkdir()
+    table = _table()
+    dictionary = dictionary_of(table)
+    blocks = _blocks(table)
+    messages: dict[str, list[bytes]] = {}
+    for name in _names(batches):
+        block = blocks[name.sequence % len(blocks)]
+        data = batch_to_bytes(Batch(name, dictionary.id, block, START_NS))
+        messages.setdefault(name.vehicle, [dictionary_to_bytes(dictionary)]).append(data)
+    for vehicle, some in messages.items():
+        framed = b"".join(struct.pack("<I", len(item)) + item for item in some)
+        (folder / f"{vehicle}.messages").write_bytes(framed)
+    (folder / "cloud.toml").write_text(
+        '[api]\nlisten = "127.0.0.1:0"\n[grpc]\nlisten = "127.0.0.1:0"\n[broker]\nlisten = "127.0.0.1:0"\n'
+    )
+    where = ["--config", str(folder / "cloud.toml"), "--data", str(folder / "data")]
+    for vehicle in messages:
+        fleet_cloud.cli.main(["vehicle", "add", vehicle, "--out", str(folder / vehicle), *where])
+    program = Path(sys.executable).parent / "fleet-cloud"
+    with (folder / "log").open("wb") as log:
+        cloud = subprocess.Popen([str(program), "serve", *where], stdout=log, stderr=log)
+    try:
+        while "REST API" not in (folder / "log").read_text():
+            assert cloud.poll() is None, (folder / "log").read_text()
+            time.sleep(0.1)
+        time.sleep(1.0)  # the doors are open a moment after the API
+        sent = subprocess.run(
+            [sys.executable, "-m", "benchmarks.ingest", door, str(folder)],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        return batches * BATCH_SAMPLES / float(sent.stdout)
+    finally:
+        cloud.terminate()
+        cloud.wait(60)
+
+
+def _vehicles(door: str, folder: Path) -> float:
+    """Send everything over `door` and return the seconds until the last receipt."""
+    endpoints = json.loads((folder / "data" / "endpoints.json").read_text())
+    port = int(endpoints[door].rpartition(":")[2])
+    send = {"mqtt": _send_mqtt, "grpc": _send_grpc}[door]
+    ready = threading.Barrier(VEHICLES + 1)
+    threads = [
+        threading.Thread(target=send, args=(folder, path.stem, port, ready))
+        for path in sorted(folder.glob("*.messages"))
+    ]
+    for thread in threads:
+        thread.start()
+    ready.wait()
+    begun = time.perf_counter()
+    for thread in threads:
+        thread.join()
+    return time.perf_counter() - begun
+
+
+def _messages(folder: Path, vehicle: str) -> list[bytes]:
+    data = (folder / f"{vehicle}.messages").read_bytes()
+    found = []
+    at = 0
+    while at < len(data):
+        (size,) = struct.unpack_from("<I", data, at)
+        found.append(data[at + 4 : at + 4 + size])
+        at += 4 + size
+    return found
+
+
+def _send_grpc(folder: Path, vehicle: str, port: int, ready: threading.Barrier) -> None:
+    keys = [
+        (folder / vehicle / name).read_bytes() for name in ("ca.pem", "key.pem", "certificate.pem")
+    ]
+    messages = _messages(folder, vehicle)
+    with grpc.secure_channel(f"127.0.0.1:{port}", grpc.ssl_channel_credentials(*keys)) as channel:
+        grpc.channel_ready_future(channel).result(20)
+        ready.wait()
+        call: Any = channel.stream_stream("/fairway.v1.IngestService/Telemetry")
+        stored = 0
+        for response in call(iter(messages)):
+            stored += _stored(response)
+    assert stored == len(messages) - 1, stored
+
+
+def _send_mqtt(folder: Path, vehicle: str, port: int, ready: threading.Barrier) -> None:
+    """Speak just enough MQTT 3.1.1: the vehicles are not what is measured."""
+    keys = folder / vehicle
+    context = ssl.create_default_context(cafile=keys / "ca.pem")
+    context.load_cert_chain(keys / "certificate.pem", keys / "key.pem")
+    messages = _messages(folder, vehicle)
+    topic = _text(up_telemetry(vehicle))
+    packets = [
+        _packet(0x32, topic + struct.pack(">H", number % 65_535 + 1) + data)
+        for number, data in enumerate(messages)
+    ]
+    with (
+        socket.create_connection(("127.0.0.1", port)) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1") as tls,
+    ):
+        reader = _Reader(tls)
+        tls.sendall(_packet(0x10, _text("MQTT") + b"\x04\x02\x00\x3c" + _text(vehicle)))
+        assert next(reader)[0] >> 4 == 2
+        tls.sendall(_packet(0x82, b"\x00\x01" + _text(down_telemetry(vehicle)) + b"\x01"))
+        assert next(reader)[0] >> 4 == 9
+        ready.wait()
+        sender = threading.Thread(target=tls.sendall, args=(b"".join(packets),))
+        sender.start()
+        stored = 0
+        for head, body in reader:
+            if head >> 4 == 3:
+                stored += _stored(body[2 + int.from_bytes(body[:2], "big") + 2 :])
+            if stored == len(messages) - 1:
+                break
+        sender.join()
+
+
+class _Reader:
+    """Cuts what comes from a socket into MQTT packets."""
+
+    def __init__(self, tls: ssl.SSLSocket) -> None:
+        self._tls = tls
+        self._data = b""
+
+    def __iter__(self) -> "_Reader":
+        return self
+
+    def __next__(self) -> tuple[int, bytes]:
+        while True:
+            size, at = 0, 1
+            while at < len(self._data):
+                size |= (self._data[at] & 127) << 7 * (at - 1)
+                at += 1
+                if not self._data[at - 1] & 128:
+                    if len(self._data) < at + size:
+                        break
+                    head, body = self._data[0], self._data[at : at + size]
+                    self._data = self._data[at + size :]
+                    return head, body
+            more = self._tls.recv(65_536)
+            assert more, "the broker closed the connection"
+            self._data += more
+
+
+def _packet(head: int, body: bytes) -> bytes:
+    size = len(body)
+    length = bytearray()
+    while True:
+        size, digit = divmod(size, 128)
+        length.append(digit | (128 if size else 0))
+        if not size:
+            return bytes([head]) + bytes(length) + body
+
+
+def _text(text: str) -> bytes:
+    return struct.pack(">H", len(text)) + text.encode()
+
+
+def _stored(response: bytes) -> int:
+    receipts = receipts_from_bytes(response)
+    failed = [receipt for receipt in receipts if receipt.outcome is not Outcome.STORED]
+    assert not failed, failed[0]
+    return len(receipts)
+
+
+if __name__ == "__main__":
+    print(_vehicles(sys.argv[1], Path(sys.argv[2])))
