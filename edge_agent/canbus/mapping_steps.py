@@ -25,10 +25,13 @@ _Convert = Callable[[NDArray[np.int64], NDArray[np.float64]], NDArray[np.float64
 class Refusal(IntEnum):
     """Why a row became no sample."""
 
-    FAILED = 0  # its formula has no value for it, or the bus sent one that is none (NaN)
-    UNMATCHED = 1  # no row of its table is for it
-    OUTSIDE = 2  # outside datatype, min, max or allowed
+    NO_VALUE = 0  # its formula has no value for it, or the bus sent one that is none (NaN)
+    NO_MATCH = 1  # no row of its table is for it
+    OUTSIDE_LIMITS = 2  # outside datatype, min, max or allowed
     NOT_AVAILABLE = 3  # J1939: the sender said so
+
+    def __str__(self) -> str:
+        return self.name.lower()
 
 
 # What a rule's rows need, as bits.  Plain numbers: an enum's operators would cost more than the steps.
@@ -122,13 +125,13 @@ class Steps:
         missing = np.isnan(value) & (need & _MAPPED != 0)
         if bool(missing.any()):
             by_table = need & _TABLE != 0
-            refused.add(missing & by_table, Refusal.UNMATCHED)
-            refused.add(missing, Refusal.FAILED)
+            refused.add(missing & by_table, Refusal.NO_MATCH)
+            refused.add(missing, Refusal.NO_VALUE)
         if any_needs & (_BOOL | _INTEGER):
             _fix(value, need)
         if any_needs & _LIMITS:
             inside = (value >= self._low[row]) & (value <= self._high[row])
-            refused.add(~inside & (need & _LIMITS != 0), Refusal.OUTSIDE)
+            refused.add(~inside & (need & _LIMITS != 0), Refusal.OUTSIDE_LIMITS)
         if any_needs & _ALLOWED:
             self._check_allowed(row, value, need, refused)
         return refused.standing
@@ -186,7 +189,7 @@ class Steps:
         for leaf in np.unique(row[at]).tolist():
             rows = at[row[at] == leaf]
             bad[rows] = ~np.isin(value[rows], self._allowed[leaf])
-        refused.add(bad, Refusal.OUTSIDE)
+        refused.add(bad, Refusal.OUTSIDE_LIMITS)
 
 
 class _Refusals:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+import edge_agent.config
 import fleet_cloud.config
 from fairway.config import loads
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "configuration.md").read_text()
 SECTIONS = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
-PROGRAMS = {"fleet-cloud": fleet_cloud.config.Config}
+PROGRAMS = {"edge-agent": edge_agent.config.Config, "fleet-cloud": fleet_cloud.config.Config}
 
 programs = pytest.mark.parametrize(("program", "config"), PROGRAMS.items())
 

@@ -22,7 +22,7 @@ def test_every_example_is_a_mapping_without_problems(example):
     assert len(catalog.mapped) == len(catalog) > 0
 
 
-@pytest.mark.parametrize("word", [*_FROM_BUS, *FUNCTIONS, *(reason.name for reason in Refusal)])
+@pytest.mark.parametrize("word", [*_FROM_BUS, *FUNCTIONS, *map(str, Refusal)])
 def test_every_key_function_and_reason_is_explained(word):
     assert re.search(rf"[`\s]{re.escape(word)}[`\s:]", PAGE)
 

@@ -257,7 +257,7 @@ def test_a_value_no_row_is_for_is_ignored_and_counted():
 
     assert car.values((256, drive(gear=2), 0)) == []
     assert car.values((256, drive(gear=7), 2000)) == []
-    assert car.mapping.refused_by_leaf() == {"Vehicle.A": {Refusal.UNMATCHED: 2}}
+    assert car.mapping.refused_by_leaf() == {"Vehicle.A": {Refusal.NO_MATCH: 2}}
 
 
 def test_a_wide_table_is_looked_up_as_a_narrow_one_is():
@@ -266,7 +266,7 @@ def test_a_wide_table_is_looked_up_as_a_narrow_one_is():
     )
 
     assert car.values((256, drive(wide=40000), 0), (256, drive(wide=40001), 1)) == [1]
-    assert car.refused == {Refusal.UNMATCHED: 1}
+    assert car.refused == {Refusal.NO_MATCH: 1}
 
 
 def test_a_formula_without_a_value_is_ignored_counted_and_uses_the_interval_up():
@@ -275,7 +275,7 @@ def test_a_formula_without_a_value_is_ignored_counted_and_uses_the_interval_up()
     told = car.hear((256, drive(level=0), 0), (256, drive(level=5), 50), (256, drive(level=5), 100))
 
     assert told == [("Vehicle.A", 100, 2.0)]
-    assert car.refused == {Refusal.FAILED: 1}
+    assert car.refused == {Refusal.NO_VALUE: 1}
 
 
 def test_a_float_that_is_no_number_becomes_no_sample_of_a_leaf_but_one_of_its_own_name():
@@ -283,7 +283,7 @@ def test_a_float_that_is_no_number_becomes_no_sample_of_a_leaf_but_one_of_its_ow
     nan = (800, "0000c07f00000000", 0)
 
     assert mapped.values(nan) == []
-    assert mapped.refused == {Refusal.FAILED: 1}
+    assert mapped.refused == {Refusal.NO_VALUE: 1}
     assert math.isnan(raw.values(nan)[0])
 
 
@@ -300,7 +300,7 @@ def test_a_value_outside_the_leaf_is_dropped_and_counted(datatype, extra, speed)
     car = Car(fixed("{signal: Speed, interval_ms: 0}", datatype, extra))
 
     assert car.values((256, drive(speed=speed), 0), (256, drive(speed=200), 1)) == [2]
-    assert car.refused == {Refusal.OUTSIDE: 1}
+    assert car.refused == {Refusal.OUTSIDE_LIMITS: 1}
 
 
 def test_a_string_leaf_says_the_text_of_the_value_or_its_number():
@@ -322,7 +322,7 @@ def test_a_string_leaf_says_only_what_it_may():
 
     assert allowed.values(*frames) == ["P", "D"]
     assert shaped.values(*frames) == ["D"]
-    assert allowed.refused == {Refusal.UNMATCHED: 6}
+    assert allowed.refused == {Refusal.NO_MATCH: 6}
 
 
 def test_a_block_carries_only_the_texts_it_says():
@@ -341,7 +341,7 @@ def test_unnamed_numbers_do_not_fill_the_memory_with_texts(monkeypatch):
     told = car.values(*[(256, drive(speed=speed * 50), speed) for speed in range(20)])
 
     assert told == ["0", "0.5", "1", "1.5", "2", "2.5", "3", "3.5", "4", "4.5"]
-    assert car.refused == {Refusal.UNMATCHED: 10}
+    assert car.refused == {Refusal.NO_MATCH: 10}
 
 
 @pytest.mark.parametrize(
@@ -607,7 +607,7 @@ def test_an_interval_thins_composed_values_and_limits_hold_for_them():
 
     assert told == [("Vehicle.A", 0, 0.0), ("Vehicle.A", 10, 120.0), ("Vehicle.A", 20, 240.0)]
     assert car.values((512, "0a0000", 100)) == []
-    assert car.refused == {Refusal.OUTSIDE: 1}
+    assert car.refused == {Refusal.OUTSIDE_LIMITS: 1}
 
 
 def test_an_unavailable_part_makes_no_value():
