@@ -42,7 +42,7 @@ class ChdbEngine:
         self.name = f"in {folder}"
         self._folder = folder
         self._lock_file = _locked(folder)
-        self._readers: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+        self._readers: queue.SimpleQueue[Connection | None] = queue.SimpleQueue()
         self._handles: list[Connection] = []
         try:
             self._writer = self._connect()
@@ -63,8 +63,7 @@ class ChdbEngine:
             self._execute(self._writer, statement)
 
     def query(self, statement: str) -> dict[str, Column]:
-        self._check_open()
-        handle = self._readers.get()
+        handle = self._borrowed()
         try:
             with self._foreign_errors():
                 answer: bytes = handle.query(statement, "Native").bytes()
@@ -84,7 +83,20 @@ class ChdbEngine:
             self._closed = True
         for _ in range(READERS):
             self._readers.get()
+        self._readers.put(None)
         self._let_go()
+
+    def _borrowed(self) -> Connection:
+        try:
+            handle = self._readers.get(timeout=QUERY_MAX_S)
+        except queue.Empty:
+            raise Unavailable(
+                f"the telemetry store {self.name} is busy with other questions: try again later"
+            ) from None
+        if handle is None:
+            self._readers.put(None)  # for whoever else is waiting
+            raise self._is_closed()
+        return handle
 
     def _let_go(self) -> None:
         for handle in self._handles:
@@ -125,7 +137,10 @@ class ChdbEngine:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise Unavailable(f"the telemetry store {self.name} is closed")
+            raise self._is_closed()
+
+    def _is_closed(self) -> Unavailable:
+        return Unavailable(f"the telemetry store {self.name} is closed")
 
 
 def _locked(folder: Path) -> int:

@@ -16,8 +16,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv, ipc, parquet
 
-from fairway.errors import BadInput
 from fairway.samples import Kind
+from fleet_cloud.api.ports import NotAcceptable
 from fleet_cloud.vehicles.telemetry import Buckets, Series
 
 
@@ -38,10 +38,6 @@ MEDIA_TYPES = {
 }
 
 Column: TypeAlias = NDArray[Any] | pa.Array
-
-
-class NotAcceptable(BadInput):
-    """None of the media types asked for can be given; the API answers 406."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

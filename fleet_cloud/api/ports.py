@@ -23,6 +23,10 @@ class NotFound(BadInput):
     """Nothing is called that; the API answers 404."""
 
 
+class NotAcceptable(BadInput):
+    """None of the media types asked for can be given; the API answers 406."""
+
+
 @dataclass(frozen=True, slots=True)
 class ApiPorts:
     """What the routes are given."""

@@ -1,6 +1,6 @@
 """Errors as RFC 9457 problem documents: one sentence that says what was wrong and what to do.
 
-BadInput 400   NotFound 404   Denied 403   Conflict 409   Unavailable 503   anything else 500
+BadInput 400   NotFound 404   NotAcceptable 406   Denied 403   Conflict 409   Unavailable 503   else 500
 """
 
 from fastapi import FastAPI, Request
@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from fairway import log as logs
 from fairway.errors import Conflict, Denied, FairwayError, Unavailable
-from fleet_cloud.api.ports import NotFound
+from fleet_cloud.api.ports import NotAcceptable, NotFound
 
 log = logs.get("fleet_cloud.api")
 
@@ -51,6 +51,8 @@ def status_of(error: FairwayError) -> int:
     match error:
         case NotFound():
             return 404
+        case NotAcceptable():
+            return 406
         case Denied():
             return 403
         case Conflict():
@@ -72,7 +74,8 @@ async def _invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
-    return problem(400, _printable(f"{where}: {first['msg']}"))
+    said = first["msg"].removeprefix("Input ").replace("\n", " ")
+    return problem(400, _printable(f"{where} is {str(first['input'])[:40]!r}: it {said}"))
 
 
 async def _of_routing(request: Request, error: Exception) -> Response:

@@ -21,6 +21,7 @@ def make_api(ports: ApiPorts, *, heartbeat_s: float = live.HEARTBEAT_S) -> FastA
         description=_DESCRIPTION,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # one path has one spelling
     )
     problems.add(app)
     app.include_router(operations.router(ports, app))

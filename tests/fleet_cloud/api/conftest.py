@@ -1,0 +1,123 @@
+"""An API over a small fleet in memory; the stores' own contract says that others answer alike."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from fairway.clock import NS_PER_S, ManualClock
+from fairway.ids import BatchName
+from fairway.samples import Kind, SampleBlock, Signal, SignalTable
+from fleet_cloud.adapters.feed import Feed
+from fleet_cloud.adapters.memory import MemoryQuarantine, MemoryVehicles
+from fleet_cloud.adapters.telemetry_store_memory import MemoryTelemetryStore
+from fleet_cloud.api.ports import ApiPorts
+from fleet_cloud.api.service import make_api
+from fleet_cloud.ingest.ports import AcceptedBatch, Misfit
+from fleet_cloud.ingest.status import STARTING, IngestStatus
+from fleet_cloud.vehicles.registry import DEFAULT_TENANT, Vehicle, VehicleState
+
+START_NS = 1_700_000_000 * NS_PER_S  # 2023-11-14T22:13:20Z
+STREAM = "00000000000000aa"
+
+SPEED = Signal("Vehicle.Speed", unit="km/h")
+GEAR = Signal("Vehicle.Gear", Kind.TEXT)
+BELT = Signal("Vehicle.Belt", Kind.BOOL)
+ODD = Signal("PT.Motor/Temp é")
+TABLE = SignalTable((SPEED, GEAR, BELT, ODD))
+
+
+@dataclass
+class Cloud:
+    """What stands behind the API of a test."""
+
+    telemetry: Any = field(default_factory=MemoryTelemetryStore)
+    vehicles: MemoryVehicles = field(default_factory=MemoryVehicles)
+    quarantine: MemoryQuarantine = field(default_factory=MemoryQuarantine)
+    feed: Feed = field(default_factory=Feed)
+    metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
+    clock: ManualClock = field(default_factory=ManualClock)
+    status: IngestStatus = STARTING
+
+    def ports(self) -> ApiPorts:
+        return ApiPorts(
+            telemetry=self.telemetry,
+            vehicles=self.vehicles,
+            quarantine=self.quarantine,
+            ingest_status=lambda: self.status,
+            feed=self.feed,
+            metrics=self.metrics,
+            clock=self.clock,
+        )
+
+
+def batch(vehicle: str, *rows: tuple[int, float, float], sequence: int = 1) -> AcceptedBatch:
+    """A batch of rows (signal, seconds since START_NS, value); texts are P, R, N, D."""
+    signal, seconds, value = zip(*rows, strict=True)
+    block = SampleBlock(
+        TABLE,
+        np.array(signal, np.int32),
+        np.array([START_NS + int(at_s * NS_PER_S) for at_s in seconds], np.int64),
+        np.array(value, np.float64),
+        ("P", "R", "N", "D"),
+    )
+    return AcceptedBatch(DEFAULT_TENANT, BatchName(vehicle, STREAM, sequence), block, START_NS)
+
+
+def small_fleet() -> Cloud:
+    """Two vehicles, one of which has sent a few samples, and one misfit."""
+    cloud = Cloud()
+    for name in ("VIN1", "VIN2"):
+        cloud.vehicles.add(
+            Vehicle(name, DEFAULT_TENANT, VehicleState.ACTIVE, START_NS, None, "ab" * 32, None)
+        )
+    cloud.vehicles.seen([("VIN1", START_NS + 5)])
+    cloud.telemetry.append(
+        [
+            batch("VIN1", (0, 0, 10.0), (0, 1, 20.0), (0, 2, 30.0), (0, 61, 7.5)),
+            batch("VIN1", (1, 0, 0.0), (1, 3, 3.0), (2, 1, 1.0), (3, 1, -40.0), sequence=2),
+        ]
+    )
+    cloud.quarantine.keep([Misfit("VIN1", "not a batch", START_NS, b"\x00\xff")])
+    Counter("fairway_probe", "A probe", registry=cloud.metrics).inc(3)
+    return cloud
+
+
+@pytest.fixture
+def cloud() -> Cloud:
+    return small_fleet()
+
+
+class Client:
+    """Asks an API in this process, one request after the other."""
+
+    def __init__(self, runner: asyncio.Runner, http: httpx.AsyncClient) -> None:
+        self._runner = runner
+        self._http = http
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        return self._runner.run(self._http.request(method, path, **options))
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("GET", path, **options)
+
+
+@contextmanager
+def client_of(cloud: Cloud) -> Iterator[Client]:
+    transport = httpx.ASGITransport(make_api(cloud.ports()), raise_app_exceptions=False)
+    with asyncio.Runner() as runner:
+        http = httpx.AsyncClient(transport=transport, base_url="http://cloud")
+        yield Client(runner, http)
+        runner.run(http.aclose())
+
+
+@pytest.fixture
+def client(cloud: Cloud) -> Iterator[Client]:
+    with client_of(cloud) as client:
+        yield client
