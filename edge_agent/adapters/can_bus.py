@@ -9,7 +9,6 @@ Rule 3: foreign errors become ours here; a device that is gone is opened again b
 
 import asyncio
 import contextlib
-import socket
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -38,8 +37,6 @@ QUEUE_MAX_FRAMES = 65_536
 
 # How long the thread may overlook that it is to end.
 POLL_S = 0.2
-
-CONNECT_TIMEOUT_S = 2.0
 
 _FOREIGN = (can.CanError, OSError, TimeoutError)
 
@@ -157,10 +154,6 @@ class CanBus:
     def _opened(self) -> can.BusABC:
         """Open the device.  Raises Unavailable or BadInput."""
         try:
-            if self._interface == "socketcand":
-                # python-can's client retries for 10 s without a pause when nobody answers: look first.
-                address = (self._options["host"], self._options["port"])
-                socket.create_connection(address, timeout=CONNECT_TIMEOUT_S).close()
             return can.Bus(channel=self._channel, interface=self._interface, **self._options)
         except (can.CanInterfaceNotImplementedError, TypeError, ValueError) as error:
             raise BadInput(f"python-can cannot open {self._name()}: {error}") from error
@@ -239,13 +232,3 @@ def parse(text: str, *, bus: int = 0) -> CanBus:
     if not interface or not colon or not channel:
         raise BadInput(f"python-can:{text} is not a source; write python-can:INTERFACE:CHANNEL")
     return CanBus(interface, channel, bus=bus)
-
-
-def parse_socketcand(text: str, *, bus: int = 0) -> CanBus:
-    """Read `HOST:PORT:CHANNEL` as in socketcand:HOST:PORT:CHANNEL.  Raises BadInput."""
-    host, _, rest = text.partition(":")
-    port, _, channel = rest.partition(":")
-    if not host or not channel or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise BadInput(f"socketcand:{text} is not a source; write socketcand:HOST:PORT:CHANNEL")
-    # tcp_tune sets TCP_NODELAY and quick acknowledgements: 200 times the rate on a loopback.
-    return CanBus("socketcand", channel, bus=bus, host=host, port=int(port), tcp_tune=True)

@@ -6,7 +6,7 @@ import itertools
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,12 @@ from edge_agent.adapters.log_replay import LogReplay
 from edge_agent.adapters.log_writers import open_writer
 from edge_agent.adapters.merge import Merged
 from edge_agent.adapters.socketcan import FrameSocket
+from edge_agent.adapters.socketcand import parse as parse_socketcand
 from edge_agent.adapters.unix_bus import UnixBus
 from edge_agent.canbus.frames import EXTENDED, FD, Frame, block_of
 from edge_agent.canbus.source import REPLAY_BLOCK_MAX_FRAMES, FrameSource
 from simulators.bus import Bus, BusSource
+from simulators.socketcand import SocketcandFront
 from simulators.unix_front import UnixFront
 
 START_NS = 1_700_000_000_000_000_000
@@ -45,6 +47,7 @@ class Rig:
     put: Callable[[list[Frame]], Coroutine[Any, Any, None]]
     is_finite: bool = False
     keeps_stamps: bool = True
+    frames: list[Frame] = field(default_factory=lambda: FRAMES)  # that it can carry
 
 
 @contextlib.asynccontextmanager
@@ -122,6 +125,21 @@ async def python_can(folder: Path) -> AsyncIterator[Rig]:
 
 
 @contextlib.asynccontextmanager
+async def socketcand(folder: Path) -> AsyncIterator[Rig]:
+    bus = Bus()
+    front = SocketcandFront(bus, port=0)
+    await front.open()
+    source = parse_socketcand(f"127.0.0.1:{front.port}:can0")
+
+    async def put(frames: list[Frame]) -> None:
+        await front.wait_for(1)
+        await bus.send(block_of(frames))
+
+    yield Rig(source, put, frames=[frame for frame in FRAMES if not frame.flags & FD])
+    await front.close()
+
+
+@contextlib.asynccontextmanager
 async def merged(folder: Path) -> AsyncIterator[Rig]:
     bus = Bus()
     yield Rig(Merged([BusSource(bus), BusSource(Bus())]), lambda frames: bus.send(block_of(frames)))
@@ -134,12 +152,13 @@ RIGS = {
     "compiled_socket": datagrams(is_compiled=True),
     "python_socket": datagrams(is_compiled=False),
     "python_can": python_can,
+    "socketcand": socketcand,
     "merged": merged,
 }
 
 
-@pytest.fixture(params=RIGS)
-async def rig(request, tmp_path: Path):
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.net) for name in RIGS])
+async def rig(request, tmp_path: Path, socket_enabled):
     async with RIGS[request.param](tmp_path) as rig:
         yield rig
         rig.source.close()
@@ -165,20 +184,20 @@ def told(frames: list[Frame], rig: Rig) -> list[Frame]:
 
 
 async def test_every_frame_arrives_once_in_order_with_its_stamp(rig: Rig):
-    sending = asyncio.create_task(rig.put(FRAMES))
+    sending = asyncio.create_task(rig.put(rig.frames))
 
-    frames = await receive(rig.source, len(FRAMES))
+    frames = await receive(rig.source, len(rig.frames))
 
     await sending
-    assert told(frames, rig) == told(FRAMES, rig)
+    assert told(frames, rig) == told(rig.frames, rig)
     assert rig.source.dropped == 0
 
 
 async def test_a_cancelled_wait_loses_nothing(rig: Rig):
     frames: list[Frame] = []
-    sending = asyncio.create_task(rig.put(FRAMES))
+    sending = asyncio.create_task(rig.put(rig.frames))
     waits = 0
-    while len(frames) < len(FRAMES):
+    while len(frames) < len(rig.frames):
         try:
             async with asyncio.timeout(0.0005 * (waits % 3)):
                 block = await rig.source.receive()
@@ -190,14 +209,14 @@ async def test_a_cancelled_wait_loses_nothing(rig: Rig):
             frames += block.frames()
 
     await sending
-    assert told(frames, rig) == told(FRAMES, rig)
+    assert told(frames, rig) == told(rig.frames, rig)
 
 
 async def test_what_was_received_before_closing_can_still_be_fetched(rig: Rig):
     if rig.is_finite:
         return  # a log has received nothing: closing it ends it
     waiting = asyncio.create_task(rig.source.receive())
-    await rig.put(FRAMES[:20])
+    await rig.put(rig.frames[:20])
     first = await waiting
     assert first is not None
     frames = list(first.frames())
@@ -208,7 +227,7 @@ async def test_what_was_received_before_closing_can_still_be_fetched(rig: Rig):
 
     while (block := await rig.source.receive()) is not None:
         frames += block.frames()
-    assert told(frames, rig) == told(FRAMES[:20], rig)
+    assert told(frames, rig) == told(rig.frames[:20], rig)
 
 
 async def test_a_closed_source_ends(rig: Rig):

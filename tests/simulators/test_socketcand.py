@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.adapters.can_bus import CanBus
+from edge_agent.adapters import socketcand
+from edge_agent.adapters.socketcand import frames_of as frames_in
 from edge_agent.adapters.sources import open_source
 from edge_agent.canbus.frames import EXTENDED, FD, Frame, block_of
 from fairway.clock import ManualClock
@@ -144,7 +145,7 @@ async def test_a_message_without_end_closes_only_its_connection(socket_enabled):
 async def test_what_the_protocol_cannot_say_is_counted(socket_enabled):
     bus = Bus()
     async with served(bus) as front:
-        source = CanBus("socketcand", "can0", host="127.0.0.1", port=front.port, tcp_tune=True)
+        source = open_source(f"socketcand:127.0.0.1:{front.port}:can0", name="can0")
         hearing = asyncio.create_task(source.receive())
         await front.wait_for(1)
 
@@ -164,6 +165,69 @@ async def test_a_server_that_is_not_there_is_unavailable_at_once(socket_enabled)
         await asyncio.wait_for(source.receive(), 5)
 
     source.close()
+
+
+async def test_a_server_that_goes_away_is_told_and_found_again(socket_enabled):
+    bus = Bus()
+    front = SocketcandFront(bus, port=0)
+    await front.open()
+    port = front.port
+    source = open_source(f"socketcand:127.0.0.1:{port}:can0", name="can0")
+    hearing = asyncio.create_task(source.receive())
+    await front.wait_for(1)
+    await bus.send(block_of([Frame(1, b"last one")]))
+    await front.close()
+
+    assert [f.can_id for f in frames_of([await asyncio.wait_for(hearing, 5)])] == [1]
+    with pytest.raises(Unavailable, match="is gone: its server has closed"):
+        await asyncio.wait_for(source.receive(), 5)
+    with pytest.raises(Unavailable, match="is not there"):
+        await asyncio.wait_for(source.receive(), 5)
+
+    again = SocketcandFront(bus, port=port)
+    await again.open()
+    hearing = asyncio.create_task(source.receive())
+    await again.wait_for(1)
+    await bus.send(block_of([Frame(2, b"")]))
+    assert [f.can_id for f in frames_of([await asyncio.wait_for(hearing, 5)])] == [2]
+    source.close()
+    await again.close()
+
+
+async def test_a_channel_the_server_does_not_have_is_said(socket_enabled):
+    async with served(Bus()) as front:
+        source = open_source(f"socketcand:127.0.0.1:{front.port}:can7", name="can0")
+
+        with pytest.raises(Unavailable, match="no bus is called can7"):
+            await asyncio.wait_for(source.receive(), 5)
+
+        source.close()
+
+
+async def test_what_we_send_arrives(socket_enabled):
+    bus = Bus()
+    inside = BusSource(bus)
+    async with served(bus) as front:
+        source = socketcand.parse(f"127.0.0.1:{front.port}:can0")
+
+        await source.send(block_of([Frame(0x123, b"\x00\xff"), Frame(EXTENDED | 1, b"")]))
+
+        heard = frames_of([await asyncio.wait_for(inside.receive(), 5)])
+        heard += frames_of([await asyncio.wait_for(inside.receive(), 5)])
+        assert heard == [Frame(0x123, b"\x00\xff", 42), Frame(EXTENDED | 1, b"", 42)]
+        with pytest.raises(BadInput, match="neither CAN FD"):
+            await source.send(block_of([Frame(1, bytes(64), flags=FD)]))
+        source.close()
+
+
+@given(
+    data=st.binary(max_size=200) | st.text("<>frame 0123456789.ABf", max_size=120).map(str.encode)
+)
+def test_any_bytes_of_a_server_are_frames_or_counted(data: bytes):
+    block, rest, malformed = frames_in(data, 0)
+
+    assert len(block) + malformed == data.count(b">")
+    assert rest == data[data.rfind(b">") + 1 :]
 
 
 @given(

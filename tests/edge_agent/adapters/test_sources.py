@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from edge_agent.adapters.can_bus import CanBus
 from edge_agent.adapters.log_replay import LogReplay
 from edge_agent.adapters.socketcan import SocketCan
+from edge_agent.adapters.socketcand import SocketcandBus
 from edge_agent.adapters.sources import open_source
 from edge_agent.adapters.unix_bus import UnixBus
 from fairway.errors import BadInput, Unavailable
@@ -21,7 +22,7 @@ from fairway.errors import BadInput, Unavailable
         ("socketcan:can0", SocketCan),
         ("python-can:virtual:x", CanBus),
         ("python-can:pcan:PCAN_USBBUS1", CanBus),
-        ("socketcand:127.0.0.1:29536:can0", CanBus),
+        ("socketcand:127.0.0.1:29536:can0", SocketcandBus),
         ("unix:/run/bus.sock", UnixBus),
         ("unix:/run/bus.sock#3", UnixBus),
         ("unix:/run/bus.sock#*", UnixBus),
