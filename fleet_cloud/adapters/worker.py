@@ -10,8 +10,9 @@ Rule 2: an error nobody understood ends ingest, and with it the program: vehicle
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from queue import Empty, Queue
+from queue import Empty, Full, Queue
 
 from fairway import log as logs
 from fairway.clock import NS_PER_MS, NS_PER_S, Clock
@@ -70,6 +71,7 @@ class Worker:
         self._failed = failed
         self._left: deque[Message] = deque()  # taken from the intake, but the group was full
         self._ready: Queue[Group | None] = Queue(maxsize=1)
+        self._broken = threading.Event()  # one of the threads has ended by an error
         self._lock = threading.Lock()
         self._counts = Counts()
         self._last_error = ""
@@ -116,8 +118,8 @@ class Worker:
         try:
             step()
         except BaseException as error:  # noqa: BLE001 - told to the program, which ends
+            self._broken.set()
             self._intake.close()
-            self._ready.queue.clear()
             self._failed(error)
 
     def _read(self) -> None:
@@ -128,8 +130,16 @@ class Worker:
                 self._note(group.counts, group.failure)
                 self._answer(group.answers)
                 if group.batches:
-                    self._ready.put(group)
-        self._ready.put(None)
+                    self._hand_over(group)
+            if self._broken.is_set():
+                return
+        self._hand_over(None)
+
+    def _hand_over(self, group: Group | None) -> None:
+        while not self._broken.is_set():
+            with suppress(Full):
+                self._ready.put(group, timeout=_IDLE_WAIT_S)
+                return
 
     def _gather(self) -> list[Parsed]:
         parsed: list[Parsed] = []
@@ -138,7 +148,7 @@ class Worker:
         deadline_ns = 0
         while samples < self._limits.group_max_samples and len(parsed) < GROUP_MAX_MESSAGES:
             if not self._left and not self._refill(deadline_ns):
-                if parsed and self._ready.full() and not self._intake.is_drained:
+                if parsed and self._ready.full() and not self._broken.wait(_BUSY_WAIT_S):
                     continue
                 break
             item = parse(self._left.popleft(), tenants)
@@ -154,12 +164,12 @@ class Worker:
         wait_s = _IDLE_WAIT_S
         if deadline_ns:
             left_s = (deadline_ns - self._clock.monotonic_ns()) / NS_PER_S
-            wait_s = left_s if left_s > 0 else _BUSY_WAIT_S if self._ready.full() else 0.0
+            wait_s = max(left_s, 0.0)
         self._left.extend(self._intake.take(_TAKE_MAX, wait_s=wait_s))
         return bool(self._left)
 
     def _store(self) -> None:
-        while True:
+        while not self._broken.is_set():
             try:
                 group = self._ready.get(timeout=_IDLE_WAIT_S)
             except Empty:
