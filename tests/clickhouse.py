@@ -1,4 +1,4 @@
-"""Telemetry stores for tests: one embedded engine a session, and real ClickHouse servers in scratch folders.
+"""Telemetry stores for tests: one embedded engine a file, and real ClickHouse servers in scratch folders.
 
 The servers are Debian's (18.16, of 2018): the oldest that must work.  `current_server` is today's engine behind
 a small HTTP front: no current server can be had from a package registry.
@@ -159,15 +159,15 @@ def current_server() -> Iterator[str]:
             process.wait(timeout=30)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def embedded_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """The embedded store of the session: a process can have one, so tests share it by vehicle names."""
+    """The embedded store of a test file: a process can have one at a time, and it opens in 0.2 s."""
     store = open_store((), tmp_path_factory.mktemp("telemetry"))
     yield store
     store.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sharded_store() -> Iterator[Store]:
     """A store over two real servers."""
     with clickhouse_servers(2) as servers:
@@ -176,7 +176,7 @@ def sharded_store() -> Iterator[Store]:
         store.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def current_server_store() -> Iterator[Store]:
     """A store over today's engine behind HTTP."""
     with current_server() as url:
