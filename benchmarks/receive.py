@@ -109,7 +109,7 @@ def _receive(frames: list[bytes], receiver: Callable[[socket.socket], Callable[[
 
 
 def _drained(sock: socket.socket, decoder: Decoder | None) -> Callable[[], int]:
-    drain: Drain = drainer(sock, 0, is_compiled=True, clock=SystemClock())
+    drain: Drain = drainer(sock, 0, is_compiled=None, clock=SystemClock())
 
     def take() -> int:
         drained = drain()

@@ -51,6 +51,7 @@ class CanBus:
         *,
         bus: int = 0,
         clock: Clock | None = None,
+        queue_max_frames: int = QUEUE_MAX_FRAMES,
         **options: Any,
     ) -> None:
         """Name the device; `receive` and `send` open it."""
@@ -58,6 +59,7 @@ class CanBus:
         self._channel = channel
         self._bus = bus
         self._clock = clock or SystemClock()
+        self._queue_max_frames = queue_max_frames
         self._options = options
         self._device: can.BusABC | None = None
         self._thread: threading.Thread | None = None
@@ -163,7 +165,7 @@ class CanBus:
     def _take(self, message: can.Message | None, loop: asyncio.AbstractEventLoop) -> None:
         if message is None:
             return
-        if len(self._queue) >= QUEUE_MAX_FRAMES:
+        if len(self._queue) >= self._queue_max_frames:
             self._dropped += 1
             return
         is_first = not self._queue

@@ -37,6 +37,8 @@ try:
 except ImportError:  # no compiler when this was installed: the reader in Python serves
     Receiver = None  # type: ignore[assignment,misc]
 
+IS_COMPILED = Receiver is not None
+
 # From Linux's asm-generic/socket.h (x86, Arm, RISC-V) and linux/can/raw.h: Python names only some of them.
 AF_CAN = 29
 CAN_RAW = 1
