@@ -10,7 +10,7 @@ unix:PATH  or  unix:PATH#2       a simulated bus on a Unix socket; # chooses one
 from collections.abc import Callable
 from pathlib import Path
 
-from edge_agent.adapters import can_bus, socketcand, unix_bus
+from edge_agent.adapters import socketcand, unix_bus
 from edge_agent.adapters.log_replay import LogReplay
 from edge_agent.adapters.socketcan import SocketCan
 from edge_agent.canbus.source import FrameSource
@@ -40,9 +40,15 @@ def open_source(
     return opener(rest, bus)
 
 
+def _python_can(text: str, bus: int) -> FrameSource:
+    from edge_agent.adapters import can_bus  # noqa: PLC0415 - python-can takes seconds to import
+
+    return can_bus.parse(text, bus=bus)
+
+
 _LIVE: dict[str, Callable[[str, int], FrameSource]] = {
     "socketcan": lambda text, bus: SocketCan(text, bus=bus),
-    "python-can": lambda text, bus: can_bus.parse(text, bus=bus),
+    "python-can": _python_can,
     "socketcand": lambda text, bus: socketcand.parse(text, bus=bus),
     "unix": lambda text, bus: unix_bus.parse(text, bus=bus),
 }
