@@ -7,18 +7,17 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-import grpc.aio
 import numpy as np
 import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_agent.adapters.memory import MemoryUplink
-from edge_agent.adapters.uplink_grpc import METHOD, GrpcUplink
+from edge_agent.adapters.uplink_grpc import GrpcUplink
 from edge_agent.adapters.uplink_mqtt import MqttUplink
 from edge_agent.adapters.uplink_tls import address
 from edge_agent.telemetry.uplink import Uplink
@@ -30,10 +29,13 @@ from fairway.topics import down_telemetry, up_telemetry
 from fairway.wire import telemetry as wire
 from tests.brokers import Broker, mosquitto, nats
 from tests.certificates import Authority
+from tests.grpc_cloud import GrpcCloud
 
 VEHICLE = "CAR.1-x"
 STREAM = "0123456789abcdef"
 TABLE = SignalTable((Signal("Vehicle.Speed", scale=0.01),))
+
+DICTIONARY = wire.dictionary_to_bytes(wire.dictionary_of(TABLE))
 
 pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled")]
 
@@ -84,7 +86,7 @@ async def sequences(uplink: Uplink, count: int) -> set[int]:
 
 async def test_every_message_arrives_and_every_answer_comes_back(cloud: Cloud):
     await cloud.uplink.connect()
-    await cloud.uplink.send(wire.dictionary_to_bytes(wire.dictionary_of(TABLE)))
+    await cloud.uplink.send(DICTIONARY)
     for sequence in range(1, 201):
         await cloud.uplink.send(request_bytes(sequence))
 
@@ -93,6 +95,7 @@ async def test_every_message_arrives_and_every_answer_comes_back(cloud: Cloud):
 
 async def test_a_large_message_arrives_whole(cloud: Cloud):
     await cloud.uplink.connect()
+    await cloud.uplink.send(DICTIONARY)
     await cloud.uplink.send(request_bytes(1, samples=100_000))
 
     assert await sequences(cloud.uplink, 1) == {1}
@@ -100,6 +103,7 @@ async def test_a_large_message_arrives_whole(cloud: Cloud):
 
 async def test_a_lost_connection_is_told_to_sender_and_receiver_and_can_be_made_again(cloud: Cloud):
     await cloud.uplink.connect()
+    await cloud.uplink.send(DICTIONARY)
     await cloud.uplink.send(request_bytes(1))
     await sequences(cloud.uplink, 1)
 
@@ -217,57 +221,15 @@ async def _nats(directory: Path) -> AsyncIterator[Cloud]:
             yield cloud
 
 
-@dataclass
-class Server:
-    """A gRPC server with client certificates that answers every batch."""
-
-    authority: Authority
-    refusal: grpc.StatusCode | None = None
-    port: int = 0
-    seen: list[str] = field(default_factory=list)
-    _server: grpc.aio.Server | None = None
-
-    async def start(self) -> None:
-        files = self.authority.server()
-        credentials = grpc.ssl_server_credentials(
-            [(files.key.read_bytes(), files.certificate.read_bytes())],
-            self.authority.ca.read_bytes(),
-            require_client_auth=True,
-        )
-        service, name = METHOD[1:].split("/")
-        handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(
-            self._telemetry
-        )
-        self._server = grpc.aio.server(options=[("grpc.max_receive_message_length", 1 << 25)])
-        self._server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(service, {name: handler}),)
-        )
-        self.port = self._server.add_secure_port(f"127.0.0.1:{self.port}", credentials)
-        await self._server.start()
-
-    async def stop(self) -> None:
-        if self._server is not None:
-            await self._server.stop(grace=None)
-            self._server = None
-
-    async def _telemetry(self, requests, context):
-        self.seen.append(context.auth_context()["x509_common_name"][0].decode())
-        if self.refusal is not None:
-            await context.abort(self.refusal, "go away")
-        async for request in requests:
-            for answer in answers(request):
-                yield answer
-
-
 @asynccontextmanager
 async def _grpc(directory: Path) -> AsyncIterator[Cloud]:
-    server = Server(Authority(directory))
+    server = GrpcCloud(Authority(directory))
     await server.start()
     yield Cloud(GrpcUplink(grpc_address(server)), server.stop, server.start)
     await server.stop()
 
 
-def grpc_address(server: Server):
+def grpc_address(server: GrpcCloud):
     vehicle = server.authority.vehicle(VEHICLE)
     return address(
         f"grpcs://localhost:{server.port}",
@@ -281,20 +243,21 @@ def grpc_address(server: Server):
 
 
 async def test_grpc_shows_the_vehicles_certificate(tmp_path: Path):
-    server = Server(Authority(tmp_path))
+    server = GrpcCloud(Authority(tmp_path))
     await server.start()
     uplink = GrpcUplink(grpc_address(server))
     await uplink.connect()
+    await uplink.send(DICTIONARY)
     await uplink.send(request_bytes(1))
 
     assert await sequences(uplink, 1) == {1}
-    assert server.seen == [VEHICLE]
+    assert server.vehicles == [VEHICLE]
     await uplink.close()
     await server.stop()
 
 
 async def test_grpc_says_that_a_vehicle_is_not_let_in(tmp_path: Path):
-    server = Server(Authority(tmp_path), refusal=grpc.StatusCode.PERMISSION_DENIED)
+    server = GrpcCloud(Authority(tmp_path), refusal=grpc.StatusCode.PERMISSION_DENIED)
     await server.start()
     uplink = GrpcUplink(grpc_address(server))
     await uplink.connect()

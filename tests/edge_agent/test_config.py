@@ -1,0 +1,66 @@
+"""The agent's settings: what is said wrongly is told with its place."""
+
+from pathlib import Path
+
+import pytest
+
+from edge_agent.config import Config
+from fairway import config
+from fairway.errors import BadInput
+
+LEAST = """
+[vehicle]
+id = "CAR-1"
+[[bus]]
+name = "can0"
+source = "socketcan:can0"
+databases = ["car.dbc"]
+[spool]
+dir = "spool"
+"""
+
+
+def loaded(text: str) -> Config:
+    return config.loads(Config, text.encode(), where="agent.toml", base=Path("/etc/fairway"))
+
+
+def test_the_least_there_is_to_say_is_enough():
+    settings = loaded(LEAST)
+
+    assert settings.bus[0].databases == (Path("/etc/fairway/car.dbc"),)
+    assert settings.spool.dir == Path("/etc/fairway/spool")
+    assert (settings.telemetry.collect, settings.telemetry.interval_ms) == ("mapped", 100)
+    assert settings.uplink is None
+
+
+@pytest.mark.parametrize(("speed", "read"), [('"max"', "max"), ("1", 1.0), ("0.5", 0.5)])
+def test_a_replay_runs_at_a_factor_or_as_fast_as_it_can(speed: str, read: object):
+    settings = loaded(
+        LEAST.replace('source = "socketcan:can0"', "") + f'[replay]\nlog = "x.log"\nspeed = {speed}'
+    )
+
+    assert settings.replay is not None
+    assert settings.replay.speed == read
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("CAR-1", "CAR 1"), "agent.toml: vehicle: 'CAR 1' is not a vehicle id"),
+        (('name = "can0"', 'name = "a.b"'), "cannot be empty or have a dot"),
+        (('source = "socketcan:can0"', ""), r"bus can0 has no source, and there is no \[replay\]"),
+        (("[spool]", '[replay]\nlog = "x"\n[spool]'), r"nothing is left for \[replay\]"),
+        (
+            ("[spool]", '[replay]\nlog = "x"\nspeed = "fast"\n[spool]'),
+            "replay.speed must be a number",
+        ),
+        (('dir = "spool"', ""), "spool.dir is missing"),
+        (('dir = "spool"', 'dir = "s"\nmax_bytes = 5'), "max_bytes is 5; choose from 1048576"),
+        (("[spool]", "[telemetry]\ninterval_ms = -1\n[spool]"), "interval_ms is -1"),
+        (("[spool]", "[telemtry]\n[spool]"), "unknown key telemtry; did you mean telemetry"),
+        (("[spool]", '[log]\nlevel = "loud"\n[spool]'), "log.level is 'loud'; choose one of"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(change: tuple[str, str], words: str):
+    with pytest.raises(BadInput, match=words):
+        loaded(LEAST.replace(*change))
