@@ -12,7 +12,6 @@ from collections import deque
 from pathlib import Path
 from typing import Protocol
 
-from edge_agent.adapters import can_bus
 from edge_agent.adapters.log_writers import open_writer
 from edge_agent.adapters.unix_bus import UnixBus
 from edge_agent.canbus.frames import FrameBlock
@@ -40,6 +39,8 @@ async def open_front(text: str, bus: Bus) -> Front:
         await server.open()
         return server
     if kind == "python-can":
+        from edge_agent.adapters import can_bus  # noqa: PLC0415 - python-can takes seconds to import
+
         return DeviceFront(bus, can_bus.parse(rest))
     if kind == "log":
         return LogFront(bus, Path(rest))
