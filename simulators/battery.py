@@ -20,8 +20,8 @@ R1_OHM = 0.048
 TAU_S = 30.0
 DISCHARGE_MAX_W = 190_000.0
 CHARGE_MAX_W = 75_000.0
-CELL_MIN_V = 2.8
-CELL_MAX_V = 4.2
+CELL_MIN_V = 2.8  # driving ends
+CELL_MAX_V = 4.2  # charging ends
 
 # Open-circuit voltage of one cell over its state of charge, as of a nickel-rich lithium cell.
 _SOC = np.array([0.0, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])

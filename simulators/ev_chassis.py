@@ -25,7 +25,7 @@ CHASSIS: dict[str, Values] = {
     "ESC_Dynamics": lambda v: {
         "EscActive": abs(v.lateral_m_s2) > 6.0,
         "AbsActive": v.brake > 0.9,
-        "TcsActive": v.slip[2] > 0.2,
+        "TcsActive": v.slip[2] > 0.045,
         "EscOff": False,
         "LateralAcceleration": v.lateral_m_s2,
         "YawRate": math.degrees(v.yaw_rad_s),

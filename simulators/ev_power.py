@@ -3,6 +3,7 @@
 Rule 1: one entry a message of dbc/fairway_ev.dbc; see view.py for what an entry may hold.
 """
 
+from simulators.battery import CELL_MAX_V, CELL_MIN_V, CELLS
 from simulators.view import Values, View
 
 POWER: dict[str, Values] = {
@@ -109,8 +110,8 @@ POWER: dict[str, Values] = {
     "BMS_Limits": lambda v: {
         "DischargeCurrentLimit": v.give_w / max(v.voltage_v, 1.0),
         "ChargeCurrentLimit": v.take_w / max(v.voltage_v, 1.0),
-        "ChargeVoltageLimit": 96 * 4.2,
-        "DischargeVoltageLimit": 96 * 2.8,
+        "ChargeVoltageLimit": CELLS * CELL_MAX_V,
+        "DischargeVoltageLimit": CELLS * CELL_MIN_V,
     },
     "BMS_CellExtremes": lambda v: {
         "CellVoltageMax": v.cell_v[v.cell_high],

@@ -146,8 +146,8 @@ def _add_chassis(view: View, memory: Memory) -> None:
     view.motor_rpm = view.motor_rad_s * 60.0 / (2.0 * np.pi)
     # Within its lane a car wanders a little.
     view.wander_m = 0.18 * np.sin(0.21 * view.time_s) + 0.07 * np.sin(0.83 * view.time_s + 1.0)
-    wander_1_m = 0.0009 * np.cos(0.21 * view.time_s) if view.speed_m_s > 3.0 else 0.0
-    bend = view.bend_1_m + wander_1_m
+    sway_m_s2 = 0.25 * np.cos(0.21 * view.time_s) * min(view.speed_m_s / 4.0, 1.0)
+    bend = view.bend_1_m + sway_m_s2 / max(view.speed_m_s, 4.0) ** 2
     view.yaw_rad_s = bend * view.speed_m_s
     view.lateral_m_s2 = bend * view.speed_m_s**2
     view.road_wheel_deg = float(
@@ -157,7 +157,7 @@ def _add_chassis(view: View, memory: Memory) -> None:
     view.steering_deg_s = (view.steering_deg - memory.steering_deg) * 100.0
     # Left wheels are on the inside of a left bend; the driven rear wheels slip.
     turn = view.yaw_rad_s * TRACK_M / 2.0
-    slip = 0.6 * view.drive_n / (view.car.mass_kg * 9.81)
+    slip = 0.12 * view.drive_n / (view.car.mass_kg * 9.81)
     view.slip = (0.0, 0.0, slip, slip)
     view.wheel_m_s = tuple(
         max(view.speed_m_s + side * turn, 0.0) * (1.0 + wheel_slip)
