@@ -47,8 +47,7 @@ class Look:
     signals: int
     samples: int  # durable in spools
     waiting: int  # batches without a receipt
-    sent_bytes: int
-    sent_samples: int
+    batch_bytes: int
     rows: int
     duplicates: int
 
@@ -145,14 +144,13 @@ async def _look(stage: Stage) -> Look:
     agents = await watch.metrics([agent.metrics for agent in stage.agents])
     ingest = json.loads(await http.text(f"{stage.api}/v1/ingest"))
     return Look(
-        frames=int(agents.get("fairway_frames_total", 0)),
-        dropped=int(agents.get("fairway_frames_dropped_total", 0)),
-        signals=int(agents.get("fairway_signals_decoded_total", 0)),
-        samples=int(agents.get("fairway_samples_spooled_total", 0)),
-        waiting=int(agents.get("fairway_spool_batches", 0)),
-        sent_bytes=int(agents.get("fairway_uplink_sent_bytes_total", 0)),
-        sent_samples=int(agents.get("fairway_uplink_sent_samples_total", 0)),
-        rows=int(ingest["stored"]["samples"]),
+        frames=int(agents.get("fairway_edge_frames_total", 0)),
+        dropped=int(agents.get("fairway_edge_dropped_frames_total", 0)),
+        signals=int(agents.get("fairway_edge_signals_total", 0)),
+        samples=int(agents.get("fairway_edge_samples_total", 0)),
+        waiting=int(agents.get("fairway_edge_spool_batches", 0)),
+        batch_bytes=int(agents.get("fairway_edge_batch_bytes_total", 0)),
+        rows=int(ingest["stored"]["rows"]),
         duplicates=int(ingest["counts"]["duplicates"]),
     )
 

@@ -82,11 +82,11 @@ class Cloud:
     def ingest(self) -> dict[str, dict[str, int]]:
         """Return how ingest is doing; zeros while it does not answer."""
         status = self.get("/v1/ingest")
-        return status if isinstance(status, dict) else {"stored": {"samples": 0}, "counts": {}}
+        return status if isinstance(status, dict) else {"stored": {"rows": 0}, "counts": {}}
 
     def rows(self) -> int:
         """Return how many samples are stored."""
-        return int(self.ingest()["stored"]["samples"])
+        return int(self.ingest()["stored"]["rows"])
 
     def add_vehicle(self, vehicle: str = VEHICLE) -> Path:
         """Register a vehicle and return the folder with its certificate."""
