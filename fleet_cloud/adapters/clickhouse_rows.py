@@ -4,8 +4,8 @@ Rule 1: what loops, loops over signals of tables and over batches; rows are gath
 Rule 2: a batch that no engine could take whole is BadInput, before anything is sent.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fairway.errors import BadInput
 from fairway.ids import stream_id
-from fairway.samples import Kind, SampleBlock, SignalTable
+from fairway.samples import Kind, SampleBlock, Signal, SignalTable
 from fleet_cloud.adapters.clickhouse_native import Column, Words
 from fleet_cloud.adapters.clickhouse_sql import COLUMNS
 from fleet_cloud.ingest.ports import AcceptedBatch
@@ -37,24 +37,21 @@ class _Numbering(dict[str, int]):
         return number
 
 
-@dataclass(slots=True, eq=False)
-class _Names:
-    """The words of one insert."""
-
-    signals: _Numbering = field(default_factory=_Numbering)
-    units: _Numbering = field(default_factory=_Numbering)
-    texts: _Numbering = field(default_factory=lambda: _Numbering({"": 0}))
-    tables: dict[int, "_Numbers"] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class _Numbers:
-    """What the signals of a table are in one insert."""
+class _Tables:
+    """The signals of every table of some batches, one table behind the other."""
 
-    signal: NDArray[np.int32]
-    unit: NDArray[np.int32]
+    signals: list[Signal]
+    first: dict[int, int]  # where a table begins, by its id
     kind: NDArray[np.uint8]
-    has_texts: bool
+
+    def numbers(self, batches: Sequence[AcceptedBatch], lengths: NDArray[np.intp]) -> NDArray[Any]:
+        """Return for every row of `batches` the position of its signal."""
+        number = np.concatenate([batch.block.signal for batch in batches])
+        if len(self.first) == 1:
+            return number
+        first = np.array([self.first[id(batch.block.table)] for batch in batches], np.int32)
+        return number + np.repeat(first, lengths)
 
 
 def inserts(batches: Sequence[AcceptedBatch]) -> Iterator[list[AcceptedBatch]]:
@@ -74,26 +71,30 @@ def inserts(batches: Sequence[AcceptedBatch]) -> Iterator[list[AcceptedBatch]]:
 
 def check(batches: Sequence[AcceptedBatch]) -> None:
     """Raise BadInput when one of `batches` can never be stored."""
-    text_signals: dict[int, NDArray[np.bool_]] = {}
+    has_texts: dict[int, NDArray[np.bool_] | None] = {}
     for batch in batches:
-        block = batch.block
-        stream_id(batch.name.stream)
+        block, name = batch.block, batch.name
+        stream_id(name.stream)
+        if not 0 <= name.sequence < 2**63:
+            raise BadInput(f"batch {name} has a sequence that is no 63-bit number")
         if len(block) > BATCH_MAX_ROWS:
             raise BadInput(
-                f"batch {batch.name} has {len(block)} samples: send at most {BATCH_MAX_ROWS} in one"
+                f"batch {name} has {len(block)} samples: send at most {BATCH_MAX_ROWS} in one"
             )
-        if not 0 <= batch.name.sequence < 2**63:
-            raise BadInput(f"batch {batch.name} has a sequence that is no 63-bit number")
-        if len(block) and not 0 <= int(block.signal.min()) <= int(block.signal.max()) < len(
-            block.table
-        ):
-            raise BadInput(f"batch {batch.name} names a signal that its table does not have")
-        is_text = text_signals.get(id(block.table))
-        if is_text is None:
-            is_text = np.array([signal.kind is Kind.TEXT for signal in block.table], np.bool_)
-            text_signals[id(block.table)] = is_text
-        if is_text.any() and not _has_its_texts(block, is_text):
-            raise BadInput(f"batch {batch.name} refers to a text that it does not carry")
+        # As unsigned numbers the negative ones are beyond every table.
+        if len(block) and block.signal.view(np.uint32).max() >= len(block.table):
+            raise BadInput(f"batch {name} names a signal that its table does not have")
+        table = id(block.table)
+        if table not in has_texts:
+            has_texts[table] = _texts_of(block.table)
+        is_text = has_texts[table]
+        if is_text is not None and not _has_its_texts(block, is_text):
+            raise BadInput(f"batch {name} refers to a text that it does not carry")
+
+
+def _texts_of(table: SignalTable) -> NDArray[np.bool_] | None:
+    is_text = np.array([signal.kind is Kind.TEXT for signal in table], np.bool_)
+    return is_text if is_text.any() else None
 
 
 def _has_its_texts(block: SampleBlock, is_text: NDArray[np.bool_]) -> bool:
@@ -103,37 +104,32 @@ def _has_its_texts(block: SampleBlock, is_text: NDArray[np.bool_]) -> bool:
 
 def columns(batches: Sequence[AcceptedBatch]) -> dict[str, tuple[str, Column]]:
     """Return the rows of `batches`, which passed `check`, as the columns of one insert."""
-    names = _Names()
-    numbers = [_numbers(batch.block.table, names) for batch in batches]
     lengths = np.array([len(batch.block) for batch in batches])
-    signal, unit, kind = (
-        np.concatenate(
-            [getattr(of, part)[b.block.signal] for of, b in zip(numbers, batches, strict=True)]
-        )
-        for part in ("signal", "unit", "kind")
-    )
-    value, text = _values(batches, numbers, names)
+    tables = _tables(batches)
+    number = tables.numbers(batches, lengths)
+    kind = tables.kind[number]
+    value, text = _values(batches, kind, lengths)
 
-    def each(of: Callable[[AcceptedBatch], int], dtype: type[Any]) -> NDArray[Any]:
-        return np.repeat(np.array([of(batch) for batch in batches], dtype), lengths)
+    def each(values: list[int], dtype: type[Any]) -> NDArray[Any]:
+        return np.repeat(np.array(values, dtype), lengths)
 
-    def name(of: Callable[[AcceptedBatch], str]) -> Words:
+    def name(names: list[str]) -> Words:
         numbering = _Numbering()
-        index = each(lambda batch: numbering[of(batch)], np.uint32)
+        index = each([numbering[name] for name in names], np.uint32)
         return Words(tuple(numbering), index)
 
     data: dict[str, Column] = {
-        "tenant": name(lambda batch: batch.tenant),
-        "vehicle": name(lambda batch: batch.name.vehicle),
-        "signal": _used(names.signals, signal),
+        "tenant": name([batch.tenant for batch in batches]),
+        "vehicle": name([batch.name.vehicle for batch in batches]),
+        "signal": _named([signal.name for signal in tables.signals], number),
         "time_ns": np.concatenate([batch.block.time_ns for batch in batches]),
         "value": value,
-        "text": Words(tuple(names.texts), text),
+        "text": text,
         "kind": kind,
-        "unit": _used(names.units, unit),
-        "stream": each(lambda batch: int(batch.name.stream, 16), np.uint64),
-        "sequence": each(lambda batch: batch.name.sequence, np.int64),
-        "day": each(lambda batch: _day(batch.received_time_ns), np.uint16),
+        "unit": _named([signal.unit for signal in tables.signals], number),
+        "stream": each([int(batch.name.stream, 16) for batch in batches], np.uint64),
+        "sequence": each([batch.name.sequence for batch in batches], np.int64),
+        "day": each([_day(batch.received_time_ns) for batch in batches], np.uint16),
     }
     return {column: (kind_, data[column]) for column, kind_ in COLUMNS.items()}
 
@@ -142,44 +138,43 @@ def _day(time_ns: int) -> int:
     return min(max(time_ns // NS_PER_DAY, 0), DAY_MAX)
 
 
-def _numbers(table: SignalTable, names: _Names) -> _Numbers:
-    known = names.tables.get(id(table))
-    if known is None:
-        kind = np.array([signal.kind for signal in table], np.uint8)
-        known = names.tables[id(table)] = _Numbers(
-            signal=np.array([names.signals[signal.name] for signal in table], np.int32),
-            unit=np.array([names.units[signal.unit] for signal in table], np.int32),
-            kind=kind,
-            has_texts=bool((kind == Kind.TEXT).any()),
-        )
-    return known
+def _tables(batches: Sequence[AcceptedBatch]) -> _Tables:
+    signals: list[Signal] = []
+    first: dict[int, int] = {}
+    for batch in batches:
+        table = batch.block.table
+        if id(table) not in first:
+            first[id(table)] = len(signals)
+            signals += table.signals
+    return _Tables(signals, first, np.array([signal.kind for signal in signals], np.uint8))
 
 
-def _used(numbering: _Numbering, index: NDArray[np.int32]) -> Words:
-    """Leave out the words of the tables that no row uses: a batch has few signals of a large table."""
-    is_used = np.zeros(len(numbering), np.bool_)
-    is_used[index] = True
-    if is_used.all():
-        return Words(tuple(numbering), index)
-    renumbered = np.cumsum(is_used, dtype=np.int32) - 1
-    words = tuple(word for word, used in zip(numbering, is_used.tolist(), strict=True) if used)
-    return Words(words, renumbered[index])
+def _named(names: list[str], number: NDArray[Any]) -> Words:
+    """Return the text of every row; words that no row uses are left out: batches use few of a large table."""
+    is_used = np.zeros(len(names), np.bool_)
+    is_used[number] = True
+    numbering = _Numbering()
+    index = np.zeros(len(names), np.uint32)
+    for position in np.flatnonzero(is_used).tolist():
+        index[position] = numbering[names[position]]
+    return Words(tuple(numbering), index[number])
 
 
 def _values(
-    batches: Sequence[AcceptedBatch], numbers: Sequence[_Numbers], names: _Names
-) -> tuple[NDArray[np.float64], NDArray[np.uint32]]:
-    """Return the value and the text index of every row; a row with a text has the value 0."""
+    batches: Sequence[AcceptedBatch], kind: NDArray[np.uint8], lengths: NDArray[np.intp]
+) -> tuple[NDArray[np.float64], Words]:
+    """Return the value and the text of every row; a row with a text has the value 0."""
     value = np.concatenate([batch.block.value for batch in batches])
     text = np.zeros(len(value), np.uint32)
-    start = 0
-    for batch, of in zip(batches, numbers, strict=True):
-        block = batch.block
-        if of.has_texts:
-            rows = np.flatnonzero(of.kind[block.signal] == Kind.TEXT)
+    numbering = _Numbering({"": 0})
+    is_text = kind == Kind.TEXT
+    if is_text.any():
+        ends = np.cumsum(lengths)
+        for batch, end in zip(batches, ends.tolist(), strict=True):
+            start = end - len(batch.block)
+            rows = np.flatnonzero(is_text[start:end]) + start
             if len(rows):
-                renumbered = np.array([names.texts[word] for word in block.texts], np.uint32)
-                text[rows + start] = renumbered[block.value[rows].astype(np.intp)]
-                value[rows + start] = 0.0
-        start += len(block)
-    return value, text
+                numbers = np.array([numbering[word] for word in batch.block.texts], np.uint32)
+                text[rows] = numbers[value[rows].astype(np.intp)]
+        value[is_text] = 0.0
+    return value, Words(tuple(numbering), text)
