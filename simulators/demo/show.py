@@ -172,9 +172,7 @@ def _summary(
         rows_stored=look.rows,
         duplicates=look.duplicates,
         lost=max(0, look.samples - look.rows),
-        bytes_per_sample=round(look.sent_bytes / look.sent_samples, 3)
-        if look.sent_samples
-        else 0.0,
+        bytes_per_sample=round(look.batch_bytes / look.samples, 3) if look.samples else 0.0,
         latency_p50_ms=round(percentile(latencies.ms, 0.5), 1),
         latency_p99_ms=round(percentile(latencies.ms, 0.99), 1),
     )
