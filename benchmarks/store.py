@@ -115,7 +115,7 @@ def _insert_rates(store: Store, folder: Path, rows: int) -> tuple[float, float]:
         client.command(f"CREATE DATABASE {PEER}")
         client.command(f"USE {PEER}")
         version = str(client.command("SELECT version()"))
-        client.command(create_samples(abilities(version), days=None, free_min_bytes=0))
+        client.command(create_samples(abilities(version), free_min_bytes=0))
         ours = theirs = 0.0
         for group in _groups(rows):
             table = _arrow(group)

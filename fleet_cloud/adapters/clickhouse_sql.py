@@ -75,8 +75,8 @@ def bound(statement: str, **values: str | int) -> str:
     return statement.format_map({name: quoted(value) for name, value in values.items()})
 
 
-def create_samples(can: Abilities, *, days: int | None, free_min_bytes: int) -> str:
-    """Return the statement that makes the table of samples; rows older than `days` are dropped."""
+def create_samples(can: Abilities, *, free_min_bytes: int) -> str:
+    """Return the statement that makes the table of samples."""
     lines = [
         f"{name} {kind} {CODECS.get(name, '') if can.codecs else ''}".rstrip()
         for name, kind in COLUMNS.items()
@@ -84,16 +84,15 @@ def create_samples(can: Abilities, *, days: int | None, free_min_bytes: int) -> 
     if can.indexes:
         # Which batches a granule holds: `stored` reads one granule a signal instead of the whole vehicle.
         lines.append("INDEX batches (stream, sequence) TYPE minmax GRANULARITY 1")
-    kept = f" TTL day + INTERVAL {days} DAY" if days is not None and can.codecs else ""
     durable = (
-        f", fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 1"
+        f", fsync_after_insert = 1, fsync_part_directory = 1"
         f", min_free_disk_bytes_to_perform_insert = {free_min_bytes}"
         if can.fsync
         else ""
     )
     return (
         f"CREATE TABLE IF NOT EXISTS samples ({', '.join(lines)}) ENGINE = MergeTree"
-        f" PARTITION BY toYYYYMM(day) ORDER BY (tenant, vehicle, signal, time_ns){kept}"
+        f" PARTITION BY toYYYYMM(day) ORDER BY (tenant, vehicle, signal, time_ns)"
         f" SETTINGS index_granularity = 8192{durable}"
     )
 

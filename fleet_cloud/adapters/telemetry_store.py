@@ -5,7 +5,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
-from fleet_cloud.adapters.clickhouse_chdb import ChdbEngine
 from fleet_cloud.adapters.clickhouse_engine import Engine
 from fleet_cloud.adapters.clickhouse_http import HttpEngine, server
 from fleet_cloud.adapters.telemetry_store_clickhouse import ClickHouseStore
@@ -37,6 +36,9 @@ def open_store(
     Raises BadInput, Conflict, Unavailable.
     """
     if not urls or tuple(urls) == (EMBEDDED,):
+        # 500 MB of engine, which a process with servers of its own never loads.
+        from fleet_cloud.adapters.clickhouse_chdb import ChdbEngine  # noqa: PLC0415
+
         return _opened(ChdbEngine(data_dir / "telemetry"), (0, 1), free_min_bytes)
     with ExitStack() as opened:
         stores = []

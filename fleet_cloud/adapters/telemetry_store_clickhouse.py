@@ -43,9 +43,7 @@ class ClickHouseStore:
         tables = texts(engine.query(clickhouse_sql.SELECT_TABLES), "name")
         if "samples" not in tables:
             can = clickhouse_sql.abilities(engine.version)
-            engine.execute(
-                clickhouse_sql.create_samples(can, days=None, free_min_bytes=free_min_bytes)
-            )
+            engine.execute(clickhouse_sql.create_samples(can, free_min_bytes=free_min_bytes))
         if "layout" not in tables:
             engine.execute(clickhouse_sql.CREATE_LAYOUT)
         self._check_layout(*share)
