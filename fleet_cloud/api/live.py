@@ -11,7 +11,7 @@ Rule 2: a listener never slows ingest; what it misses is counted and told, and i
 import asyncio
 import json
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import numpy as np
@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from fairway.errors import BadInput, Unavailable
 from fairway.samples import SignalTable
 from fleet_cloud.api.parameters import signal_filter
-from fleet_cloud.api.ports import ApiPorts
 from fleet_cloud.ingest.ports import AcceptedBatch, LiveFeed, Subscription
 
 HEARTBEAT_S = 15.0
@@ -75,10 +74,65 @@ class Choice:
         return known[1]
 
 
-def router(ports: ApiPorts, *, heartbeat_s: float = HEARTBEAT_S) -> APIRouter:
+class Listeners:
+    """Everyone who is listening now."""
+
+    def __init__(self, feed: LiveFeed, *, heartbeat_s: float) -> None:
+        self._feed = feed
+        self._heartbeat_s = heartbeat_s
+        self._count = 0
+        self._ending = asyncio.Event()
+
+    def hang_up(self) -> None:
+        """End every feed, so that a server that stops need not wait for its listeners."""
+        self._ending.set()
+
+    def check_room(self) -> None:
+        """Raise Unavailable when there are as many as may be."""
+        if self._count >= LISTENERS_MAX:
+            raise Unavailable(f"{LISTENERS_MAX} listen already: try again later")
+
+    async def events(self, choice: Choice) -> AsyncIterator[bytes]:
+        """Yield what one listener is told, until either side hangs up."""
+        subscription = self._feed.subscribe(choice.wants)
+        self._count += 1
+        ending = asyncio.ensure_future(self._ending.wait())
+        told_dropped = 0
+        try:
+            yield b"retry: 5000\n\n"
+            while not ending.done():
+                batch = await _received(subscription, ending, self._heartbeat_s)
+                if batch is None:
+                    yield b": still here\n\n"
+                    continue
+                dropped = subscription.dropped
+                if dropped != told_dropped:
+                    yield _event("dropped", {"batches": dropped - told_dropped})
+                    told_dropped = dropped
+                rows = choice.rows(batch)
+                if len(rows):
+                    yield _event("samples", _samples(batch, rows))
+        finally:
+            self._count -= 1
+            ending.cancel()
+            subscription.close()
+
+
+async def _received(
+    subscription: Subscription, ending: "asyncio.Future[Any]", heartbeat_s: float
+) -> AcceptedBatch | None:
+    """Return the next batch, or None when there is none for so long or the feed ends."""
+    receiving = asyncio.ensure_future(subscription.receive())
+    try:
+        await asyncio.wait({receiving, ending}, timeout=heartbeat_s, return_when="FIRST_COMPLETED")
+        return receiving.result() if receiving.done() else None
+    finally:
+        receiving.cancel()
+
+
+def router(listeners: Listeners) -> APIRouter:
     """Return the route of the live feed."""
     routes = APIRouter(prefix="/v1", tags=["live"])
-    listeners = _Listeners(ports.feed)
 
     @routes.get(
         "/live",
@@ -97,56 +151,12 @@ def router(ports: ApiPorts, *, heartbeat_s: float = HEARTBEAT_S) -> APIRouter:
         choice = Choice(vehicle or [], signal or [])
         listeners.check_room()
         return StreamingResponse(
-            listeners.events(choice, heartbeat_s),
+            listeners.events(choice),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
         )
 
     return routes
-
-
-class _Listeners:
-    """Everyone who is listening now."""
-
-    def __init__(self, feed: LiveFeed) -> None:
-        self._feed = feed
-        self._count = 0
-
-    def check_room(self) -> None:
-        if self._count >= LISTENERS_MAX:
-            raise Unavailable(f"{LISTENERS_MAX} listen already: try again later")
-
-    async def events(self, choice: Choice, heartbeat_s: float) -> AsyncIterator[bytes]:
-        subscription = self._feed.subscribe(choice.wants)
-        self._count += 1
-        try:
-            yield b"retry: 5000\n\n"
-            async for event in _events(subscription, choice.rows, heartbeat_s):
-                yield event
-        finally:
-            self._count -= 1
-            subscription.close()
-
-
-async def _events(
-    subscription: Subscription,
-    rows: Callable[[AcceptedBatch], NDArray[np.intp]],
-    heartbeat_s: float,
-) -> AsyncIterator[bytes]:
-    told_dropped = 0
-    while True:
-        try:
-            batch = await asyncio.wait_for(subscription.receive(), heartbeat_s)
-        except TimeoutError:
-            yield b": still here\n\n"
-            continue
-        dropped = subscription.dropped
-        if dropped != told_dropped:
-            yield _event("dropped", {"batches": dropped - told_dropped})
-            told_dropped = dropped
-        told = rows(batch)
-        if len(told):
-            yield _event("samples", _samples(batch, told))
 
 
 def _samples(batch: AcceptedBatch, rows: NDArray[np.intp]) -> dict[str, Any]:

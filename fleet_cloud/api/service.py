@@ -14,7 +14,10 @@ _DESCRIPTION = """Vehicles, their signals and how ingest is doing.  Every error 
 
 
 def make_api(ports: ApiPorts, *, heartbeat_s: float = live.HEARTBEAT_S) -> FastAPI:
-    """Return the ASGI application over `ports`."""
+    """Return the ASGI application over `ports`.
+
+    Whoever stops it calls `app.state.hang_up()` first, or its server waits for who listens to the live feed.
+    """
     app = FastAPI(
         title="Fairway fleet cloud",
         version="1",
@@ -28,6 +31,8 @@ def make_api(ports: ApiPorts, *, heartbeat_s: float = live.HEARTBEAT_S) -> FastA
     app.include_router(vehicles.router(ports))
     # Before the series of a signal: a signal's name may contain anything.
     app.include_router(series.router(ports))
-    app.include_router(live.router(ports, heartbeat_s=heartbeat_s))
+    listeners = live.Listeners(ports.feed, heartbeat_s=heartbeat_s)
+    app.include_router(live.router(listeners))
+    app.state.hang_up = listeners.hang_up
     app.include_router(ingest.router(ports))
     return app

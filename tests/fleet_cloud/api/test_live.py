@@ -133,6 +133,17 @@ async def test_who_hangs_up_is_forgotten(cloud: Cloud):
     assert cloud.feed._listeners == ()
 
 
+async def test_a_service_that_stops_hangs_up(cloud: Cloud):
+    app = make_api(cloud.ports())
+    async with listening(app) as read:
+        await read()
+        app.state.hang_up()
+        while cloud.feed._listeners:
+            await asyncio.sleep(0)
+
+    assert cloud.feed._listeners == ()
+
+
 async def test_too_many_listeners_are_turned_away(cloud: Cloud, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(live, "LISTENERS_MAX", 1)
     app = make_api(cloud.ports())
