@@ -289,6 +289,8 @@ class TelemetryColumns(_message.Message):
     TIME_UNIT_NS_FIELD_NUMBER: _builtins.int
     STEP_ORDER_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
+    STEP_LOWS_FIELD_NUMBER: _builtins.int
+    STEP_HIGHS_FIELD_NUMBER: _builtins.int
     PARTS_FIELD_NUMBER: _builtins.int
     MASKS_FIELD_NUMBER: _builtins.int
     CLASSES_FIELD_NUMBER: _builtins.int
@@ -303,10 +305,14 @@ class TelemetryColumns(_message.Message):
     """The first frame's time, nanoseconds since the Unix epoch, and the unit of the steps."""
     time_unit_ns: _builtins.int
     step_order: _builtins.int
-    """frames - 1 zigzagged differences to the frame before, in units, as planes; with step_order 2 they are
-    differences of differences.
+    """frames - 1 steps from a frame to the next, in units.  Order 0: as they are, never negative; 1: zigzagged;
+    2: each as its difference to the one before, zigzagged.
     """
     steps: _builtins.bytes
+    """One byte each: below 128 the step itself; else 128 + min((step - 128) >> 8, 127)."""
+    step_lows: _builtins.bytes
+    """For each step from 128 on: the low byte of step - 128; and for each byte 255: (step - 128) >> 8, as planes."""
+    step_highs: _builtins.bytes
     parts: _builtins.bytes
     """Numbers of parts, as planes."""
     masks: _builtins.bytes
@@ -334,6 +340,8 @@ class TelemetryColumns(_message.Message):
         time_unit_ns: _builtins.int = ...,
         step_order: _builtins.int = ...,
         steps: _builtins.bytes = ...,
+        step_lows: _builtins.bytes = ...,
+        step_highs: _builtins.bytes = ...,
         parts: _builtins.bytes = ...,
         masks: _builtins.bytes = ...,
         classes: _builtins.bytes = ...,
@@ -346,7 +354,7 @@ class TelemetryColumns(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "first_time_ns", b"first_time_ns", "floats", b"floats", "frames", b"frames", "masks", b"masks", "parts", b"parts", "step_order", b"step_order", "steps", b"steps", "texts", b"texts", "time_unit_ns", b"time_unit_ns", "values_16", b"values_16", "values_32", b"values_32", "values_64", b"values_64", "values_8", b"values_8"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "first_time_ns", b"first_time_ns", "floats", b"floats", "frames", b"frames", "masks", b"masks", "parts", b"parts", "step_highs", b"step_highs", "step_lows", b"step_lows", "step_order", b"step_order", "steps", b"steps", "texts", b"texts", "time_unit_ns", b"time_unit_ns", "values_16", b"values_16", "values_32", b"values_32", "values_64", b"values_64", "values_8", b"values_8"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

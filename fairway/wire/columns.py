@@ -15,11 +15,12 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from fairway.errors import BadInput
-from fairway.samples import Floats, SampleBlock, SignalTable, Times
+from fairway.samples import Floats, SampleBlock, SignalTable, Times, empty_block
 from fairway.v1 import telemetry_pb2 as v1
-from fairway.wire.compression import compressed, decompressed
+from fairway.wire.compression import compressed, compressed_apart, decompressed
 from fairway.wire.layout import Layout, layout_of
 from fairway.wire.planes import SIGNED, from_planes, planes, unzigzag, width_of, zigzag
+from fairway.wire.steps import put_times, times
 
 # A batch is decoded in one piece: 24 MB of columns, and a fifth of a second, at the most.
 BATCH_MAX_SAMPLES = 1_000_000
@@ -32,7 +33,7 @@ _FRAMING_MAX_BYTES = 4096
 
 # How the runs of a batch are stored: `classes` of TelemetryColumns.
 FLOAT = 7
-WIDTH = np.array([1, 1, 2, 2, 4, 4, 8, 8], np.uint8)
+_STEP_WIDTH = np.array([1, 1, 2, 2, 4, 4, 8, 0], np.uint8)
 # raw = ((accumulated + BIAS) & MASK) - BIAS: wrapped to the class's width, with its sign.
 BIAS = np.array([0, 1 << 7, 0, 1 << 15, 0, 1 << 31, 0, 0], np.int64)
 MASK = np.array([0xFF, 0xFF, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, -1, -1], np.int64)
@@ -43,7 +44,8 @@ _VALUES = {1: "values_8", 2: "values_16", 4: "values_32", 8: "values_64"}
 _WHOLE_MAX = float(1 << 53)
 
 _BIT = np.uint64(1) << np.arange(64, dtype=np.uint64)
-_UNITS_NS = (1_000_000, 1_000)
+# From here on a column is large enough for statistics of its own (5 % on large batches, a loss on small ones).
+_APART_MIN_BYTES = 16_384
 
 Rows = NDArray[np.intp]
 
@@ -59,73 +61,66 @@ def seal(block: SampleBlock) -> bytes:
         layout = layout_of(block.table)
         lowest, highest = int(block.signal.min()), int(block.signal.max())
         if lowest < 0 or highest >= len(block.table):
-            raise BadInput(
-                f"a sample is of signal {highest if lowest >= 0 else lowest}, the table has {len(block.table)}"
-            )
+            wrong = highest if lowest >= 0 else lowest
+            raise BadInput(f"a sample is of signal {wrong}, the table has {len(block.table)}")
         _put_frames(columns, block, layout)
         _put_values(columns, block, layout)
-    return compressed(columns.SerializeToString())
+    content = columns.SerializeToString()
+    if len(content) < _APART_MIN_BYTES:
+        return compressed(content)
+    fields = [(field.name, value) for field, value in columns.ListFields()]
+    return compressed_apart(
+        [v1.TelemetryColumns(**{name: value}).SerializeToString() for name, value in fields]
+    )
 
 
 def _put_frames(columns: v1.TelemetryColumns, block: SampleBlock, layout: Layout) -> None:
     time_ns, part, bit = block.time_ns, layout.part[block.signal], layout.bit[block.signal]
-    begins = np.ones(len(block), np.bool_)
+    begins = np.empty(len(block), np.bool_)
+    begins[0] = True
     begins[1:] = (time_ns[1:] != time_ns[:-1]) | (part[1:] != part[:-1]) | (bit[1:] <= bit[:-1])
-    start = np.flatnonzero(begins)
+    start = begins.nonzero()[0]
     columns.frames = len(start)
-    _put_times(columns, time_ns[start])
+    put_times(columns, time_ns[start])
     part = part[start]
     columns.parts = planes(part, width_of(int(part.max())))
     mask = np.bitwise_or.reduceat(_BIT[bit], start)
-    order = np.argsort(part, kind="stable")
-    octets = mask[order].astype("<u8", copy=False).view(np.uint8).reshape(-1, 8)
-    kept = np.arange(8) < layout.part_bytes[part[order]][:, None]
-    columns.masks = octets[kept].tobytes()
-
-
-def _put_times(columns: v1.TelemetryColumns, time_ns: Times) -> None:
-    columns.first_time_ns = int(time_ns[0])
-    steps = np.diff(time_ns)  # wraps, as accumulating it does
-    unit = next((unit for unit in _UNITS_NS if not (steps % unit).any()), 1)
-    columns.time_unit_ns, columns.step_order = unit, 1
-    if len(steps) == 0:
-        return
-    if unit != 1:
-        steps //= unit
-    best = zigzag(steps)
-    if len(steps) > 1:
-        # A lone message at a steady rate is described by differences of differences, a busy bus is not.
-        second = steps.copy()
-        second[1:] -= steps[:-1]
-        smoother = zigzag(second)
-        if smoother.sum(dtype=np.float64) < best.sum(dtype=np.float64):
-            best, columns.step_order = smoother, 2
-    columns.steps = planes(best, width_of(int(best.max())))
+    order = part.argsort(kind="stable")
+    octets = mask[order].view(np.uint8).reshape(-1, 8)
+    columns.masks = octets[layout.mask_octets[part[order]]].tobytes()
 
 
 def _put_values(columns: v1.TelemetryColumns, block: SampleBlock, layout: Layout) -> None:
     rank = layout.rank[block.signal]
-    order = np.argsort(rank, kind="stable")
+    order = rank.argsort(kind="stable")
     rank, value = rank[order], block.value[order]
-    head = np.flatnonzero(np.diff(rank, prepend=rank[0] ^ 1))
-    count = np.diff(head, append=len(rank))
+    head, count = _runs(rank)
     run = rank[head]
-    if layout.any_text and layout.is_text[run].any():
-        _put_texts(columns, block, value[np.repeat(layout.is_text[run], count)])
-    raw, fits = _raw(
-        value, np.repeat(layout.scale[run], count), np.repeat(layout.offset[run], count)
-    )
-    lowest, highest = np.minimum.reduceat(raw, head), np.maximum.reduceat(raw, head)
-    class_ = _classes(lowest, highest)
+    if layout.any_text:
+        value = _put_texts(columns, block, value, layout.is_text[run].repeat(count))
+    raw, fits = _raw(value, layout.scale[run].repeat(count), layout.offset[run].repeat(count))
+    class_ = _classes(np.minimum.reduceat(raw, head), np.maximum.reduceat(raw, head))
     if fits is not None:
         class_[~np.logical_and.reduceat(fits, head)] = FLOAT
     columns.classes = class_.tobytes()
-    before = np.empty_like(raw)
-    before[1:] = raw[:-1]
-    before[head] = 0
-    _put_runs(columns, raw - before, np.repeat(class_, count))
+    step = raw.copy()
+    step[1:] -= raw[:-1]
+    step[head] = raw[head]
+    _put_runs(columns, step, class_.repeat(count))
     if fits is not None:
-        _put_floats(columns, value, head, np.repeat(class_ == FLOAT, count))
+        _put_floats(columns, value, head, (class_ == FLOAT).repeat(count))
+
+
+def _runs(rank: NDArray[np.uint16] | NDArray[np.int64]) -> tuple[Rows, Rows]:
+    """Return where the runs of equal ranks begin, and how long they are."""
+    begins = np.empty(len(rank), np.bool_)
+    begins[0] = True
+    np.not_equal(rank[1:], rank[:-1], out=begins[1:])
+    head = begins.nonzero()[0]
+    count = np.empty_like(head)
+    count[:-1] = head[1:] - head[:-1]
+    count[-1] = len(rank) - head[-1]
+    return head, count
 
 
 def _raw(value: Floats, scale: Floats, offset: Floats) -> tuple[Times, NDArray[np.bool_] | None]:
@@ -142,16 +137,17 @@ def _raw(value: Floats, scale: Floats, offset: Floats) -> tuple[Times, NDArray[n
 def _classes(lowest: Times, highest: Times) -> NDArray[np.uint8]:
     """Return the narrowest class that holds each run."""
     class_ = np.full(len(lowest), 6, np.uint8)
+    least, most = int(lowest.min()), int(highest.max())
     for number in range(5, -1, -1):
-        class_[(lowest >= _LOWEST[number]) & (highest <= _HIGHEST[number])] = number
+        if most >= _LOWEST[number] and least <= _HIGHEST[number]:
+            class_[(lowest >= _LOWEST[number]) & (highest <= _HIGHEST[number])] = number
     return class_
 
 
 def _put_runs(columns: v1.TelemetryColumns, step: Times, class_: NDArray[np.uint8]) -> None:
-    width = WIDTH[class_]
-    width[class_ == FLOAT] = 0
+    width = _STEP_WIDTH[class_]
     for octets, name in _VALUES.items():
-        rows = np.flatnonzero(width == octets)
+        rows = (width == octets).nonzero()[0]
         if len(rows):
             setattr(columns, name, planes(zigzag(step[rows].astype(SIGNED[octets])), octets))
 
@@ -160,17 +156,28 @@ def _put_floats(
     columns: v1.TelemetryColumns, value: Floats, head: Rows, chosen: NDArray[np.bool_]
 ) -> None:
     bits = value.view(np.uint64)
-    before = np.empty_like(bits)
-    before[1:] = bits[:-1]
-    before[head] = 0
-    columns.floats = planes((bits ^ before)[chosen], 8)
+    change = bits.copy()
+    change[1:] ^= bits[:-1]
+    change[head] = bits[head]
+    columns.floats = planes(change[chosen], 8)
 
 
-def _put_texts(columns: v1.TelemetryColumns, block: SampleBlock, value: Floats) -> None:
-    check_texts(value, len(block.texts))
-    if sum(len(text.encode()) + 4 for text in block.texts) > TEXTS_MAX_BYTES:
+def _put_texts(
+    columns: v1.TelemetryColumns, block: SampleBlock, value: Floats, is_text: NDArray[np.bool_]
+) -> Floats:
+    """Put the texts that are used into `columns` and return `value` with their numbers in it."""
+    number = value[is_text]
+    if not len(number):
+        return value
+    check_texts(number, len(block.texts))
+    used, renumbered = np.unique(number.astype(np.intp), return_inverse=True)
+    texts = [block.texts[at] for at in used.tolist()]
+    if sum(len(text.encode()) + 4 for text in texts) > TEXTS_MAX_BYTES:
         raise BadInput(f"the texts of a batch take more than {TEXTS_MAX_BYTES} bytes")
-    columns.texts.extend(block.texts)
+    columns.texts.extend(texts)
+    value = value.copy()
+    value[is_text] = renumbered
+    return value
 
 
 def check_texts(value: Floats, texts: int) -> None:
@@ -201,10 +208,8 @@ def unseal(data: bytes, samples: int, table: SignalTable) -> SampleBlock:
     layout = layout_of(table)
     frames = _frames(columns, samples, layout)
     if frames is None:
-        return SampleBlock(
-            table, np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.float64)
-        )
-    order = np.argsort(frames.rank.astype(np.uint16), kind="stable")
+        return empty_block(table)
+    order = frames.rank.astype(np.uint16).argsort(kind="stable")
     value = np.empty(samples, np.float64)
     value[frames.place[order]] = _values(columns, frames.rank[order], layout)
     signal = np.empty(samples, np.int32)
@@ -224,71 +229,55 @@ def _frames(columns: v1.TelemetryColumns, samples: int, layout: Layout) -> _Fram
             f"a batch has part {int(part.max())}, its dictionary {len(layout.part_bytes)} parts"
         )
     part = part.astype(np.uint16)
-    order = np.argsort(part, kind="stable")
+    order = part.argsort(kind="stable")
     part = part[order]
     octets = layout.part_bytes[part]
-    end_octet = np.cumsum(octets)
+    end_octet = octets.cumsum()
     if len(columns.masks) != int(end_octet[-1]):
         raise BadInput(
             f"masks of {len(columns.masks)} bytes where the parts of a batch need {end_octet[-1]}"
         )
-    at = np.flatnonzero(np.unpackbits(np.frombuffer(columns.masks, np.uint8), bitorder="little"))
+    at = np.unpackbits(np.frombuffer(columns.masks, np.uint8), bitorder="little").nonzero()[0]
     if len(at) != samples:
         raise BadInput(f"a batch that declares {samples} samples has {len(at)}")
-    frame = np.repeat(np.arange(count), octets)[at >> 3]
+    frame = np.arange(count).repeat(octets)[at >> 3]
     size = np.bincount(frame, minlength=count)
     rank = at + (layout.part_start[part] - 8 * (end_octet - octets))[frame]
     if not size.all() or (rank >= layout.part_start[part + 1][frame]).any():
         raise BadInput("a batch has a frame without samples, or with signals that its part has not")
     size_in_order = np.empty_like(size)
     size_in_order[order] = size
-    start = np.cumsum(size_in_order) - size_in_order
-    place = np.arange(samples) + (start[order] - (np.cumsum(size) - size))[frame]
-    return _Frames(rank, place, np.repeat(_times(columns, count), size_in_order))
-
-
-def _times(columns: v1.TelemetryColumns, count: int) -> Times:
-    steps = (
-        unzigzag(from_planes(columns.steps, count - 1, what="steps"))
-        if count > 1
-        else np.empty(0, np.int64)
-    )
-    if columns.step_order == 2:
-        steps = np.cumsum(steps)
-    elif columns.step_order != 1:
-        raise BadInput(f"a batch has times of order {columns.step_order}; 1 and 2 are known")
-    time_ns = np.empty(count, np.int64)
-    time_ns[0] = columns.first_time_ns
-    time_ns[1:] = steps * columns.time_unit_ns
-    return np.cumsum(time_ns)
+    start = size_in_order.cumsum() - size_in_order
+    place = np.arange(samples) + (start[order] - (size.cumsum() - size))[frame]
+    return _Frames(rank, place, times(columns, count).repeat(size_in_order))
 
 
 def _values(columns: v1.TelemetryColumns, rank: NDArray[np.int64], layout: Layout) -> Floats:
-    head = np.flatnonzero(np.diff(rank, prepend=-1))
-    count = np.diff(head, append=len(rank))
+    head, count = _runs(rank)
     class_ = np.frombuffer(columns.classes, np.uint8)
     if len(class_) != len(head) or int(class_.max()) > FLOAT:
         raise BadInput(
             f"a batch has {len(class_)} classes for the runs of {len(head)} signals, or unknown ones"
         )
     run = rank[head]
-    step = _steps(columns, np.repeat(WIDTH[class_] * (class_ != FLOAT), count))
-    total = np.cumsum(step)
+    step = _steps(columns, _STEP_WIDTH[class_].repeat(count))
+    total = step.cumsum()
     bias = BIAS[class_]
     # Each run starts anew: what was accumulated before it is taken off, and the class's bias put on.
-    total += np.repeat(bias - (total[head] - step[head]), count)
-    total &= np.repeat(MASK[class_], count)
-    total -= np.repeat(bias, count)
+    total += (bias - (total[head] - step[head])).repeat(count)
+    total &= MASK[class_].repeat(count)
+    total -= bias.repeat(count)
     value = total.astype(np.float64)
     with np.errstate(over="ignore"):  # a hostile batch may name any number
-        value *= np.repeat(layout.scale[run], count)
-        value += np.repeat(layout.offset[run], count)
-    if (class_ == FLOAT).any():
-        _take_floats(columns, value, head, class_ == FLOAT, count)
+        value *= layout.scale[run].repeat(count)
+        value += layout.offset[run].repeat(count)
+    is_float = class_ == FLOAT
+    if is_float.any():
+        _take_floats(columns, value, head, is_float, count)
     elif columns.floats:
         raise BadInput("a batch has floats but no run of them")
     if layout.any_text and layout.is_text[run].any():
-        check_texts(value[np.repeat(layout.is_text[run], count)], len(columns.texts))
+        check_texts(value[layout.is_text[run].repeat(count)], len(columns.texts))
     return value
 
 
@@ -296,7 +285,7 @@ def _steps(columns: v1.TelemetryColumns, width: NDArray[np.uint8]) -> Times:
     step = np.zeros(len(width), np.int64)
     for octets, name in _VALUES.items():
         data: bytes = getattr(columns, name)
-        rows = np.flatnonzero(width == octets) if data else ()
+        rows = (width == octets).nonzero()[0]
         if len(data) != octets * len(rows):
             raise BadInput(f"{name}: {len(data)} bytes for {len(rows)} numbers")
         if data:
@@ -311,11 +300,11 @@ def _take_floats(
     is_float: NDArray[np.bool_],
     count: Rows,
 ) -> None:
-    chosen = np.repeat(is_float, count)
+    chosen = is_float.repeat(count)
     bits = np.zeros(len(value), np.uint64)
     if len(columns.floats) != 8 * int(chosen.sum()):
         raise BadInput(f"floats: {len(columns.floats)} bytes for {int(chosen.sum())} numbers")
     bits[chosen] = from_planes(columns.floats, int(chosen.sum()), what="floats")
     total = np.bitwise_xor.accumulate(bits)
-    total ^= np.repeat(total[head] ^ bits[head], count)
+    total ^= (total[head] ^ bits[head]).repeat(count)
     value[chosen] = total.view(np.float64)[chosen]

@@ -4,6 +4,8 @@ Compression contexts cost more than a small batch does and may not be used by tw
 at rest wait in a list: `pop` and `append` of a list are atomic.
 """
 
+from collections.abc import Sequence
+
 import zstandard
 
 from fairway.errors import BadInput
@@ -24,6 +26,21 @@ def compressed(data: bytes) -> bytes:
     frame = context.compress(data)
     _compressors.append(context)
     return frame
+
+
+def compressed_apart(parts: Sequence[bytes]) -> bytes:
+    """Return `parts`, end to end, as one zstd frame with statistics for each part of its own."""
+    try:
+        context = _compressors.pop()
+    except IndexError:
+        context = zstandard.ZstdCompressor(level=LEVEL)
+    stream = context.compressobj(size=sum(map(len, parts)))
+    blocks = []
+    for part in parts:
+        blocks += [stream.compress(part), stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)]
+    blocks.append(stream.flush())
+    _compressors.append(context)
+    return b"".join(blocks)
 
 
 def decompressed(frame: bytes, *, max_bytes: int, what: str) -> bytes:

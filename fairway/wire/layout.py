@@ -36,6 +36,7 @@ class Layout:
     is_text: NDArray[np.bool_]
     part_start: NDArray[np.int64]  # p + 1 ranks
     part_bytes: NDArray[np.int64]  # of a mask
+    mask_octets: NDArray[np.bool_]  # which of 8 bytes those are
     any_text: bool
 
 
@@ -72,6 +73,7 @@ def layout_of(table: SignalTable) -> Layout:
         is_text=is_text,
         part_start=np.append(starts, len(ordered)).astype(np.int64),
         part_bytes=(lengths + 7) // 8,
+        mask_octets=np.arange(8) < ((lengths + 7) // 8)[:, None],
         any_text=bool(is_text.any()),
     )
 

@@ -22,6 +22,8 @@ SIGNED: dict[int, type[np.signedinteger]] = {1: np.int8, 2: np.int16, 4: np.int3
 
 def planes(numbers: Unsigned, width: int) -> bytes:
     """Return the lowest `width` bytes of `numbers`, plane by plane."""
+    if numbers.itemsize == 1:
+        return numbers.tobytes() if width else b""
     octets = numbers.view(np.uint8).reshape(len(numbers), numbers.itemsize)
     return octets[:, :width].T.tobytes()
 
@@ -36,6 +38,8 @@ def from_planes(data: bytes, count: int, *, what: str) -> NDArray[np.uint64]:
     width, rest = divmod(len(data), count) if count else (0, len(data))
     if rest or width > 8:
         raise BadInput(f"{what}: {len(data)} bytes are no column of {count} numbers")
+    if width == 1:
+        return np.frombuffer(data, np.uint8).astype(np.uint64)
     octets = np.zeros((count, 8), np.uint8)
     if width:
         octets[:, :width] = np.frombuffer(data, np.uint8).reshape(width, count).T
