@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, null
 from dataclasses import dataclass, field, replace
 
 import uvicorn
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
 from fairway import log as logs
 from fairway.clock import NS_PER_S, Clock, SystemClock
@@ -112,11 +112,11 @@ async def _run(config: Config, ready: Ready, *, whole: bool) -> None:
         owner = config.ingest.name or _owner(data, whole=whole)
         status, grpc = await stack.enter_async_context(_ingest(cloud, store, address, owner))
         cloud.metrics.register(IngestCollector(status))
+        listen = config.api.listen if whole else config.metrics.listen
+        if listen:
+            await stack.enter_async_context(_api(cloud, listen, store, status))
         if whole:
-            await stack.enter_async_context(_api(cloud, store, status))
             data.write_endpoints(cloud.urls)
-        elif config.metrics.listen:
-            stack.enter_context(_metrics(cloud))
         stack.enter_context(_following(cloud, broker, grpc))
         log.info("ready", owner=owner, vehicles=len(cloud.fleet.tenants), **cloud.urls)
         ready(cloud.urls)
@@ -207,7 +207,7 @@ async def _grpc(cloud: _Cloud, intake: Intake) -> GrpcDoor:
 
 @asynccontextmanager
 async def _api(
-    cloud: _Cloud, telemetry: Telemetry, status: Callable[[], IngestStatus]
+    cloud: _Cloud, listen: str, telemetry: Telemetry, status: Callable[[], IngestStatus]
 ) -> AsyncIterator[None]:
     ports = ApiPorts(
         telemetry=telemetry,
@@ -218,7 +218,7 @@ async def _api(
         metrics=cloud.metrics,
         clock=cloud.clock,
     )
-    where = endpoint(cloud.config.api.listen)
+    where = endpoint(listen)
     opened = listening(where.host, cloud.data.port("api", where.host, where.port))
     settings = uvicorn.Config(
         make_api(ports),
@@ -257,19 +257,6 @@ def _following(
         yield
     finally:
         task.cancel()
-
-
-@contextmanager
-def _metrics(cloud: _Cloud) -> Iterator[None]:
-    where = endpoint(cloud.config.metrics.listen)
-    server, thread = start_http_server(where.port, where.host, cloud.metrics)
-    cloud.urls["metrics"] = f"http://{Endpoint(where.host, server.server_port)}/metrics"
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _owner(data: DataDir, *, whole: bool) -> str:

@@ -136,9 +136,9 @@ class Ingest:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Where `fleet-cloud ingest` shows its metrics; `serve` shows them beside its API."""
+    """Where a `fleet-cloud ingest` says how it is doing (/metrics, /healthz); `serve` does in its API."""
 
-    listen: str = ""  # nowhere
+    listen: str = ""  # nowhere: several of them on one machine would want the same port
 
     def __post_init__(self) -> None:
         if self.listen:
