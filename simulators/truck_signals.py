@@ -10,8 +10,8 @@ from simulators.view import Values, View
 TANK_L = 600.0
 TYRES = (0x00, 0x01, 0x10, 0x11, 0x12, 0x13)  # two on the front axle, four on the rear one
 
-# J1939's "not available" of a two-bit, an eight-bit and a sixteen-bit parameter.
-NA2, NA8, NA16 = 3, 255, 65_535
+# J1939's "not available" of a two-bit parameter.
+NA2 = 3
 # "D" and "N" as two ASCII characters, first one lowest.
 _DRIVE, _NEUTRAL = 0x2044, 0x204E
 # Coolant temperature too high; fuel pressure too low: suspect parameter, failure mode.
@@ -66,7 +66,7 @@ TABLE: dict[str, Values] = {
         "CruiseControlActive": _cruises(v),
         "CruiseControlEnable": v.speed_km_h > 30.0,
         "BrakeSwitch": v.brake > 0.01,
-        "ClutchSwitch": NA2,
+        "ClutchSwitch": 0,
         **dict.fromkeys(
             (f"Cruise{what}Switch" for what in ("Set", "Coast", "Resume", "Accelerate")), 0
         ),

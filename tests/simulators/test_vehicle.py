@@ -9,7 +9,9 @@ import pytest
 from edge_agent.canbus.database import load
 from edge_agent.canbus.decoder import make_decoder
 from edge_agent.canbus.frames import EXTENDED, FD, FrameBlock, joined
+from edge_agent.canbus.mapping import compile_mapping
 from edge_agent.canbus.plan import BusDatabases, Plan, compile_plan
+from fairway.catalog.load import load_catalog
 from fairway.errors import BadInput, Conflict
 from simulators.vehicle import DATABASES, START_TIME_NS, Options, Vehicle
 
@@ -124,6 +126,24 @@ def test_nothing_that_is_sent_is_refused_by_the_decoder(ev: FrameBlock, truck: F
         assert sum(decoded.refusals) == 0
         never = {plan.signals[n].name for n in set(range(len(plan.signals))) - set(decoded.signal)}
         assert never == set()
+
+
+@pytest.mark.parametrize("profile", ["ev", "truck"])
+def test_every_mapped_leaf_gets_values_and_none_is_refused(
+    profile: str, request: pytest.FixtureRequest
+):
+    plan, frames = plan_of(profile), request.getfixturevalue(profile)
+    overlays = [DATABASES / f"{name}.vspec" for name in FILES[profile]]
+    catalogue = load_catalog([DATABASES / "fairway_vss.json", *overlays])
+    mapping = compile_mapping(plan, catalogue, unmapped=False)
+
+    samples = mapping.apply(make_decoder(plan).decode(frames), frames)
+
+    silent = {
+        signal.name for number, signal in enumerate(mapping.table) if number not in samples.signal
+    }
+    assert silent == set()
+    assert sum(mapping.refused.values()) == 0
 
 
 def test_what_is_decoded_is_the_physics_on_the_grid_of_the_signals():
