@@ -5,7 +5,7 @@
 Rule 1: an insert is one request, its body one block.  A connection that breaks on the way leaves the server
 with a piece of a block, of which it stores nothing; one that breaks after it leaves us in doubt: Unavailable.
 Rule 2: the server finishes an answer before it sends it (`wait_end_of_query`), so a status tells the truth.
-Rule 3: a question that met a stale connection is asked once more; an insert never is.
+Rule 3: a question that met a stale connection is asked once more; an insert takes a fresh one, and only once.
 """
 
 import base64
@@ -34,7 +34,8 @@ TIMEOUT_S = 60.0
 # The largest page of a series is 25 MB; more than this is not an answer to our questions.
 ANSWER_MAX_BYTES = 256 * 1024 * 1024
 
-_ERROR_MAX_BYTES = 64 * 1024
+# Questions come from few threads; inserts bring a connection each, most of which are let go.
+IDLE_MAX = 4
 
 Connection = http.client.HTTPConnection
 
@@ -197,7 +198,7 @@ class HttpEngine:
 
     def _keep(self, connection: Connection) -> None:
         with self._lock:
-            if not self._closed and connection.sock is not None:
+            if not self._closed and connection.sock and len(self._idle) < IDLE_MAX:
                 self._idle.append(connection)
                 return
         connection.close()

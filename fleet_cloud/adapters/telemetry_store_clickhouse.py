@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fairway.errors import Conflict
+from fairway.errors import Conflict, Unavailable
 from fairway.ids import stream_id
 from fairway.samples import Kind
 from fleet_cloud.adapters import clickhouse_rows, clickhouse_sql
@@ -39,13 +39,9 @@ class ClickHouseStore:
 
     def __init__(self, engine: Engine, *, share: tuple[int, int], free_min_bytes: int) -> None:
         self._engine = engine
-        # Tables that are there stay as they are: an operator may have made them replicated.
-        tables = texts(engine.query(clickhouse_sql.SELECT_TABLES), "name")
-        if "samples" not in tables:
-            can = clickhouse_sql.abilities(engine.version)
-            engine.execute(clickhouse_sql.create_samples(can, free_min_bytes=free_min_bytes))
-        if "layout" not in tables:
-            engine.execute(clickhouse_sql.CREATE_LAYOUT)
+        can = clickhouse_sql.abilities(engine.version)
+        self._make("samples", clickhouse_sql.create_samples(can, free_min_bytes=free_min_bytes))
+        self._make("layout", clickhouse_sql.CREATE_LAYOUT)
         self._check_layout(*share)
 
     def append(self, batches: Sequence[AcceptedBatch]) -> None:
@@ -159,6 +155,20 @@ class ClickHouseStore:
                 limit=limit,
             )
         )
+
+    def _make(self, table: str, statement: str) -> None:
+        """Make a table, unless it is there: an operator may have made it, replicated for instance."""
+        if self._has(table):
+            return
+        try:
+            self._engine.execute(statement)
+        except Unavailable:
+            # Another process may have been making it at the same time.
+            if not self._has(table):
+                raise
+
+    def _has(self, table: str) -> bool:
+        return table in texts(self._engine.query(clickhouse_sql.SELECT_TABLES), "name")
 
     def _check_layout(self, shard: int, shards: int) -> None:
         """Note which share this engine holds, or hold it against what was noted.  Raises Conflict."""

@@ -3,6 +3,7 @@
 import socketserver
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +137,19 @@ def test_servers_in_another_order_are_a_conflict(store: Store, two_servers: list
     for wrong in (urls[::-1], urls[:1]):
         with pytest.raises(Conflict, match="in the order they began with"):
             open_store(wrong, Path())
+
+
+def test_several_processes_may_make_the_tables_at_once(two_servers: list[ClickHouseServer]):
+    urls = [f"{one.url}/race" for one in two_servers]
+    with ThreadPoolExecutor(4) as pool:
+        stores = list(pool.map(lambda _: open_store(urls, Path()), range(4)))
+    for number, opened in enumerate(stores):
+        opened.append([batch(vehicle, number + 1) for vehicle in HOME.values()])
+    counts = [opened.count("default", HOME[1]) for opened in stores]
+    for opened in stores:
+        opened.close()
+
+    assert counts == [40] * 4
 
 
 @pytest.mark.slow
