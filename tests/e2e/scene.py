@@ -46,6 +46,15 @@ key = "key.pem"
 EMBEDDED_BROKER = '[broker]\nlisten = "127.0.0.1:{port}"\nprogram = "{program}"\n'
 
 
+def get(url: str) -> object:
+    """Return the JSON that `url` answers with, or None while it does not answer."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return json.loads(answer.read())
+    except (OSError, urllib.error.URLError):
+        return None
+
+
 class Cloud:
     """A `fleet-cloud serve` (or `ingest`) with its settings."""
 
@@ -69,19 +78,11 @@ class Cloud:
     def answers(self) -> bool:
         """Whether the API is there."""
         assert self.program.is_running, self.program.said()
-        return self.get("/healthz") is not None
-
-    def get(self, path: str) -> object:
-        """Return what the API says, or None while it does not answer."""
-        try:
-            with urllib.request.urlopen(f"{self.api}{path}", timeout=10) as answer:
-                return json.loads(answer.read())
-        except (OSError, urllib.error.URLError):
-            return None
+        return get(f"{self.api}/healthz") is not None
 
     def ingest(self) -> dict[str, dict[str, int]]:
         """Return how ingest is doing; zeros while it does not answer."""
-        status = self.get("/v1/ingest")
+        status = get(f"{self.api}/v1/ingest")
         return status if isinstance(status, dict) else {"stored": {"rows": 0}, "counts": {}}
 
     def rows(self) -> int:

@@ -1,6 +1,7 @@
 """The first drive, whole: a real log through real programs into the store, all of them killed on the way."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from tests.e2e import rav4
 from tests.e2e.programs import Program, children_of, free_port, kill_pid, until
 from tests.e2e.scene import EMBEDDED_BROKER, VEHICLE, Cloud, agent_program
+from tests.e2e.site import Site
 from tests.shared_data import shared
 
 pytestmark = [pytest.mark.net, pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
@@ -92,3 +94,48 @@ def test_every_sample_is_stored_once_although_everything_is_killed(
     assert agent.wait(120) == 0, agent.said()
     assert rav4.differences(rav4.stored(cloud.api, VEHICLE), expected) == []
     assert cloud.program.stop() == 0
+
+
+# Their names send them to different shards.
+FLEET = ["JTMRFREV8HJ000002", "JTMRFREV8HJ000003"]
+
+
+def test_two_ingests_share_mosquitto_postgresql_and_two_shards_although_each_is_killed(
+    tmp_path: Path, closing: Closing, expected: rav4.Rows
+):
+    with ExitStack() as stack:
+        site = Site(tmp_path, stack, FLEET)
+        for number in (0, 1):
+            site.start_ingest(number)
+        site.start_reader()
+        url = f"mqtts://localhost:{site.mqtt_port}"
+        agents = [closing(rav4_agent(tmp_path / vehicle, url, speed="6")) for vehicle in FLEET]
+        total = 2 * rav4.count(expected)
+
+        def reached(share: float) -> None:
+            until(f"{share:.0%} of the rows", lambda: site.rows() >= share * total, within_s=90)
+
+        for agent in agents:
+            agent.start()
+        reached(0.10)
+        shares = [site.status(number)["counts"]["batches"] for number in (0, 1)]
+        site.ingests[0].kill()
+        reached(0.25)
+        site.start_ingest(0)
+        site.kill_broker()
+        site.start_broker()
+        reached(0.40)
+        site.kill_postgres()
+        reached(0.55)
+        site.stores[0].kill()
+        site.stores[0].start()
+        reached(0.70)
+        agents[1].kill()
+        agents[1].start()
+
+        assert [agent.wait(180) for agent in agents] == [0, 0], agents[0].said() + agents[1].said()
+        for vehicle in FLEET:
+            assert rav4.differences(rav4.stored(site.api, vehicle), expected) == []
+        assert min(shares) > 0
+        assert sorted(site.shard_vehicles()) == FLEET  # one on each
+        assert [program.stop() for program in (*site.ingests, site.reader)] == [0, 0, 0]
