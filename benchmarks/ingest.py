@@ -4,6 +4,8 @@ Everything shares the machine: the sending vehicles, the broker, and one `fleet-
 de-duplicating and storing.  The peer is the same rows in the same groups handed straight to the store.
 """
 
+import contextlib
+import io
 import json
 import os
 import socket
@@ -138,7 +140,10 @@ def _door_rate(parent: Path, door: str, batches: int) -> float:
     )
     where = ["--config", str(folder / "cloud.toml"), "--data", str(folder / "data")]
     for vehicle in messages:
-        fleet_cloud.cli.main(["vehicle", "add", vehicle, "--out", str(folder / vehicle), *where])
+        with contextlib.redirect_stdout(io.StringIO()):
+            fleet_cloud.cli.main(
+                ["vehicle", "add", vehicle, "--out", str(folder / vehicle), *where]
+            )
     program = Path(sys.executable).parent / "fleet-cloud"
     with (folder / "log").open("wb") as log:
         cloud = subprocess.Popen([str(program), "serve", *where], stdout=log, stderr=log)

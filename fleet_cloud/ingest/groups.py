@@ -32,7 +32,7 @@ from fleet_cloud.ingest.ports import (
     TelemetryStore,
 )
 from fleet_cloud.ingest.status import Counts
-from fleet_cloud.ingest.tables import Tables
+from fleet_cloud.ingest.tables import Arrived, Tables
 
 # Misfits kept of one group: a defective fleet is studied from a few of its messages, and the registry is
 # not to be slowed by it.  A batch beyond is answered BUSY and comes again.
@@ -154,14 +154,13 @@ class Groups:
         finally:
             self._in_flight.difference_update(group.pending)
 
-    def _sort(
-        self, parsed: Sequence[Parsed], draft: _Draft
-    ) -> dict[bytes, tuple[Dictionary, bytes]]:
+    def _sort(self, parsed: Sequence[Parsed], draft: _Draft) -> dict[bytes, Arrived]:
         dictionaries = {}
         for item in parsed:
             match item.content:
                 case Dictionary() as dictionary:
-                    dictionaries[dictionary.id] = (dictionary, item.message.data)
+                    message = item.message
+                    dictionaries[dictionary.id] = Arrived(dictionary, message.vehicle, message.data)
                     draft.answers.append(Answer(item.message))
                 case SealedBatch() as sealed if sealed.name in self._in_flight:
                     draft.answer(

@@ -1,12 +1,15 @@
 """The signal tables that batches refer to, by dictionary id: in memory the recent ones, in the registry all.
 
 Rule 1: a dictionary is durable before a batch is read with it, and is never changed: its id is its content.
-Rule 2: one id is one SignalTable object for as long as it stays in memory, so stores may remember what they
+Rule 2: a vehicle needs a few dictionaries in its life, one for each version of its software; one that sends
+them without end is not let fill the registry.
+Rule 3: one id is one SignalTable object for as long as it stays in memory, so stores may remember what they
 made of it.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from fairway.errors import BadInput
 from fairway.samples import SignalTable
@@ -18,6 +21,18 @@ from fleet_cloud.ingest.ports import Dictionaries
 # takes about 300 bytes here, so a fleet (or a hostile vehicle) of any diversity takes 150 MB at most.
 SIGNALS_MAX = 500_000
 
+# New dictionaries of one vehicle in the life of this process: a hundred software updates between two restarts.
+NEW_MAX_PER_VEHICLE = 100
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arrived:
+    """A dictionary, whose message it was, and the message."""
+
+    dictionary: Dictionary
+    vehicle: str
+    message: bytes
+
 
 class Tables:
     """A bounded memory of signal tables in front of the kept dictionaries."""
@@ -26,14 +41,21 @@ class Tables:
         self._dictionaries = dictionaries
         self._recent: OrderedDict[bytes, SignalTable] = OrderedDict()
         self._signals = 0
+        self._new_of: Counter[str] = Counter()
 
-    def keep(self, arrived: Mapping[bytes, tuple[Dictionary, bytes]]) -> int:
+    def keep(self, arrived: Mapping[bytes, Arrived]) -> int:
         """Make dictionaries durable that are not yet, and return how many were new here."""
-        fresh = {name: pair for name, pair in arrived.items() if name not in self._recent}
+        fresh: dict[bytes, Arrived] = {}
+        new_of = self._new_of.copy()
+        for name, one in arrived.items():
+            if name not in self._recent and new_of[one.vehicle] < NEW_MAX_PER_VEHICLE:
+                new_of[one.vehicle] += 1
+                fresh[name] = one
         if fresh:
-            self._dictionaries.keep({name: data for name, (_, data) in fresh.items()})
-        for name, (dictionary, _) in fresh.items():
-            self._remember(name, dictionary.table)
+            self._dictionaries.keep({name: one.message for name, one in fresh.items()})
+            self._new_of = new_of
+        for name, one in fresh.items():
+            self._remember(name, one.dictionary.table)
         return len(fresh)
 
     def load(self, ids: Iterable[bytes]) -> dict[bytes, SignalTable]:

@@ -1,7 +1,8 @@
 """Both doors over a store that stands still: senders are held back, memory stays bounded, nothing is lost."""
 
 import asyncio
-import socket
+import shutil
+import subprocess
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -12,11 +13,13 @@ import grpc.aio
 import pytest
 
 from fairway.clock import SystemClock
+from fairway.errors import BadInput
 from fairway.telemetry import Outcome, Receipt
 from fairway.topics import down_telemetry, up_telemetry
 from fairway.wire.telemetry import receipts_from_bytes
-from fleet_cloud.adapters.addresses import embedded_broker
-from fleet_cloud.adapters.broker_child import BrokerPlace, make_broker
+from fleet_cloud.adapters.addresses import BrokerAddress, embedded_broker
+from fleet_cloud.adapters.broker_child import BrokerPlace, find_program, make_broker
+from fleet_cloud.adapters.child import Child
 from fleet_cloud.adapters.feed import Feed
 from fleet_cloud.adapters.grpc import GrpcDoor
 from fleet_cloud.adapters.intake import Intake
@@ -25,6 +28,7 @@ from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.adapters.worker import Limits, Worker
 from fleet_cloud.config import Broker, Config
 from fleet_cloud.ingest.ports import AcceptedBatch
+from tests.e2e.programs import free_port
 from tests.fleet_cloud.ingest.desk import (
     DICTIONARY_BYTES,
     TENANTS,
@@ -185,9 +189,7 @@ async def test_a_certificate_that_names_no_vehicle_of_ours_is_refused(
 
 @pytest.mark.parametrize("program", ["mosquitto", "nats-server"])
 async def test_an_mqtt_sender_is_held_back_and_told_to_come_again(house: House, program: str):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     broker = make_broker(
         program, BrokerPlace(house.folder / "broker", "127.0.0.1", port, house.pki), CLOCK
     )
@@ -231,3 +233,58 @@ async def test_an_mqtt_sender_is_held_back_and_told_to_come_again(house: House, 
 
     assert {receipt.outcome for receipt in receipts} >= {Outcome.BUSY, Outcome.STORED}
     assert sorted(name.sequence for name in house.store.inserted) == list(range(1, BATCHES + 1))
+
+
+async def test_a_broker_with_passwords_lets_the_cloud_in(house: House):
+    """As an operator runs Mosquitto inside a trusted network: no TLS, a name and a password."""
+    _, mosquitto = find_program("mosquitto")
+    port = free_port()
+    passwords = house.folder / "passwords"
+    subprocess.run(
+        [shutil.which("mosquitto_passwd") or "", "-c", "-b", str(passwords), "cloud", "secret"],
+        check=True,
+    )
+    config = house.folder / "mosquitto.conf"
+    config.write_text(
+        f"user root\nlistener {port} 127.0.0.1\nallow_anonymous false\npassword_file {passwords}\n"
+    )
+    broker = Child([str(mosquitto), "-c", str(config)], host="127.0.0.1", port=port, clock=CLOCK)
+    await broker.start()
+    doors = [
+        MqttDoor(
+            BrokerAddress(f"mqtt://127.0.0.1:{port}", username="cloud", password=password),
+            client_id=f"cloud-{password}",
+            intake=house.intake,
+            clock=CLOCK,
+            count=house.worker.count,
+        )
+        for password in ("secret", "wrong")
+    ]
+    for door in doors:
+        door.start()
+    try:
+        assert await asyncio.to_thread(doors[0].wait_connected, 10)
+        assert not await asyncio.to_thread(doors[1].wait_connected, 0.5)
+    finally:
+        for door in doors:
+            await asyncio.to_thread(door.stop)
+        await broker.stop()
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("mqtts://", "is not the URL of a broker"),
+        ("http://x", "is not the URL of a broker"),
+        ("mqtts://x:nine", "is not the URL of a broker"),
+    ],
+)
+def test_an_address_that_cannot_work_is_named(tmp_path: Path, url: str, says: str):
+    with pytest.raises(BadInput, match=says):
+        MqttDoor(
+            BrokerAddress(url),
+            client_id="cloud",
+            intake=Intake(1000),
+            clock=CLOCK,
+            count=lambda _: None,
+        ).start()

@@ -6,10 +6,13 @@ from hypothesis import strategies as st
 
 from fairway.errors import Unavailable
 from fairway.ids import BatchName
-from fairway.telemetry import Outcome
+from fairway.samples import Signal, SignalTable
+from fairway.telemetry import Dictionary, Outcome
+from fairway.wire.telemetry import dictionary_of, dictionary_to_bytes
 from fleet_cloud.ingest.accept import MESSAGE_MAX_BYTES, parse
 from fleet_cloud.ingest.groups import MISFITS_MAX_PER_GROUP
 from fleet_cloud.ingest.ports import Fault, Message
+from fleet_cloud.ingest.tables import NEW_MAX_PER_VEHICLE
 from tests.fleet_cloud.ingest.desk import (
     DICTIONARY_BYTES,
     NOW,
@@ -26,6 +29,10 @@ def desk() -> Desk:
     desk = Desk()
     desk.take(DICTIONARY_BYTES)
     return desk
+
+
+def dictionary_of_name(number: int) -> Dictionary:
+    return dictionary_of(SignalTable((Signal(f"Made.Up.{number}"),)))
 
 
 def name(sequence: int, vehicle: str = "VIN1") -> BatchName:
@@ -74,6 +81,17 @@ def test_a_dictionary_survives_the_process(desk: Desk):
     restarted = Desk(beside=desk)
 
     assert restarted.take(batch_bytes(1)) == [Outcome.STORED]
+
+
+def test_a_vehicle_that_sends_dictionaries_without_end_fills_nothing(desk: Desk):
+    many = [dictionary_to_bytes(dictionary_of_name(n)) for n in range(NEW_MAX_PER_VEHICLE + 20)]
+
+    desk.take(*many[:60])
+    desk.take(*many[60:])
+
+    kept = desk.registry.dictionaries.load([dictionary_of_name(n).id for n in range(len(many))])
+    assert len(kept) == NEW_MAX_PER_VEHICLE - 1  # and the one it needs
+    assert desk.take(batch_bytes(1)) == [Outcome.STORED]
 
 
 def test_a_batch_of_another_vehicle_is_denied_and_kept(desk: Desk):
