@@ -62,9 +62,8 @@ class SignalTable:
     def __post_init__(self) -> None:
         index = {signal.name: number for number, signal in enumerate(self.signals)}
         if len(index) != len(self.signals):
-            names = [signal.name for signal in self.signals]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise BadInput(f"the signal {twice} stands twice in one table")
+            last = (signal.name for n, signal in enumerate(self.signals) if index[signal.name] != n)
+            raise BadInput(f"the signal {next(last)} stands twice in one table")
         object.__setattr__(self, "_index", index)
         object.__setattr__(self, "_hash", hash(self.signals))
 

@@ -205,6 +205,8 @@ def unseal(data: bytes, samples: int, table: SignalTable) -> SampleBlock:
         columns = v1.TelemetryColumns.FromString(content)
     except DecodeError as error:
         raise BadInput("the columns of a batch are no TelemetryColumns") from error
+    if len(columns.texts) > samples:
+        raise BadInput(f"a batch of {samples} samples has {len(columns.texts)} texts")
     layout = layout_of(table)
     frames = _frames(columns, samples, layout)
     if frames is None:

@@ -32,10 +32,11 @@ UNIT_MAX_CHARACTERS = 64
 DICTIONARY_MAX_BYTES = 16 * 1024 * 1024
 # The largest batch that is allowed, as it arrives; brokers commonly stop long before.
 REQUEST_MAX_BYTES = 32 * 1024 * 1024
-# As many as the cloud settles for one vehicle at a time, and more.
-RECEIPTS_MAX = 65_536
+# A thousand refusals with their reasons, or 50,000 receipts without.
+RECEIPTS_MAX_BYTES = 1024 * 1024
 REASON_MAX_CHARACTERS = 500
 _ID_BYTES = 8
+_SIGNAL_TAG = b"\x0a"  # field 1 of DictionaryBody, and of DictionarySignal
 
 
 def dictionary_of(table: SignalTable) -> Dictionary:
@@ -108,13 +109,13 @@ def receipts_to_bytes(receipts: Sequence[Receipt]) -> bytes:
 
 def receipts_from_bytes(data: bytes) -> tuple[Receipt, ...]:
     """Read a TelemetryResponse; an outcome of a later version is left out.  Raises BadInput."""
+    if len(data) > RECEIPTS_MAX_BYTES:
+        raise BadInput(f"receipts of {len(data)} bytes are over the limit of {RECEIPTS_MAX_BYTES}")
     try:
         response = v1.TelemetryResponse.FromString(data)
     except DecodeError as error:
         raise BadInput("the message is no TelemetryResponse") from error
     messages = response.receipts.receipts
-    if len(messages) > RECEIPTS_MAX:
-        raise BadInput(f"{len(messages)} receipts in one message; the limit is {RECEIPTS_MAX}")
     known = {int(outcome) for outcome in Outcome}
     return tuple(
         Receipt(
@@ -165,6 +166,8 @@ def _dictionary(message: v1.TelemetryDictionary) -> Dictionary:
     content = decompressed(message.body, max_bytes=DICTIONARY_MAX_BYTES, what="a dictionary")
     if hashlib.sha256(content).digest()[:_ID_BYTES] != message.id:
         raise BadInput(f"the dictionary {message.id[:_ID_BYTES].hex()} is not what its id says")
+    if content.count(_SIGNAL_TAG) > DICTIONARY_MAX_SIGNALS and not _has_few_signals(content):
+        raise BadInput(f"a dictionary has more than {DICTIONARY_MAX_SIGNALS} signals")
     try:
         body = v1.DictionaryBody.FromString(content)
     except DecodeError as error:
@@ -187,6 +190,25 @@ def _dictionary(message: v1.TelemetryDictionary) -> Dictionary:
     )
     _check_table(table)
     return Dictionary(message.id, table)
+
+
+def _has_few_signals(body: bytes) -> bool:
+    """Return whether a DictionaryBody has no more signals than allowed, without building one of them.
+
+    An empty signal takes two bytes on the wire and a hundred in memory.
+    """
+    at, signals = 0, 0
+    while at < len(body) and signals <= DICTIONARY_MAX_SIGNALS:
+        if body[at : at + 1] != _SIGNAL_TAG:
+            return False  # whatever that is, it is nothing we write
+        length, shift, at = 0, 0, at + 1
+        while at < len(body):
+            length |= (body[at] & 0x7F) << shift
+            shift, at = shift + 7, at + 1
+            if body[at - 1] < 0x80 or shift > 28:
+                break
+        at, signals = at + length, signals + 1
+    return signals <= DICTIONARY_MAX_SIGNALS
 
 
 def _sealed(message: v1.TelemetryBatch, vehicle: str) -> SealedBatch:

@@ -1,6 +1,7 @@
 """The agent as a program, against a cloud of a few lines: nothing is lost, nothing is stored twice."""
 
 import asyncio
+import resource
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -183,6 +184,30 @@ async def test_a_small_spool_holds_up_the_log_and_drops_nothing(tmp_path: Path, 
 
     assert code == 0, said
     assert summary["dropped_batches"] == summary["lost_samples"] == 0
+    assert same(cloud.whole(), collected(frames))
+
+
+async def test_a_disk_that_is_full_for_a_while_costs_nothing(tmp_path: Path, cloud: GrpcCloud):
+    car = agent(tmp_path, cloud, replay='[replay]\nlog = "drive.log"\nspeed = 10')
+    frames = drive(6000)
+    write_log(car.folder / "drive.log", frames)
+
+    await car.start("--until-drained")
+    assert car.process is not None
+    assert car.process.stderr is not None
+    await until(lambda: cloud.samples() > 1000)
+    # No file may grow any more: what the system says of a full disk, in another word.
+    resource.prlimit(car.process.pid, resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+    while b"spool_unavailable" not in await car.process.stderr.readline():
+        pass
+    resource.prlimit(
+        car.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    )
+    code, summary, said = await car.ended()
+
+    assert code == 0, said
+    assert "spool_works_again" in said
+    assert summary["lost_samples"] == 0
     assert same(cloud.whole(), collected(frames))
 
 

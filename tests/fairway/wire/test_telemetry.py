@@ -1,6 +1,8 @@
 """Dictionaries, batches and receipts survive the wire; anything else is refused in one sentence."""
 
+import hashlib
 import math
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from fairway.errors import BadInput, Denied
 from fairway.ids import BatchName
 from fairway.samples import Kind, SampleBlock, Signal, SignalTable
-from fairway.telemetry import Batch, Outcome, Receipt, SealedBatch
+from fairway.telemetry import Batch, Dictionary, Outcome, Receipt, SealedBatch
 from fairway.v1 import telemetry_pb2 as v1
 from fairway.wire import telemetry as wire
 
@@ -308,6 +310,42 @@ def test_a_flipped_bit_is_refused_or_read_but_never_breaks(block: SampleBlock, d
 
     with suppress(BadInput):
         list(wire.opened(message, block.table).rows())
+
+
+def dictionary_message(signals: int, name_of: Callable[[int], str]) -> bytes:
+    body = v1.DictionaryBody()
+    for number in range(signals):
+        body.signals.add(name=name_of(number), kind=v1.SIGNAL_KIND_NUMBER)
+    content = body.SerializeToString()
+    message = v1.TelemetryDictionary(
+        id=hashlib.sha256(content).digest()[:8], body=zstandard.compress(content)
+    )
+    return v1.TelemetryRequest(dictionary=message).SerializeToString()
+
+
+def test_a_dictionary_of_as_many_signals_as_allowed_is_read():
+    dictionary = wire.request_from_bytes(dictionary_message(65_536, str), vehicle="CAR-1")
+
+    assert isinstance(dictionary, Dictionary)
+    assert len(dictionary.table) == 65_536
+
+
+@pytest.mark.parametrize("name", ["", "x"])
+def test_a_dictionary_of_more_signals_is_refused_before_it_is_built(name: str):
+    with pytest.raises(BadInput, match="more than 65536 signals"):
+        wire.request_from_bytes(dictionary_message(65_537, lambda _: name), vehicle="CAR-1")
+
+
+def test_a_signal_that_stands_twice_at_the_end_is_found_in_no_time():
+    with pytest.raises(BadInput, match="the signal 65534 stands twice"):
+        wire.request_from_bytes(
+            dictionary_message(65_536, lambda n: str(min(n, 65_534))), vehicle="CAR-1"
+        )
+
+
+def test_receipts_without_end_are_refused():
+    with pytest.raises(BadInput, match="over the limit"):
+        wire.receipts_from_bytes(b"\x0a\x00" * 600_000)
 
 
 RECEIPTS = st.builds(
