@@ -143,8 +143,8 @@ class _Compiler:
             )
         short_names: set[str] = set()
         for signal in message.signals:
-            short_name = _unique(signal.name, short_names)
-            name = _unique(f"{bus_name}.{message.name}.{short_name}", self._names)
+            short_name = unique_name(signal.name, short_names)
+            name = unique_name(f"{bus_name}.{message.name}.{short_name}", self._names)
             number = len(self.signals)
             self.signals.append(
                 PlanSignal(number, bus, bus_name, message, signal, name, short_name)
@@ -166,7 +166,7 @@ def _keys(bus: int, message: Message, *, by_pgn: bool, others: dict[int, _Owner]
         yield group
 
 
-def _unique(name: str, taken: set[str]) -> str:
+def unique_name(name: str, taken: set[str]) -> str:
     """Return `name`, or `name#2`, `name#3` ... where it is taken; the answer is taken from then on."""
     answer, count = name, 1
     while answer in taken:
