@@ -1,6 +1,6 @@
 """Frames of all messages of a vehicle, each when it is due, as they would follow each other on the wire.
 
-    view + signal table -> values -> packer -> payload
+    view + signal table -> values -> encoder, counter, checksum -> payload
     a wheel for each period: slot (tick mod period) -> the messages that start there
 
 Rule 1: time is counted in ticks of STEP_MS from the start; a frame's deadline is a tick, never "now plus".
@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edge_agent.canbus.encode import Encoder
 from edge_agent.canbus.frames import BIT_RATE_SWITCH, EXTENDED, FD, FrameBlock
 from edge_agent.canbus.model import Database, Message
 from fairway.errors import BadInput
-from simulators.packing import Packer
+from simulators.protection import protection_of
 from simulators.view import Pages, Table, Values, View
 
 STEP_MS = 10
@@ -42,15 +43,17 @@ class Channel:
 
 
 class _Sender:
-    """One message: its packer and its turn among pages."""
+    """One message: its encoder, its turn among pages, its counter."""
 
     def __init__(
-        self, message: Message, values: Values, pages: Sequence[int], packer: Packer
+        self, message: Message, values: Values, pages: Sequence[int], channel: Channel
     ) -> None:
         self.can_id = message.frame_id | (EXTENDED if message.is_extended else 0)
         self.flags = FD | BIT_RATE_SWITCH if message.is_fd else 0
-        self.wire_ns = 0  # how long a frame keeps the bus busy
-        self._packer = packer
+        self.wire_ns = wire_ns(message, channel)
+        # J1939 wants bits that nobody uses to be 1.
+        self._encoder = Encoder(message, unused_bits=1 if channel.database.is_j1939 else 0)
+        self._protection = protection_of(message)
         self._values = values
         self._pages = pages
         self._sent = 0
@@ -65,14 +68,17 @@ class _Sender:
     def payload(self, view: View) -> bytes:
         """Return the data of the next frame."""
         view.page = self._pages[self._sent % len(self._pages)]
-        self._sent += 1
         ranges = self._ranges
         values = {}
         for name, value in self._values(view).items():
             least, most = ranges.get(name, (value, value))
             # A sensor stops at the end of its range.
             values[name] = least if value < least else most if value > most else float(value)
-        return self._packer.pack(values)
+        payload = self._encoder.encode(values)
+        if self._protection is not None:
+            payload = self._protection.protect(payload, self._sent)
+        self._sent += 1
+        return payload
 
 
 Row = tuple[int, int, _Sender, bytes]  # time_ns, bus, sender, payload
@@ -166,14 +172,11 @@ def _wheel(channel: Channel, table: Table, pages: Pages) -> dict[int, list[list[
         if message.name not in table:
             raise BadInput(f"nothing says what {channel.name} {message.name} carries")
         period = _period(message)
-        long_ns = wire_ns(message, channel)
+        sender = _Sender(message, table[message.name], pages.get(message.name, (0,)), channel)
         usable = longest - longest % period
         offset = int(np.argmin(busy_ns[:usable].reshape(-1, period).max(axis=0)))
-        busy_ns[offset::period] += long_ns
+        busy_ns[offset::period] += sender.wire_ns
         slots = wheel.setdefault(period, [[] for _ in range(period)])
-        packer = Packer(message, is_j1939=channel.database.is_j1939)
-        sender = _Sender(message, table[message.name], pages.get(message.name, (0,)), packer)
-        sender.wire_ns = long_ns
         slots[offset].append(sender)
     return wheel
 
