@@ -1,6 +1,8 @@
 """`make bench`: every number of docs/reference/performance.md, each beside its peer.
 
 python -m benchmarks [NAME ...]     NAME is a module of this folder; all of them without
+
+Modules whose names begin with an underscore are parts of benchmarks.
 """
 
 import importlib
@@ -14,7 +16,7 @@ from benchmarks.report import Row, table
 def main(names: list[str]) -> int:
     """Run the named benchmarks (all by default) and print one table."""
     here = [module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])]
-    known = [name for name in here if name not in ("__main__", "report")]
+    known = [name for name in here if name != "report" and not name.startswith("_")]
     unknown = sorted(set(names) - set(known))
     if unknown:
         print(f"no benchmark is called {unknown[0]}; known: {', '.join(known)}", file=sys.stderr)
