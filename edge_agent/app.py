@@ -17,7 +17,7 @@ from edge_agent.adapters.delivery import Delivery
 from edge_agent.adapters.log_replay import LogReplay
 from edge_agent.adapters.merge import Merged
 from edge_agent.adapters.metrics_http import MetricsServer, Status
-from edge_agent.adapters.sampling import Limits, Pipeline, Sampling
+from edge_agent.adapters.sampling import LOOK_INTERVAL_NS, Limits, Pipeline, Sampling
 from edge_agent.adapters.sources import open_source
 from edge_agent.adapters.spool_files import SpoolFiles
 from edge_agent.adapters.spool_worker import SpoolWorker
@@ -174,6 +174,7 @@ class _Agent:
             max_age_ns=telemetry.batch_max_age_ms * NS_PER_MS,
             fsync_interval_ns=spool.fsync_interval_ms * NS_PER_MS,
             hold_up_bytes=spool.max_bytes // 2 if can_wait and self._delivery else None,
+            look_interval_ns=0 if can_wait else LOOK_INTERVAL_NS,
         )
 
     def _resumption(self, dictionary: Dictionary) -> tuple[bytes, int]:

@@ -8,6 +8,9 @@ Rule 2: waiting is measured on the monotonic clock, samples carry the stamps of 
         that jumps moves nothing here.
 Rule 3: a resumed log is decoded and collected again from its beginning, and the samples that are spooled
         already are left out: filters and counters then stand where they stood.
+Rule 4: the first frame after a pause is sampled at once; after that, buses that are not full to bursting are
+        looked at every LOOK_INTERVAL_NS only.  Frames wait that long in the kernel, with the stamps they
+        have, and a block costs the same whether it has one frame or a hundred.
 """
 
 import asyncio
@@ -18,13 +21,13 @@ from edge_agent.adapters.spool_worker import SpoolWorker
 from edge_agent.canbus.decoder import Decoder
 from edge_agent.canbus.frames import FrameBlock
 from edge_agent.canbus.mapping import Mapping
-from edge_agent.canbus.source import FrameSource
+from edge_agent.canbus.source import LIVE_BLOCK_MAX_FRAMES, FrameSource
 from edge_agent.telemetry.batching import Batching, Sealing, rest
 from edge_agent.telemetry.collection import Collection
 from edge_agent.telemetry.counts import SamplingCounts
 from edge_agent.telemetry.spool import SpooledBatch
 from fairway import log
-from fairway.clock import NS_PER_S, Clock
+from fairway.clock import NS_PER_MS, NS_PER_S, Clock
 from fairway.errors import Unavailable
 from fairway.samples import SampleBlock
 
@@ -35,6 +38,9 @@ HELD_MAX_SAMPLES = 1_000_000
 # How often a failing disk is tried again, and a bus that is gone.
 DISK_RETRY_S = 1.0
 BUS_RETRY_S = 1.0
+# Four full buses of 500 kbit/s cost 200 looks a second so, not one for each of 14,764 frames.  A twentieth of
+# the usual collection interval is added to a frame's way at most; the kernel holds half a second of a full bus.
+LOOK_INTERVAL_NS = 5 * NS_PER_MS
 # A bus that shows up while the system starts is no failure; later than this it is a wrong name.
 BUS_PATIENCE_S = 10.0
 
@@ -71,6 +77,7 @@ class Limits:
     max_age_ns: int
     fsync_interval_ns: int
     hold_up_bytes: int | None  # a source that can wait does so while the spool holds more than this
+    look_interval_ns: int = LOOK_INTERVAL_NS  # 0 for logs played as fast as possible
 
 
 class Sampling:
@@ -103,7 +110,10 @@ class Sampling:
         timer = asyncio.create_task(self._close_by_age())
         try:
             while (frames := await self._frames(source)) is not None:
+                looked_ns = self._clock.monotonic_ns()
                 await self.take(frames)
+                if len(frames) < LIVE_BLOCK_MAX_FRAMES:
+                    await self._rest(looked_ns)
         finally:
             timer.cancel()
             await asyncio.gather(timer, return_exceptions=True)
@@ -153,6 +163,12 @@ class Sampling:
                     raise
                 EVENTS.warning("bus_unavailable", reason=str(error), again_in_s=BUS_RETRY_S)
                 await asyncio.sleep(BUS_RETRY_S)
+
+    async def _rest(self, looked_ns: int) -> None:
+        """Let frames gather until it is time for the next look."""
+        left_ns = looked_ns + self._limits.look_interval_ns - self._clock.monotonic_ns()
+        if left_ns > 0:
+            await asyncio.sleep(left_ns / NS_PER_S)
 
     async def _hold(self, closed: list[SampleBlock]) -> None:
         for block in closed:
