@@ -17,6 +17,7 @@ from edge_agent.adapters.delivery import Delivery
 from edge_agent.adapters.log_replay import LogReplay
 from edge_agent.adapters.merge import Merged
 from edge_agent.adapters.metrics_http import MetricsServer, Status
+from edge_agent.adapters.patience import Patient
 from edge_agent.adapters.sampling import LOOK_INTERVAL_NS, Limits, Pipeline, Sampling
 from edge_agent.adapters.sources import open_source
 from edge_agent.adapters.spool_files import SpoolFiles
@@ -263,7 +264,8 @@ class _Agent:
             sources.append(self._log(replay, speed=speed, start_at=start_at))
         for number, bus in enumerate(self._config.bus):
             if bus.source is not None:
-                sources.append(open_source(bus.source, name=bus.name, bus=number))
+                source = open_source(bus.source, name=bus.name, bus=number)
+                sources.append(Patient(source, bus.name, self._clock))
         return sources
 
     def _log(self, replay: Replay, *, speed: float | None, start_at: int = 0) -> LogReplay:

@@ -106,10 +106,10 @@ class Sampling:
         self._works.set()
 
     async def run(self, source: FrameSource) -> None:
-        """Sample until a finite source has ended.  Raises Unavailable when there never was a bus."""
+        """Sample until a finite source has ended.  Raises what the source raises."""
         timer = asyncio.create_task(self._close_by_age())
         try:
-            while (frames := await self._frames(source)) is not None:
+            while (frames := await source.receive()) is not None:
                 looked_ns = self._clock.monotonic_ns()
                 await self.take(frames)
                 if len(frames) < LIVE_BLOCK_MAX_FRAMES:
@@ -151,18 +151,6 @@ class Sampling:
             EVENTS.error(
                 "samples_lost", samples=lost, reason="the disk takes nothing and the agent stops"
             )
-
-    async def _frames(self, source: FrameSource) -> FrameBlock | None:
-        started_ns = self._clock.monotonic_ns()
-        while True:
-            try:
-                return await source.receive()
-            except Unavailable as error:
-                waited_ns = self._clock.monotonic_ns() - started_ns
-                if self.counts.frames == 0 and waited_ns > BUS_PATIENCE_S * NS_PER_S:
-                    raise
-                EVENTS.warning("bus_unavailable", reason=str(error), again_in_s=BUS_RETRY_S)
-                await asyncio.sleep(BUS_RETRY_S)
 
     async def _rest(self, looked_ns: int) -> None:
         """Let frames gather until it is time for the next look."""

@@ -1,4 +1,4 @@
-"""From frames into the spool while disks fill up and buses go away: a live bus is never held up."""
+"""From frames into the spool while disks fill up: a live bus is never held up."""
 
 import asyncio
 import logging
@@ -41,20 +41,17 @@ class FullSpool(MemorySpool):
 
 
 class Bus:
-    """A bus that plays its frames in blocks of 50; at a Frame-less place it is gone for one call."""
+    """A bus that plays its frames in blocks of 50."""
 
     dropped = 0
 
-    def __init__(self, frames: list[Frame], *, gone_at: int | None = None) -> None:
+    def __init__(self, frames: list[Frame]) -> None:
         self._blocks = [frames[at : at + 50] for at in range(0, len(frames), 50)]
-        self._gone_at = gone_at
         self.calls = 0
 
     async def receive(self) -> FrameBlock | None:
         await asyncio.sleep(0)
         self.calls += 1
-        if self.calls == self._gone_at:
-            raise Unavailable("the bus is gone")
         return block_of(self._blocks.pop(0)) if self._blocks else None
 
     def close(self) -> None:
@@ -221,26 +218,6 @@ async def test_what_is_spooled_already_is_left_out_to_the_sample():
 
     assert rows(rig.spooled()) == rows(collected(frames))[777:]
     assert rig.spool.cursor.samples == len(collected(frames))
-    await rig.worker.close()
-
-
-async def test_a_bus_that_comes_back_is_read_on(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sampling, "BUS_RETRY_S", 0.01)
-    rig, frames = Rig(), drive(500)
-
-    await rig.sampling.run(Bus(frames, gone_at=4))
-    await rig.sampling.finish()
-
-    assert rows(rig.spooled()) == rows(collected(frames))
-    await rig.worker.close()
-
-
-async def test_a_bus_that_never_was_there_is_an_error(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sampling, "BUS_PATIENCE_S", 0.0)
-    rig = Rig()
-
-    with pytest.raises(Unavailable, match="the bus is gone"):
-        await rig.sampling.run(Bus([], gone_at=1))
     await rig.worker.close()
 
 
