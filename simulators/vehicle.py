@@ -6,6 +6,7 @@ Rule 1: virtual time only; who calls decides how fast it passes, and when it beg
 Rule 2: the same profile, cycle, seed, number, VIN and start time give the same bytes.
 """
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -20,8 +21,9 @@ from simulators.network import STEP_NS, STEP_S, Channel, Network, block_of_rows
 from simulators.route import make_route
 from simulators.view import View
 
-# The databases stand beside the packages, as everything in a checkout does.
-DATABASES = Path(__file__).parents[1] / "dbc"
+# The databases stand beside the packages in a checkout, and where data belongs in an installed wheel.
+_CHECKOUT = Path(__file__).parents[1] / "dbc"
+DATABASES = _CHECKOUT if _CHECKOUT.exists() else Path(sys.prefix) / "share" / "fairway" / "dbc"
 
 PROFILES = ("ev", "truck")
 
