@@ -10,7 +10,7 @@ import zstandard
 
 from fairway.errors import BadInput
 
-# Higher levels take 5 % off a batch and 10 times as long (benchmarks/wire.py).
+# On the RAV4 drive level 19 takes 4 to 9 % more off a batch, and many times as long.
 LEVEL = 3
 
 _compressors: list[zstandard.ZstdCompressor] = []

@@ -57,7 +57,7 @@ def test_a_replay_runs_at_a_factor_or_as_fast_as_it_can(speed: str, read: object
         (('dir = "spool"', ""), "spool.dir is missing"),
         (('dir = "spool"', 'dir = "s"\nmax_bytes = 5'), "max_bytes is 5; choose from 1048576"),
         (("[spool]", "[telemetry]\ninterval_ms = -1\n[spool]"), "interval_ms is -1"),
-        (("[spool]", "[telemtry]\n[spool]"), "unknown key telemtry; did you mean telemetry"),
+        (("[spool]", "[telemetries]\n[spool]"), "unknown key telemetries; did you mean telemetry"),
         (("[spool]", '[log]\nlevel = "loud"\n[spool]'), "log.level is 'loud'; choose one of"),
     ],
 )
