@@ -29,6 +29,27 @@ class SystemClock:
         return time.monotonic_ns()
 
 
+# NTP slews up to 0.5 ms/s and steps what is over 128 ms; a look comes every second or so on a busy machine.
+JUMP_MIN_NS = NS_PER_S
+
+
+class JumpWatch:
+    """Notices when the wall clock was set: it moved otherwise than the monotonic one between two looks."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset_ns = clock.now_ns() - clock.monotonic_ns()
+
+    def jump_ns(self) -> int:
+        """Return by how much the wall clock was set since the last look, 0 for less than JUMP_MIN_NS."""
+        offset_ns = self._clock.now_ns() - self._clock.monotonic_ns()
+        jump_ns = offset_ns - self._offset_ns
+        if abs(jump_ns) < JUMP_MIN_NS:
+            return 0
+        self._offset_ns = offset_ns
+        return jump_ns
+
+
 class ManualClock:
     """A clock that moves when told to; `jump` moves the wall alone, as a wrong GNSS fix does."""
 
