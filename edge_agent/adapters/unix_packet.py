@@ -71,11 +71,12 @@ def packets(block: FrameBlock) -> Iterator[bytes]:
         yield record[start : start + PACKET_MAX_FRAMES].tobytes()
 
 
-def block_from_bytes(packet: bytes) -> FrameBlock:
-    """Return the frames of a packet.  Raises BadInput."""
-    if not packet or len(packet) % RECORD.itemsize or len(packet) > PACKET_MAX_BYTES:
-        raise BadInput(f"a packet of {len(packet)} bytes on a Unix bus is not 1 to 256 frames")
-    record = np.frombuffer(packet, RECORD)
+def block_from_bytes(*packets: bytes) -> FrameBlock:
+    """Return the frames of packets that followed one another.  Raises BadInput if any cannot be read."""
+    for packet in packets:
+        if not packet or len(packet) % RECORD.itemsize or len(packet) > PACKET_MAX_BYTES:
+            raise BadInput(f"a packet of {len(packet)} bytes on a Unix bus is not 1 to 256 frames")
+    record = np.frombuffer(b"".join(packets), RECORD)
     linux = record["flags"]
     is_fd = (linux & _LINUX_FDF) != 0
     length: NDArray[np.uint8] = record["length"]

@@ -181,3 +181,24 @@ async def test_a_bus_is_made_once_but_a_dead_one_is_replaced(tmp_path: Path):
 async def test_a_path_where_no_bus_can_be_is_refused(tmp_path: Path):
     with pytest.raises(BadInput, match="cannot make a bus"):
         await UnixFront(Bus(), tmp_path / "no" / "such" / "folder").open()
+
+
+async def test_an_unreadable_packet_among_others_costs_only_itself(tmp_path: Path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as owner:
+        owner.bind(str(tmp_path / "bus"))
+        owner.listen()
+        source = UnixBus(tmp_path / "bus")
+        hearing = asyncio.create_task(source.receive())
+        await asyncio.sleep(0)
+        with owner.accept()[0] as bus:
+            good = next(unix_packet.packets(block_of([Frame(1, b"a"), Frame(2, b"b")])))
+            # Side by side the two in the middle have the length of frames.
+            for packet in (good, b"x" * 81, b"y" * 79, good):
+                bus.send(packet)
+
+            block = await asyncio.wait_for(hearing, 5)
+
+            assert block is not None
+            assert block.can_id.tolist() == [1, 2, 1, 2]
+            assert source.dropped == 2
+            source.close()

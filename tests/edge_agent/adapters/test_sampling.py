@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 
@@ -15,6 +16,7 @@ from edge_agent.canbus.decoder import make_decoder
 from edge_agent.canbus.frames import Frame, FrameBlock, block_of
 from edge_agent.canbus.mapping import compile_mapping
 from edge_agent.canbus.plan import BusDatabases, compile_plan
+from edge_agent.canbus.source import LIVE_BLOCK_MAX_FRAMES
 from edge_agent.telemetry.batching import Sealing
 from edge_agent.telemetry.collection import Collection
 from edge_agent.telemetry.spool import SpooledBatch
@@ -41,17 +43,19 @@ class FullSpool(MemorySpool):
 
 
 class Bus:
-    """A bus that plays its frames in blocks of 50."""
+    """A bus that plays its frames in blocks of 50, and remembers when it was looked at."""
 
     dropped = 0
 
-    def __init__(self, frames: list[Frame]) -> None:
-        self._blocks = [frames[at : at + 50] for at in range(0, len(frames), 50)]
+    def __init__(self, frames: list[Frame], *, size: int = 50) -> None:
+        self._blocks = [frames[at : at + size] for at in range(0, len(frames), size)]
         self.calls = 0
+        self.looked_s: list[float] = []
 
     async def receive(self) -> FrameBlock | None:
         await asyncio.sleep(0)
         self.calls += 1
+        self.looked_s.append(asyncio.get_running_loop().time())
         return block_of(self._blocks.pop(0)) if self._blocks else None
 
     def close(self) -> None:
@@ -62,7 +66,12 @@ class Rig:
     """Sampling into a spool in memory."""
 
     def __init__(
-        self, *, fsync_interval_ms: int = 0, hold_up_bytes: int | None = None, skip: int = 0
+        self,
+        *,
+        fsync_interval_ms: int = 0,
+        hold_up_bytes: int | None = None,
+        skip: int = 0,
+        look_interval_ms: int = 0,
     ) -> None:
         plan = compile_plan(
             [BusDatabases("can0", (database.loads(DBC.encode(), name="car", suffix=".dbc"),))]
@@ -75,7 +84,13 @@ class Rig:
             Pipeline(make_decoder(plan), mapping, Collection(mapping.table, 0, on_change=False)),
             self.worker,
             Sealing("CAR", STREAM, wire.dictionary_of(mapping.table).id, 131_072),
-            Limits(100, 20 * NS_PER_MS, fsync_interval_ms * NS_PER_MS, hold_up_bytes),
+            Limits(
+                100,
+                20 * NS_PER_MS,
+                fsync_interval_ms * NS_PER_MS,
+                hold_up_bytes,
+                look_interval_ms * NS_PER_MS,
+            ),
             SystemClock(),
             skip_samples=skip,
         )
@@ -99,6 +114,29 @@ async def test_everything_collected_is_spooled_in_order():
     await rig.sampling.run(Bus(frames))
     await rig.sampling.finish()
 
+    assert rows(rig.spooled()) == rows(collected(frames))
+    await rig.worker.close()
+
+
+async def test_a_bus_is_looked_at_in_intervals_so_that_frames_gather():
+    rig, bus = Rig(look_interval_ms=20), Bus(drive(200))
+
+    await rig.sampling.run(bus)
+
+    assert bus.calls == 5
+    # The event loop counts in milliseconds.
+    assert min(after - before for before, after in pairwise(bus.looked_s)) >= 0.019
+    await rig.sampling.finish()
+    await rig.worker.close()
+
+
+async def test_a_bus_with_full_blocks_is_not_made_to_wait():
+    rig, frames = Rig(look_interval_ms=3_600_000), drive(4 * LIVE_BLOCK_MAX_FRAMES)
+
+    async with asyncio.timeout(30):
+        await rig.sampling.run(Bus(frames, size=LIVE_BLOCK_MAX_FRAMES))
+
+    await rig.sampling.finish()
     assert rows(rig.spooled()) == rows(collected(frames))
     await rig.worker.close()
 
