@@ -35,12 +35,15 @@ from edge_agent.telemetry.collection import Collection
 from edge_agent.telemetry.uplink import Uplink
 from fairway import log
 from fairway.catalog.load import load_catalog
-from fairway.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock
+from fairway.clock import NS_PER_MS, NS_PER_S, Clock, JumpWatch, SystemClock
 from fairway.errors import BadInput
 from fairway.telemetry import Dictionary
 from fairway.wire.telemetry import dictionary_of, dictionary_to_bytes
 
 EVENTS = log.get("edge_agent")
+
+# A clock that was set is worth a line within a second or two; nothing else depends on it.
+CLOCK_LOOK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +219,8 @@ class _Agent:
         delivering = asyncio.create_task(self._delivery.run()) if self._delivery else None
         working = asyncio.create_task(self._work(until_drained=until_drained))
         stopping = asyncio.create_task(self._stopping.wait())
-        tasks = [task for task in (working, stopping, delivering) if task]
+        watching = asyncio.create_task(_watch(self._clock))
+        tasks = [task for task in (working, stopping, delivering, watching) if task]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -226,6 +230,7 @@ class _Agent:
             for source in self._sources:
                 source.close()
             await _ended(stopping)
+            await _ended(watching)
             if delivering:
                 await _ended(delivering)
             await metrics.stop()
@@ -340,6 +345,15 @@ def _replay_id(replay: Replay, dictionary: Dictionary, config: Config) -> bytes:
         telemetry.on_change,
     )
     return hashlib.sha256(repr(facts).encode()).digest()[:8]
+
+
+async def _watch(clock: Clock) -> None:
+    """Tell when somebody set the wall clock: stamps and ages jump with it, nothing is lost."""
+    watch = JumpWatch(clock)
+    while True:
+        await asyncio.sleep(CLOCK_LOOK_S)
+        if jump_ns := watch.jump_ns():
+            EVENTS.warning("clock_jumped", by_s=round(jump_ns / NS_PER_S, 3))
 
 
 async def _ended(task: "asyncio.Task[object]") -> None:

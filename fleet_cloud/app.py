@@ -20,7 +20,7 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from fairway import log as logs
-from fairway.clock import NS_PER_S, Clock, SystemClock
+from fairway.clock import NS_PER_S, Clock, JumpWatch, SystemClock
 from fairway.errors import BadInput
 from fleet_cloud.adapters import addresses
 from fleet_cloud.adapters.addresses import BrokerAddress
@@ -50,6 +50,8 @@ log = logs.get("fleet_cloud")
 
 # Others believe a claim for so long: several times what an insert takes, with all its retries.
 LEASE_S = 30
+# A clock that was set is worth a line within a second or two; nothing else depends on it.
+CLOCK_LOOK_S = 1.0
 # An insert that a process sent to a server and did not live to see the end of is over by then.
 REMOTE_GRACE_S = 5
 
@@ -252,11 +254,24 @@ def _following(
         if broker is not None:
             await broker.allow(cloud.fleet.tenants)
 
-    task = asyncio.create_task(cloud.fleet.follow(changed))
+    tasks = [
+        asyncio.create_task(cloud.fleet.follow(changed)),
+        asyncio.create_task(_watch(cloud.clock)),
+    ]
     try:
         yield
     finally:
-        task.cancel()
+        for task in tasks:
+            task.cancel()
+
+
+async def _watch(clock: Clock) -> None:
+    """Tell when somebody set the wall clock: leases and times of receipt jump with it, nothing is lost."""
+    watch = JumpWatch(clock)
+    while True:
+        await asyncio.sleep(CLOCK_LOOK_S)
+        if jump_ns := watch.jump_ns():
+            log.warning("clock_jumped", by_s=round(jump_ns / NS_PER_S, 3))
 
 
 def _owner(data: DataDir, *, whole: bool) -> str:
