@@ -22,7 +22,7 @@ from edge_agent.adapters.log_formats import open_log
 from edge_agent.adapters.socketcan import SO_RXQ_OVFL, SO_TIMESTAMPNS, Drain, drainer
 from edge_agent.canbus import database
 from edge_agent.canbus.decoder import Decoder, make_decoder
-from edge_agent.canbus.frames import FrameBlock
+from edge_agent.canbus.frames import Frame, FrameBlock
 from edge_agent.canbus.plan import BusDatabases, compile_plan
 from fairway.clock import SystemClock
 
@@ -43,9 +43,9 @@ def run() -> list[Row]:
     decoder = make_decoder(_plan())
     ours, peers, decodes = [], [], []
     for _ in range(REPEATS):
-        ours.append(_receive(frames, lambda sock: _drained(sock, decoder)))
-        peers.append(_receive(frames, _python_can))
-        decodes.append(_receive(frames, lambda sock: _drained(sock, None)))
+        ours.append(received_us(frames, lambda sock: _drained(sock, decoder)))
+        peers.append(received_us(frames, _python_can))
+        decodes.append(received_us(frames, lambda sock: _drained(sock, None)))
     both_us, peer_us, bare_us = median(ours), median(peers), median(decodes)
     return [
         Row(
@@ -75,13 +75,20 @@ def _frames() -> list[bytes]:
     packed: list[bytes] = []
     for block in open_log(DRIVE, {"can0": 0}):
         for frame in block.frames():
-            packed.append(struct.pack("=IBxxx8s", frame.can_id, len(frame.data), frame.data))
+            packed.append(as_linux(frame))
             if len(packed) == FRAMES:
                 return packed
     return packed
 
 
-def _receive(frames: list[bytes], receiver: Callable[[socket.socket], Callable[[], int]]) -> float:
+def as_linux(frame: Frame) -> bytes:
+    """Return a frame as Linux's struct can_frame."""
+    return struct.pack("=IBxxx8s", frame.can_id, len(frame.data), frame.data)
+
+
+def received_us(
+    frames: list[bytes], receiver: Callable[[socket.socket], Callable[[], int]]
+) -> float:
     """Return microseconds of processor time a frame, spent in what `receiver` makes."""
     with (
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours,
