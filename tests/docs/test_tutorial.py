@@ -1,0 +1,23 @@
+"""The tutorial does what it says, with the real programs."""
+
+import re
+
+import pytest
+
+from tests.docs import pages
+
+pytestmark = [pytest.mark.net, pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
+
+PAGE = "tutorial/first-drive.md"
+
+
+def test_the_first_drive_goes_as_told(tmp_path):
+    printed = "".join(pages.run(PAGE, tmp_path))
+
+    first, second = (
+        [int(number) for number in re.findall(r"\d+", line)]
+        for line in re.findall(r"^\d+ frames, .* waiting$", printed, re.MULTILINE)
+    )
+    assert first[1] > 10_000
+    assert first[-2:] == second[-2:] == [0, 0]  # refused, waiting
+    assert pages.shown_only(PAGE) == 0
