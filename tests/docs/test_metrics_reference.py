@@ -1,0 +1,63 @@
+"""The metrics reference names every metric of both programs, its type and its labels, and no other."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from prometheus_client.registry import Collector
+
+from edge_agent.adapters.metrics_http import AgentCollector, Status
+from edge_agent.canbus.decoder import Refusals
+from edge_agent.telemetry.counts import SamplingCounts
+from edge_agent.telemetry.spool import SpoolState
+from edge_agent.telemetry.uplink import UplinkCounts
+from fleet_cloud.adapters.ingest_metrics import IngestCollector
+from fleet_cloud.ingest.status import STARTING
+from tests.docs.pages import DOCS
+
+PAGE = (DOCS / "reference" / "metrics.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
+
+SAMPLING = SamplingCounts()
+SAMPLING.refused.update(Refusals()._asdict())
+AGENT = Status(
+    sampling=SAMPLING,
+    spool=SpoolState(1, 0, 0, 0, 0, 0),
+    uplink=UplinkCounts(),
+    is_connected=True,
+    connections=1,
+    oldest_age_s=0.0,
+    dropped_frames=(("can0", 0),),
+)
+CLOUD = replace(STARTING, mqtt_connected=True, grpc_connections=0)
+COLLECTORS = {
+    "edge-agent": AgentCollector(lambda: AGENT),
+    "fleet-cloud": IngestCollector(lambda: CLOUD),
+}
+
+
+def told(section: str) -> dict[str, str]:
+    """Return the metrics of a section, labels in braces, with their types."""
+    return dict(
+        re.findall(r"^\| `(fairway_[^`]+)` \| (counter|gauge) \|", SECTIONS[section], re.MULTILINE)
+    )
+
+
+def shown(collector: Collector) -> dict[str, str]:
+    found = {}
+    for metric in collector.collect():
+        for sample in metric.samples:
+            labels = "{" + ",".join(sample.labels) + "}" if sample.labels else ""
+            found[sample.name + labels] = metric.type
+    return found
+
+
+@pytest.mark.parametrize(("program", "collector"), COLLECTORS.items())
+def test_every_metric_is_there_with_its_type_and_labels_and_no_other(program, collector):
+    assert told(program) == shown(collector)
+
+
+def test_every_reason_and_outcome_is_explained():
+    words = [*Refusals._fields, "stored", "duplicate", "refused", "busy"]
+
+    assert [word for word in words if f"`{word}`" not in SECTIONS["edge-agent"]] == []
