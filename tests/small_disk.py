@@ -20,10 +20,9 @@ class SmallDisk:
         """Use up all space but `leaving_bytes`."""
         disk = os.statvfs(self.folder)
         free = disk.f_bavail * disk.f_frsize
-        with self._filler.open("ab") as filler, contextlib.suppress(OSError):
+        with self._filler.open("ab", buffering=0) as filler, contextlib.suppress(OSError):
             for _ in range(max(0, free - leaving_bytes) // 4096):
                 filler.write(bytes(4096))
-                filler.flush()
 
     def clear(self) -> None:
         """Give the space back."""

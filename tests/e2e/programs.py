@@ -34,13 +34,18 @@ class Program:
         self.arguments = [str(BIN / str(arguments[0])), *map(str, arguments[1:])]
         self.name = name or str(arguments[0])
         self.log = log
+        self.environment: dict[str, str] = {}  # on top of our own
         self.child: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "Program":
         """Start it (again)."""
         with self.log.open("ab") as out:
             self.child = subprocess.Popen(
-                self.arguments, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+                self.arguments,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=os.environ | self.environment,
             )
         return self
 

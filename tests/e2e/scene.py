@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.e2e.programs import Program, free_port, run, until
 
@@ -55,6 +56,16 @@ def get(url: str) -> object:
         return None
 
 
+def status_of(url: str) -> int:
+    """Return the HTTP status that `url` answers with."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
 class Cloud:
     """A `fleet-cloud serve` (or `ingest`) with its settings."""
 
@@ -80,7 +91,7 @@ class Cloud:
         assert self.program.is_running, self.program.said()
         return get(f"{self.api}/healthz") is not None
 
-    def ingest(self) -> dict[str, dict[str, int]]:
+    def ingest(self) -> dict[str, Any]:
         """Return how ingest is doing; zeros while it does not answer."""
         status = get(f"{self.api}/v1/ingest")
         return status if isinstance(status, dict) else {"stored": {"rows": 0}, "counts": {}}

@@ -1,16 +1,23 @@
 """The first drive, whole: a real log through real programs into the store, all of them killed on the way."""
 
+import random
+import socket
+import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from fairway.topics import up_telemetry
 from tests.e2e import rav4
+from tests.e2e.fake_wall import FakeWall
 from tests.e2e.programs import Program, children_of, free_port, kill_pid, until
-from tests.e2e.scene import EMBEDDED_BROKER, VEHICLE, Cloud, agent_program
+from tests.e2e.scene import EMBEDDED_BROKER, VEHICLE, Cloud, agent_program, status_of
 from tests.e2e.site import Site
+from tests.mqtt_client import MqttClient
 from tests.shared_data import shared
+from tests.small_disk import small_disk
 
 pytestmark = [pytest.mark.net, pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
 
@@ -139,3 +146,109 @@ def test_two_ingests_share_mosquitto_postgresql_and_two_shards_although_each_is_
         assert min(shares) > 0
         assert sorted(site.shard_vehicles()) == FLEET  # one on each
         assert [program.stop() for program in (*site.ingests, site.reader)] == [0, 0, 0]
+
+
+YEAR_S = 365 * 86_400
+
+
+def test_a_clock_that_jumps_a_year_in_vehicle_and_cloud_loses_nothing_and_is_told(
+    tmp_path: Path, closing: Closing, expected: rav4.Rows
+):
+    wall = FakeWall(tmp_path / "wall")
+    cloud = Cloud(tmp_path, EMBEDDED_BROKER.format(port=free_port(), program="any"))
+    cloud.program.environment = wall.environment
+    closing(cloud.program)
+    cloud.start()
+    folder = cloud.add_vehicle()
+    agent = closing(rav4_agent(folder, f"grpcs://localhost:{cloud.grpc_port}", speed="8"))
+    agent.environment = wall.environment
+    total = rav4.count(expected)
+
+    def reached(share: float) -> None:
+        until(f"{share:.0%} of the rows", lambda: cloud.rows() >= share * total, within_s=60)
+
+    agent.start()
+    reached(0.20)
+    wall.set(YEAR_S)
+    until("the agent's word", lambda: "clock_jumped" in agent.said())
+    until("the cloud's word", lambda: "clock_jumped" in cloud.program.said())
+    wall.set(-YEAR_S)
+    reached(0.60)
+    wall.set(0)
+
+    assert agent.wait(120) == 0, agent.said()
+    assert rav4.differences(rav4.stored(cloud.api, VEHICLE), expected) == []
+
+
+def test_full_disks_of_vehicle_and_cloud_cost_nothing_acknowledged_and_are_told(
+    tmp_path: Path, closing: Closing, expected: rav4.Rows
+):
+    with ExitStack() as stack:
+        spool = stack.enter_context(small_disk(tmp_path / VEHICLE, 64 * 1024 * 1024))
+        data = stack.enter_context(small_disk(tmp_path / "cloud", 512 * 1024 * 1024))
+        cloud = Cloud(tmp_path, EMBEDDED_BROKER.format(port=free_port(), program="any"))
+        closing(cloud.program)
+        cloud.start()
+        folder = cloud.add_vehicle()
+        agent = closing(rav4_agent(folder, f"grpcs://localhost:{cloud.grpc_port}", speed="8"))
+        total = rav4.count(expected)
+
+        def reached(share: float) -> None:
+            until(f"{share:.0%} of the rows", lambda: cloud.rows() >= share * total, within_s=60)
+
+        agent.start()
+        reached(0.15)
+        data.fill()
+        until("the cloud's word", lambda: not cloud.ingest().get("healthy", True))
+        data.clear()
+        reached(0.40)
+        spool.fill()
+        until("the agent's word", lambda: "spool_unavailable" in agent.said())
+        spool.clear()
+
+        assert agent.wait(120) == 0, agent.said()
+        assert rav4.differences(rav4.stored(cloud.api, VEHICLE), expected) == []
+        assert cloud.program.stop() == 0
+
+
+def test_garbage_at_every_door_changes_nothing_stored(
+    tmp_path: Path, closing: Closing, expected: rav4.Rows
+):
+    mqtt_port = free_port()
+    cloud = Cloud(tmp_path, EMBEDDED_BROKER.format(port=mqtt_port, program="any"))
+    closing(cloud.program)
+    cloud.start()
+    folder = cloud.add_vehicle()
+    url = f"grpcs://localhost:{cloud.grpc_port}"
+    agent = closing(rav4_agent(folder, url, speed='"max"'))
+    agent.start()
+    assert agent.wait(120) == 0, agent.said()
+    randomness = random.Random(7)
+
+    def anything(most: int) -> bytes:
+        return randomness.randbytes(randomness.randint(1, most))
+
+    with MqttClient(
+        mqtt_port,
+        name=VEHICLE,
+        ca=folder / "ca.pem",
+        certificate=folder / "certificate.pem",
+        key=folder / "key.pem",
+    ) as client:
+        assert client.is_connected(10)
+        sent = [client.publish(up_telemetry(VEHICLE), anything(5000)) for _ in range(200)]
+        for message in sent:
+            message.wait_for_publish(30)
+    for port in (mqtt_port, cloud.grpc_port, int(cloud.api.rpartition(":")[2])):
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
+                raw.sendall(anything(5000))
+    paths = ["/v1/vehicles/%s/signals", "/v1/%s", "/v1/vehicles?limit=%s", "/%s"]
+    for number in range(100):
+        path = paths[number % len(paths)] % urllib.parse.quote(anything(60))
+        assert 200 <= status_of(f"{cloud.api}{path}") < 500
+
+    until("200 misfits", lambda: cloud.ingest()["counts"]["unreadable"] >= 200)
+    assert cloud.program.is_running
+    assert "Traceback" not in cloud.program.said()
+    assert rav4.differences(rav4.stored(cloud.api, VEHICLE), expected) == []
