@@ -75,12 +75,13 @@ async def run(options: Options, out: TextIO) -> Summary:
             async with _task(traffic.run(cars, clock)):
                 if options.seconds is None:
                     await _driving(stage, _FIRST_SUMMARY_S, stop, out, latencies)
-                    so_far = _summary(cars, await _look(stage), latencies, _FIRST_SUMMARY_S)
+                    look = await _look(stage)
+                    so_far = _summary(cars, look, latencies, _FIRST_SUMMARY_S, is_over=False)
                     print(f"{so_far.as_text()}\n{_STAYING}", file=out, flush=True)
                 await _driving(stage, options.seconds, stop, out, latencies)
             drove_s = (clock.monotonic_ns() - began_ns) / NS_PER_S
             look = await _drained(stage, sum(car.bus.sent for car in cars))
-        return _summary(cars, look, latencies, drove_s)
+        return _summary(cars, look, latencies, drove_s, is_over=True)
     finally:
         await traffic.close(cars)
         await stage.close()
@@ -160,8 +161,11 @@ def _summary(
     look: Look,
     latencies: watch.Latencies,
     drove_s: float,
+    *,
+    is_over: bool,
 ) -> Summary:
     sent = sum(car.bus.sent for car in cars)
+    missing = max(0, look.samples - look.rows)
     return Summary(
         vehicles=len(cars),
         seconds=round(drove_s, 1),
@@ -171,7 +175,8 @@ def _summary(
         samples=look.samples,
         rows_stored=look.rows,
         duplicates=look.duplicates,
-        lost=max(0, look.samples - look.rows),
+        on_the_way=0 if is_over else missing,
+        lost=missing if is_over else 0,
         bytes_per_sample=round(look.batch_bytes / look.samples, 3) if look.samples else 0.0,
         latency_p50_ms=round(percentile(latencies.ms, 0.5), 1),
         latency_p99_ms=round(percentile(latencies.ms, 0.99), 1),

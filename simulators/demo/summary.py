@@ -1,6 +1,7 @@
 """What came of a demo: counts that must add up, and two figures.
 
-accepted = samples that agents wrote to their spools; rows = samples in the store; lost = accepted - rows.
+accepted = samples that agents wrote to their spools; rows = samples in the store.  What is accepted and not a
+row is on its way while vehicles drive, and lost once everything has come to rest.
 """
 
 import json
@@ -20,7 +21,8 @@ class Summary:
     samples: int  # collected: changed, and at most one each 100 ms for a signal
     rows_stored: int
     duplicates: int  # batches that came twice and were stored once
-    lost: int  # samples accepted by an agent, and not in the store
+    on_the_way: int  # samples accepted by an agent that the store may still get
+    lost: int  # samples accepted by an agent that it will not get
     bytes_per_sample: float  # on the wire, whole messages
     latency_p50_ms: float  # from the frame's time of arrival to the row
     latency_p99_ms: float
@@ -37,7 +39,7 @@ class Summary:
     def as_text(self) -> str:
         """Return lines for a person."""
         stored = (
-            f"{self.rows_stored:>10,} rows stored, {self.lost} lost, "
+            f"{self.rows_stored:>10,} rows stored, {self.on_the_way} on the way, {self.lost} lost, "
             f"{self.duplicates} batches came twice and were stored once"
         )
         latency = (
