@@ -28,8 +28,11 @@ from edge_agent.canbus.plan_table import TOP_BIT, WIDE, Table
 RowsFunction = Callable[[bytes, int, int, list[int]], bytes]
 ValuesFunction = Callable[[bytes], dict[str, float]]
 
-# Up to this width a signal's physical values stand in a table: one look-up instead of a multiplication.
-TABULATED_BITS = 8
+# Up to this width a signal's physical values stand in a table: one look-up instead of up to four operations.
+TABULATED_BITS = 12
+
+# All tables of a decoder together: a value costs some 32 bytes, so this is 4 MB.
+TABULATED_MAX_VALUES = 131_072
 
 # From this many arms on, choosing by halves is quicker than one after the other.
 HALVED_ARMS = 4
@@ -53,6 +56,16 @@ class Namespace:
         }
     )
     _constants: dict[object, str] = field(default_factory=dict)
+    _tabulated: int = 0
+
+    def table_of(self, op: Op) -> str | None:
+        """Return the name of the table of an integer's values, by its unsigned bits, if it may have one."""
+        key = (op.bits, op.sign, repr((op.scale, op.offset)))
+        if key not in self._constants:
+            if op.bits > TABULATED_BITS or self._tabulated + (1 << op.bits) > TABULATED_MAX_VALUES:
+                return None
+            self._tabulated += 1 << op.bits
+        return self.constant(key, lambda: tuple(value_of(op, bits) for bits in range(1 << op.bits)))
 
     def constant(self, key: object, make: Callable[[], object]) -> str:
         """Return the name of the constant known as `key`, made when it is first asked for."""
@@ -76,9 +89,11 @@ def rows_function(
 ) -> RowsFunction:
     """Return the function that appends the rows of a payload of `size` bytes."""
     writer = _RowsWriter(table, size, space)
-    lines = [f"def rows(w,s,l,r):\n if l!={size}: return O(w,s,l,r)\n f=0\n n=b''"]
-    lines += writer.run(run, " ")
-    lines += [" if f: U()", " return n"]
+    lines = ["def rows(w,s,l,r):", f" if l!={size}: return O(w,s,l,r)"]
+    if int(table.runs["switches"][run]):
+        lines += [" f=0", " n=b''", *writer.run(run, " "), " if f: U()", " return n"]
+    else:
+        lines += writer.run(run, " ") or [" return b''"]
     made: RowsFunction = space.function("rows", lines, O=other, U=space.unknown_multiplexer)
     return made
 
@@ -89,7 +104,9 @@ def values_function(table: Table, run: int, size: int, space: Namespace) -> Valu
     It raises struct.error or IndexError for a payload of another size, unless it can be read all the same.
     """
     writer = _ValuesWriter(table, size, space)
-    lines = ["def values(w):", *writer.run(run, " "), " return o"]
+    lines = ["def values(w):", *writer.run(run, " ")]
+    if writer.is_branching:
+        lines.append(" return o")
     made: ValuesFunction = space.function("values", lines)
     return made
 
@@ -105,11 +122,13 @@ class _Writer:
         self.size = size
         self.space = space
         self.begun = False
+        self.is_branching = False
 
     def run(self, number: int, indent: str) -> list[str]:
         """Return the lines of a run."""
         table = self.table
         first_op, count, first_switch, switches = table.runs[number].tolist()
+        self.is_branching |= switches > 0
         ops = ops_of(table, first_op, count)
         read = layout(ops, self.size)
         lines = self._unpack(read) + read.lines
@@ -199,11 +218,8 @@ class _Writer:
         """Return the expression of an op's physical value, given that of its unsigned bits."""
         if op.kind & (ANY_FLOAT | WIDE):
             return f"V({self.space.constant(('op', op.signal), lambda: op)},{text})"
-        if op.bits <= TABULATED_BITS:
-            table = self.space.constant(
-                (op.bits, op.sign, repr((op.scale, op.offset))),
-                lambda: tuple(value_of(op, bits) for bits in range(1 << op.bits)),
-            )
+        table = self.space.table_of(op)
+        if table is not None:
             return f"{table}[{text}]"
         text = _signed(text, op.sign) if op.sign else text
         if op.scale != 1.0:
@@ -263,7 +279,8 @@ class _RowsWriter(_Writer):
             return []
         lines, texts = self.split(ops, read, physical=False)
         numbers = struct.pack(f"={len(ops)}i", *(op.signal for op in ops))
-        return [*lines, f"r+=({','.join(texts)},)", f"n{'+' if self.begun else ''}={numbers!r}"]
+        keep = "n+=" if self.is_branching else "return "
+        return [*lines, f"r+=({','.join(texts)},)", f"{keep}{numbers!r}"]
 
 
 class _ValuesWriter(_Writer):
@@ -273,4 +290,5 @@ class _ValuesWriter(_Writer):
         if self.begun:
             return lines + [f"o[{name!a}]={text}" for name, text in zip(names, texts, strict=True)]
         pairs = zip(names, texts, strict=True)
-        return [*lines, "o={" + ",".join(f"{name!a}:{text}" for name, text in pairs) + "}"]
+        keep = "o=" if self.is_branching else "return "
+        return [*lines, keep + "{" + ",".join(f"{name!a}:{text}" for name, text in pairs) + "}"]

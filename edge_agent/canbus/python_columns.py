@@ -12,6 +12,11 @@ from numpy.typing import NDArray
 from edge_agent.canbus import plan_table
 from edge_agent.canbus.generated_bytes import ANY_FLOAT, bits_in, nearest, ops_of, signed
 
+# A 64-bit integer times this is still far from the largest float.
+TAME_MAX = 1e100
+
+_QUARTER = bytes(size // 4 for size in range(256))
+
 Columns = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.int32]]
 
 # What of an op's kind says how its raw bits are to be read.
@@ -23,6 +28,14 @@ _SPECIAL: tuple[tuple[int, type[np.unsignedinteger[Any]], type[np.generic]], ...
     (plan_table.FLOAT_32, np.uint32, np.float32),
     (plan_table.FLOAT_64, np.uint64, np.float64),
 )
+
+
+def _widths(numbers: list[bytes]) -> NDArray[np.integer[Any]]:
+    """Return how many signal numbers each of the packed texts holds."""
+    try:
+        return np.frombuffer(bytes(map(len, numbers)).translate(_QUARTER), np.uint8)
+    except ValueError:  # some message has more than 63 signals
+        return np.fromiter(map(len, numbers), np.uint32, len(numbers)) >> 2
 
 
 class Conversion:
@@ -39,20 +52,25 @@ class Conversion:
         self._kind[number] = table.ops["kind"] & _KIND_OF_NUMBER
         self._op[number] = np.arange(len(table.ops))
         self._table = table
-        self._is_plain = not self._kind.any()
+        # Only integers, and none that could overflow a float: NumPy then has nothing to warn about.
+        factors = np.abs(np.concatenate((self._scale, self._offset)))
+        self._is_tame = not self._kind.any() and bool((factors < TAME_MAX).all())
 
     def columns(
         self, raws: list[int], numbers: list[bytes], payload: tuple[bytes, list[int]]
     ) -> Columns:
         """Return the four columns; `numbers` holds the packed signal numbers of each frame."""
+        # struct is twice as quick as NumPy at turning a list into a column.
         raw = np.frombuffer(struct.pack(f"{len(raws)}q", *raws), np.int64)
         signal = np.frombuffer(b"".join(numbers), np.int32)
-        widths = np.frombuffer(struct.pack(f"{len(numbers)}I", *map(len, numbers)), np.uint32) >> 2
-        frame = np.arange(len(numbers), dtype=np.int32).repeat(widths)
+        frame = np.arange(len(numbers), dtype=np.int32).repeat(_widths(numbers))
         number = raw.astype(np.float64)
+        if self._is_tame:
+            number *= self._scale.take(signal)
+            number += self._offset.take(signal)
+            return signal, raw, number, frame
         with np.errstate(all="ignore"):
-            if not self._is_plain:
-                self._read_specially(number, raw, (signal, frame, payload))
+            self._read_specially(number, raw, (signal, frame, payload))
             number *= self._scale.take(signal)
             number += self._offset.take(signal)
         return signal, raw, number, frame

@@ -31,6 +31,10 @@ SIZED_MAX_BYTES = 64
 UNKNOWN_ID, SHORT_FRAME, UNKNOWN_MULTIPLEXER, REMOTE_FRAME, ERROR_FRAME = range(5)
 
 
+class _Descent(Exception):
+    """A frame ends before it begins."""
+
+
 class PythonTable:
     """A table with its generated functions and, for `changed_only`, what each signal said last."""
 
@@ -58,14 +62,10 @@ class PythonTable:
         ids: list[int] = frames.can_id.tolist()
         buses = frames.bus.tobytes()
         raws: list[int] = []
-        self._refused[:] = [0, 0, 0, 0, 0]
         try:
-            numbers = self._run(buses, ids, (whole, offset), raws)
-        except KeyError:  # an id is new: learn it, and begin again
-            self._learn(buses, ids)
-            raws.clear()
-            self._refused[:] = [0, 0, 0, 0, 0]
-            numbers = self._run(buses, ids, (whole, offset), raws)
+            numbers = self._run_or_learn(buses, ids, (whole, offset), raws)
+        except (struct.error, IndexError, _Descent):
+            raise BadInput(_outside(frames)) from None
         columns = self._conversion.columns(raws, numbers, (whole, offset))
         if changed_only:
             columns = self._last.changed(columns)
@@ -99,6 +99,19 @@ class PythonTable:
         if found is None and can_id & EXTENDED and bus in self._pgn_buses:
             found = self._keys.get(plan_table.pgn_key(bus, pgn_of(can_id)))
         return found
+
+    def _run_or_learn(
+        self, buses: bytes, ids: list[int], payload: tuple[bytes, list[int]], raws: list[int]
+    ) -> list[bytes]:
+        """Call the function of every frame; an id that is new is learnt, and all begins again."""
+        self._refused[:] = [0, 0, 0, 0, 0]
+        try:
+            return self._run(buses, ids, payload, raws)
+        except KeyError:
+            self._learn(buses, ids)
+        raws.clear()
+        self._refused[:] = [0, 0, 0, 0, 0]
+        return self._run(buses, ids, payload, raws)
 
     def _run(
         self, buses: bytes, ids: list[int], payload: tuple[bytes, list[int]], raws: list[int]
@@ -187,7 +200,9 @@ class PythonTable:
         refused = self._refused
         reason = ERROR_FRAME if can_id & ERROR else REMOTE_FRAME if can_id & REMOTE else UNKNOWN_ID
 
-        def refuse(_whole: bytes, _start: int, _length: int, _raws: list[int]) -> bytes:
+        def refuse(_whole: bytes, _start: int, length: int, _raws: list[int]) -> bytes:
+            if length < 0:
+                raise _Descent
             refused[reason] += 1
             return b""
 
@@ -211,6 +226,8 @@ class PythonTable:
         """Return the function that reads a payload signal by signal."""
 
         def rows(whole: bytes, start: int, given: int, raws: list[int]) -> bytes:
+            if given < 0:
+                raise _Descent
             data = whole[start : start + given]
             ops, reasons = self._walker.walk(run, data)
             for reason in reasons:
@@ -228,14 +245,19 @@ def _sized(data: bytes, size: int) -> bytes:
 
 
 def _bounded(frames: FrameBlock) -> tuple[bytes, list[int]]:
-    """Return the payload and the offsets of a block, once it is sure that they fit each other."""
+    """Return the payload and the offsets of a block; the functions see to it that offsets ascend."""
     offset: list[int] = frames.offset.tolist()
     if len(offset) != len(frames.can_id) + 1 or len(frames.bus) != len(frames.can_id):
         raise BadInput("the columns of the frame block are not of one length")
-    if sorted(offset) != offset or offset[-1] > len(frames.payload):
-        bad = (frames.offset[1:] < frames.offset[:-1]) | (frames.offset[1:] > len(frames.payload))
-        raise BadInput(f"frame {int(bad.argmax())} lies outside of the frame block's payload")
+    if offset[-1] > len(frames.payload):
+        raise BadInput(_outside(frames))
     return frames.payload.tobytes(), offset
+
+
+def _outside(frames: FrameBlock) -> str:
+    offset = frames.offset
+    bad = (offset[1:] < offset[:-1]) | (offset[1:] > len(frames.payload))
+    return f"frame {int(bad.argmax())} lies outside of the frame block's payload"
 
 
 class _Walker:

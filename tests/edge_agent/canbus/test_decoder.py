@@ -270,6 +270,10 @@ def test_only_changes_come_through_where_only_changes_are_wanted(interpreter: In
     [
         {"offset": np.array([0, 9, 2], np.uint32)},
         {"offset": np.array([0, 1, 99], np.uint32)},
+        {"offset": np.array([0, 1, 0], np.uint32)},
+        {"offset": np.array([2, 1, 2], np.uint32)},
+        {"offset": np.array([0, 99, 1], np.uint32)},
+        {"offset": np.array([0, 8, 1], np.uint32)},
         {"offset": np.array([0, 1], np.uint32)},
         {"bus": np.zeros(3, np.uint8)},
     ],
