@@ -4,6 +4,7 @@ Rule 1: a block at a time; only signals of more than 64 bits are looked at one b
 """
 
 import struct
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from edge_agent.canbus.generated_bytes import ANY_FLOAT, bits_in, nearest, ops_o
 
 # A 64-bit integer times this is still far from the largest float.
 TAME_MAX = 1e100
+
+# struct compiles a format once for each size, and keeps a hundred: sizes are rounded up.
+PACKED_ROWS = 64
 
 _QUARTER = bytes(size // 4 for size in range(256))
 
@@ -28,6 +32,13 @@ _SPECIAL: tuple[tuple[int, type[np.unsignedinteger[Any]], type[np.generic]], ...
     (plan_table.FLOAT_32, np.uint32, np.float32),
     (plan_table.FLOAT_64, np.uint64, np.float64),
 )
+
+
+def _packed(raws: list[int]) -> NDArray[np.int64]:
+    """Return a list of numbers as a column: struct is twice as quick at it as NumPy."""
+    rows = len(raws)
+    raws.extend(repeat(0, -rows % PACKED_ROWS))
+    return np.frombuffer(struct.pack(f"{len(raws)}q", *raws), np.int64, rows)
 
 
 def _widths(numbers: list[bytes]) -> NDArray[np.integer[Any]]:
@@ -52,6 +63,7 @@ class Conversion:
         self._kind[number] = table.ops["kind"] & _KIND_OF_NUMBER
         self._op[number] = np.arange(len(table.ops))
         self._table = table
+        self._count = np.arange(0, dtype=np.int32)
         # Only integers, and none that could overflow a float: NumPy then has nothing to warn about.
         factors = np.abs(np.concatenate((self._scale, self._offset)))
         self._is_tame = not self._kind.any() and bool((factors < TAME_MAX).all())
@@ -59,11 +71,15 @@ class Conversion:
     def columns(
         self, raws: list[int], numbers: list[bytes], payload: tuple[bytes, list[int]]
     ) -> Columns:
-        """Return the four columns; `numbers` holds the packed signal numbers of each frame."""
-        # struct is twice as quick as NumPy at turning a list into a column.
-        raw = np.frombuffer(struct.pack(f"{len(raws)}q", *raws), np.int64)
+        """Return the four columns; `numbers` holds the packed signal numbers of each frame.
+
+        It takes `raws` over: the list may be longer afterwards.
+        """
+        raw = _packed(raws)
         signal = np.frombuffer(b"".join(numbers), np.int32)
-        frame = np.arange(len(numbers), dtype=np.int32).repeat(_widths(numbers))
+        if len(numbers) > len(self._count):
+            self._count = np.arange(2 * len(numbers), dtype=np.int32)
+        frame = self._count[: len(numbers)].repeat(_widths(numbers))
         number = raw.astype(np.float64)
         if self._is_tame:
             number *= self._scale.take(signal)

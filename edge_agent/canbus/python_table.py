@@ -69,8 +69,7 @@ class PythonTable:
         columns = self._conversion.columns(raws, numbers, (whole, offset))
         if changed_only:
             columns = self._last.changed(columns)
-        signal, raw, value, frame = columns
-        return Decoded(signal, raw, value, frame, Refusals._make(self._refused))
+        return Decoded(*columns, Refusals(*self._refused))
 
     def decode_frame(self, can_id: int, data: bytes, bus: int = 0) -> dict[str, float]:
         """Return the values of one frame by the signals' names; none when nobody knows the id."""
