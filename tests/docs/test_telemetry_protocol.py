@@ -1,4 +1,4 @@
-"""The protocol reference says what the code does: its topics, limits and outcomes, and its example to the byte."""
+"""The protocol reference says what the code does: topics, limits, outcomes, and its example to the byte."""
 
 import importlib
 import json

@@ -1,0 +1,21 @@
+"""The how-to pages do what they say, with the real programs."""
+
+import pytest
+
+from tests.docs import pages
+
+pytestmark = [pytest.mark.net, pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
+
+# A page, and how many of its shell blocks need what a test machine has not.
+PAGES = {
+    "howto/replay-a-recorded-drive.md": 0,
+    "howto/connect-a-can-bus.md": 2,  # CAN hardware, or the kernel's virtual CAN
+    "howto/write-a-mapping.md": 0,
+}
+
+
+@pytest.mark.parametrize(("page", "shown_only"), PAGES.items())
+def test_the_page_goes_as_told(page, shown_only, tmp_path):
+    pages.run(page, tmp_path)
+
+    assert pages.shown_only(page) == shown_only
