@@ -338,6 +338,7 @@ def equal(one: Decoded, other: Decoded) -> None:
     )
 
 
+@needs_kernel
 @settings(max_examples=200)
 @given(
     st.lists(layouts.databases(), min_size=1, max_size=2), st.lists(layouts.frames(), max_size=20)
