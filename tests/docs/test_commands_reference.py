@@ -22,9 +22,9 @@ PARSERS = (
 
 def commands(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield every command below `parser`: its name, and its arguments with defaults, as the page has them."""
-    below = [action for action in parser._actions if isinstance(action.choices, dict)]
+    below = [action.choices for action in parser._actions if isinstance(action.choices, dict)]
     if below:
-        for word, inner in below[0].choices.items():
+        for word, inner in below[0].items():
             yield from commands(inner, f"{name} {word}")
         return
     yield name, {shown(action): default(action) for action in parser._actions if is_ours(action)}

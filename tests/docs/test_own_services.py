@@ -3,6 +3,7 @@
 import fnmatch
 import json
 import re
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_the_page_goes_as_told(tmp_path):
     assert pages.shown_only(PAGE) == 0
 
 
-def allowed(policy: dict, action: str, resource: str, name: str) -> bool:
+def allowed(policy: dict[str, Any], action: str, resource: str, name: str) -> bool:
     """Say whether an AWS policy lets the certificate of `name` do `action` to `resource`."""
     for statement in policy["Statement"]:
         patterns = statement["Resource"]
