@@ -40,7 +40,7 @@ def loads(kind: type[Settings], content: bytes, *, where: str, base: Path) -> Se
         raise BadInput(f"{where} is larger than {CONFIG_MAX_BYTES} bytes: not a configuration")
     try:
         tree = tomllib.loads(content.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits
         raise BadInput(f"{where} is not TOML: {error}") from error
     return _build(kind, tree, where=where, at="", base=base)
 
@@ -113,14 +113,23 @@ def _any_of(arms: tuple[Any, ...], value: Any, *, where: str, at: str, base: Pat
 def _scalar(kind: Any, value: Any, *, where: str, at: str, base: Path) -> Any:
     if kind is Path:
         _expect(str, value, "a path", where=where, at=at)
+        if "\0" in value:
+            raise BadInput(f"{where}: {at} must be a path, not {value!r}: it holds a zero byte")
         return base / value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return _float(value, where=where, at=at)
     if kind is int and isinstance(value, bool):
         raise BadInput(f"{where}: {at} must be a whole number, not {value!r}")
     names = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
     _expect(kind, value, names.get(kind, str(kind)), where=where, at=at)
     return value
+
+
+def _float(value: int, *, where: str, at: str) -> float:
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise BadInput(f"{where}: {at} is larger than any number can be") from error
 
 
 def _expect(kind: type, value: Any, name: str, *, where: str, at: str) -> None:

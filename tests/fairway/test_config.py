@@ -84,6 +84,9 @@ def test_a_file_becomes_a_tree_with_paths_beside_it():
         ("id='a'\nspool=1", "spool must be a table, not 1"),
         ("id='a'\ninterval_s=-1", "interval_s must be above zero, not -1.0"),
         ("id='a", "is not TOML"),
+        ("id='a'\ninterval_s=" + "9" * 400, "interval_s is larger than any number can be"),
+        ("id='a'\ninterval_s=" + "9" * 5000, "is not TOML"),
+        ('id="a"\nspool.dir="a\\u0000b"', "spool.dir must be a path"),
     ],
 )
 def test_a_mistake_is_named_with_its_place_and_cure(text: str, sentence: str):
