@@ -218,7 +218,12 @@ class SpoolFiles:
     def _identity(self, *, is_new: bool) -> str:
         path = self._directory / "stream"
         if path.exists():
-            return stream_id(path.read_text().strip())
+            try:
+                return stream_id(path.read_text("ascii", "replace").strip())
+            except BadInput as error:
+                raise BadInput(
+                    f"{path}: {error}; restore it, or begin with an empty directory"
+                ) from error
         if not is_new:
             raise BadInput(
                 f"the spool {self._directory} has segments but no file named stream: restore it, or begin "

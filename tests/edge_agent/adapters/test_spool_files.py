@@ -217,6 +217,15 @@ def test_segments_without_their_stream_are_refused(tmp_path: Path):
         opened(tmp_path)
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"0123456789abcde\xc3"])
+def test_a_stream_that_is_damaged_is_one_sentence_with_its_place(tmp_path: Path, content: bytes):
+    opened(tmp_path).close()
+    (tmp_path / "stream").write_bytes(content)
+
+    with pytest.raises(BadInput, match=r"stream: .* is not a stream id.*restore it, or begin"):
+        opened(tmp_path)
+
+
 def test_a_directory_that_cannot_be_made_is_unavailable(tmp_path: Path):
     (tmp_path / "file").write_text("")
 
