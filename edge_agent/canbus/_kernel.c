@@ -58,7 +58,7 @@ enum { BIG = 1, UNSIGNED_64 = 2, FLOAT_16 = 4, FLOAT_32 = 8, FLOAT_64 = 16, NINE
 enum { KINDS = 127, MAX_DEPTH = 32 };
 
 static const uint32_t EXTENDED = 0x80000000u, REMOTE = 0x40000000u, ERROR_FRAME = 0x20000000u;
-static const uint64_t PGN_KEY = 0x40000000u; /* the remote bit never stands in a key, so it marks a PGN */
+static const uint64_t PGN_KEY = 1ull << 40; /* above ids and buses, so that no id can say it */
 
 enum { UNKNOWN_ID, SHORT_FRAME, UNKNOWN_MULTIPLEXER, REMOTE_FRAME, ERROR_FRAMES, REASONS };
 

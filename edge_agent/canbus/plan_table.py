@@ -51,8 +51,8 @@ WIDE = 64  # more than 64 bits
 
 FLOATS = {16: FLOAT_16, 32: FLOAT_32, 64: FLOAT_64}
 
-# The remote flag of an id never stands in a key, so it marks keys that are a J1939 PGN.
-PGN_KEY = 0x4000_0000
+# Marks keys that are a J1939 PGN: above the 32 bits of an id and the 8 of a bus, so that no id can say it.
+PGN_KEY = 1 << 40
 
 # `byte` and `need` are 16 bits wide: J1939 transports at most 1,785 bytes, AUTOSAR PDUs seen at most 4 KiB.
 PAYLOAD_MAX_BYTES = 0xFFFF

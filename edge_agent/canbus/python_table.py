@@ -48,7 +48,7 @@ class PythonTable:
         self._keys: dict[int, tuple[int, int]] = {
             key: (run, length) for key, run, length in table.keys.tolist()
         }
-        self._pgn_buses = {key >> 32 for key in self._keys if key & plan_table.PGN_KEY}
+        self._pgn_buses = {key >> 32 & 0xFF for key in self._keys if key & plan_table.PGN_KEY}
         self._rows: dict[int, dict[int, RowsFunction]] = {}
         self._values: dict[int, dict[int, ValuesFunction]] = {}
         self._made: dict[tuple[str, int, int], Any] = {}

@@ -217,6 +217,16 @@ def test_j1939_frames_are_matched_by_parameter_group(interpreter: Interpreter):
 
 
 @both
+def test_a_remote_frame_is_no_parameter_group_whatever_its_id(interpreter: Interpreter):
+    torque = message(Signal("Torque", 8, 16), frame_id=0x0C000003, is_extended=True)
+    decoder = decoder_of(interpreter, torque, is_j1939=True)
+
+    decoded = decoder.decode(block_of([Frame(REMOTE | 0x000, b"", 1)]))
+
+    assert (len(decoded.signal), decoded.refusals) == (0, Refusals(remote=1))
+
+
+@both
 def test_one_group_from_several_sources_is_told_apart_by_the_whole_id(interpreter: Interpreter):
     engine = message(Signal("Engine", 0, 8), frame_id=0x0CF00400, is_extended=True)
     retarder = message(Signal("Retarder", 0, 8), frame_id=0x0CF00410, is_extended=True)
