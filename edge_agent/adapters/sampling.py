@@ -2,8 +2,8 @@
 
     source > decode > map > collect > batch > seal > spool
 
-Rule 1: a live bus is never held up by the spool; what the disk does not take waits in memory, up to a limit,
-        and is counted beyond it.  A replayed log is held up: it can wait.
+Rule 1: a live bus is never held up by the spool, be the disk full or slow; what it has not taken waits in
+        memory, up to a limit, and is counted beyond it.  A replayed log is held up: it can wait.
 Rule 2: waiting is measured on the monotonic clock, samples carry the stamps of their frames: a wall clock
         that jumps moves nothing here.
 Rule 3: a resumed log is decoded and collected again from its beginning, and the samples that are spooled
@@ -35,14 +35,15 @@ EVENTS = log.get("edge_agent.sampling")
 
 # What a failing disk leaves in memory at most: 24 MB, minutes of a whole car.
 HELD_MAX_SAMPLES = 1_000_000
-# How often a failing disk is tried again, and a bus that is gone.
+# How often a failing disk is tried again, and with how much: encoding all that waits each time would take the
+# time that a bus needs.
 DISK_RETRY_S = 1.0
-BUS_RETRY_S = 1.0
+DISK_RETRY_BATCHES = 1
+# What is encoded in one go, some 10 ms of work.
+FLUSH_MAX_BATCHES = 16
 # Four full buses of 500 kbit/s cost 200 looks a second so, not one for each of 14,764 frames.  A twentieth of
 # the usual collection interval is added to a frame's way at most; the kernel holds half a second of a full bus.
 LOOK_INTERVAL_NS = 5 * NS_PER_MS
-# A bus that shows up while the system starts is no failure; later than this it is a wrong name.
-BUS_PATIENCE_S = 10.0
 
 
 @dataclass(slots=True)
@@ -98,10 +99,12 @@ class Sampling:
         self.counts = pipeline.counts
         self._pipeline, self._spool, self._sealing = pipeline, spool, sealing
         self._limits, self._clock, self._spooled = limits, clock, spooled
-        self._skip, self._numbered = skip_samples, skip_samples
+        self._skip, self._closed = skip_samples, skip_samples
         self._batching = Batching(max_samples=limits.max_samples, max_age_ns=limits.max_age_ns)
-        self._held: list[SampleBlock] = []  # closed, and not durable yet
+        # Closed, and not durable yet: each with the number of samples before it, lost ones included.
+        self._held: list[tuple[int, SampleBlock]] = []
         self._held_since_ns = 0
+        self._writing: asyncio.Task[None] | None = None
         self._flushing, self._works = asyncio.Lock(), asyncio.Event()
         self._works.set()
 
@@ -114,6 +117,7 @@ class Sampling:
                 await self.take(frames)
                 if len(frames) < LIVE_BLOCK_MAX_FRAMES:
                     await self._rest(looked_ns)
+            await self._written()
         finally:
             timer.cancel()
             await asyncio.gather(timer, return_exceptions=True)
@@ -144,7 +148,7 @@ class Sampling:
         if last is not None:
             self._put(last)
         await self._flush()
-        lost = sum(len(block) for block in self._held)
+        lost = self._held_samples()
         if lost:
             self.counts.lost_samples += lost
             self._held.clear()
@@ -161,16 +165,27 @@ class Sampling:
     async def _hold(self, closed: list[SampleBlock]) -> None:
         for block in closed:
             self._put(block)
-        if self._held and self._limits.fsync_interval_ns == 0:
+        if not self._held or self._limits.fsync_interval_ns or self.counts.is_disk_failing:
+            return  # `_close_by_age` sees to it
+        if self._limits.hold_up_bytes is not None:
             await self._flush()
+        elif self._writing is None:
+            self._writing = asyncio.create_task(self._flush_whole())
+        elif self._writing.done():
+            self._writing.result()
+            self._writing = asyncio.create_task(self._flush_whole())
 
     def _put(self, block: SampleBlock) -> None:
         if not self._held:
             self._held_since_ns = self._clock.monotonic_ns()
-        if sum(len(held) for held in self._held) + len(block) > HELD_MAX_SAMPLES:
+        if self._held_samples() + len(block) > HELD_MAX_SAMPLES:
             self.counts.lost_samples += len(block)
-            return
-        self._held.append(block)
+        else:
+            self._held.append((self._closed, block))
+        self._closed += len(block)
+
+    def _held_samples(self) -> int:
+        return sum(len(block) for _, block in self._held)
 
     async def _close_by_age(self) -> None:
         """Close batches that are old enough, and write what has waited long enough."""
@@ -187,7 +202,9 @@ class Sampling:
     def _nap_s(self) -> float:
         if self.counts.is_disk_failing:
             return DISK_RETRY_S
-        now_ns, wait_ns = self._clock.monotonic_ns(), self._limits.max_age_ns
+        # A disk may begin to fail meanwhile.
+        wait_ns = min(self._limits.max_age_ns, round(DISK_RETRY_S * NS_PER_S))
+        now_ns = self._clock.monotonic_ns()
         due_ns = self._batching.due_ns()
         if due_ns is not None:
             wait_ns = min(wait_ns, due_ns - now_ns)
@@ -200,41 +217,48 @@ class Sampling:
         # Whoever is cancelled here must not leave batches that are durable and held as well.
         await asyncio.shield(asyncio.ensure_future(self._flush_whole()))
 
+    async def _written(self) -> None:
+        """Wait for what is being written."""
+        if self._writing is not None:
+            await asyncio.shield(self._writing)
+
     async def _flush_whole(self) -> None:
         async with self._flushing:
-            count, after = len(self._held), self._numbered
-            if not count:
-                return
-            batches: list[SpooledBatch] = []
-            sequence = self._spool.spool.state.next_sequence
-            for block in self._held:
-                batches += self._sealing.sealed(
-                    block,
-                    sequence=sequence + len(batches),
-                    samples_before=after,
-                    now_ns=self._clock.now_ns(),
-                )
-                after += len(block)
-            try:
-                is_taken = await self._spool.append(batches)
-            except Unavailable as error:
-                self._disk_fails(error)
-                return
-            self._disk_works()
-            del self._held[:count]
-            self._held_since_ns = self._clock.monotonic_ns()
-            if is_taken:
-                self.counts.batches += len(batches)
-                self.counts.request_bytes += sum(len(batch.request) for batch in batches)
-                self._spooled()
-            else:
-                self.counts.lost_samples += after - self._numbered
-            self._numbered = after
+            while self._held and await self._flush_some():
+                pass
+
+    async def _flush_some(self) -> bool:
+        """Make the oldest of what is held durable; False when the disk does not take it."""
+        count = DISK_RETRY_BATCHES if self.counts.is_disk_failing else FLUSH_MAX_BATCHES
+        blocks = self._held[:count]
+        batches: list[SpooledBatch] = []
+        sequence = self._spool.spool.state.next_sequence
+        for samples_before, block in blocks:
+            batches += self._sealing.sealed(
+                block,
+                sequence=sequence + len(batches),
+                samples_before=samples_before,
+                now_ns=self._clock.now_ns(),
+            )
+        try:
+            is_taken = await self._spool.append(batches)
+        except Unavailable as error:
+            self._disk_fails(error)
+            return False
+        self._disk_works()
+        del self._held[: len(blocks)]
+        self._held_since_ns = self._clock.monotonic_ns()
+        if is_taken:
+            self.counts.batches += len(batches)
+            self.counts.request_bytes += sum(len(batch.request) for batch in batches)
+            self._spooled()
+        else:
+            self.counts.lost_samples += sum(len(block) for _, block in blocks)
+        return True
 
     def _disk_fails(self, error: Unavailable) -> None:
         if not self.counts.is_disk_failing:
-            held = sum(len(block) for block in self._held)
-            EVENTS.error("spool_unavailable", reason=str(error), held_samples=held)
+            EVENTS.error("spool_unavailable", reason=str(error), held_samples=self._held_samples())
         self.counts.is_disk_failing = True
         self._works.clear()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -35,9 +36,11 @@ class FullSpool(MemorySpool):
     """A spool whose disk can be full."""
 
     is_full = False
+    most_refused = 0  # batches in one go
 
     def append(self, batches: Sequence[SpooledBatch]) -> bool:
         if self.is_full:
+            self.most_refused = max(self.most_refused, len(batches))
             raise Unavailable("no space left on device")
         return super().append(batches)
 
@@ -182,6 +185,71 @@ async def test_a_full_disk_holds_up_no_live_bus_and_is_told_once(caplog: pytest.
     await rig.sampling.finish()
     assert rows(rig.spooled()) == rows(collected(frames))
     assert rig.sampling.counts.lost_samples == 0
+    await rig.worker.close()
+
+
+class SlowSpool(MemorySpool):
+    """A spool whose disk takes its time."""
+
+    def __init__(self) -> None:
+        super().__init__(stream=STREAM)
+        self.may_go_on = threading.Event()
+
+    def append(self, batches: Sequence[SpooledBatch]) -> bool:
+        assert self.may_go_on.wait(20)
+        return super().append(batches)
+
+
+async def test_a_slow_disk_holds_up_no_live_bus():
+    rig, frames, spool = Rig(), drive(2000), SlowSpool()
+    rig.worker.spool = rig.spool = spool  # type: ignore[assignment]
+    bus = Bus(frames)
+
+    running = asyncio.create_task(rig.sampling.run(bus))
+    async with asyncio.timeout(10):
+        while bus.calls < 41:
+            await asyncio.sleep(0.001)
+    assert spool.state.next_sequence == 1
+    spool.may_go_on.set()
+    await running
+    await rig.sampling.finish()
+
+    assert rows(rig.spooled()) == rows(collected(frames))
+    await rig.worker.close()
+
+
+async def test_a_failing_disk_is_tried_with_little_however_much_waits(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(sampling, "DISK_RETRY_S", 0.001)
+    rig, frames = Rig(look_interval_ms=2), drive(2000)
+    rig.spool.is_full = True
+
+    await rig.sampling.run(Bus(frames))
+
+    assert rig.spool.most_refused == 1
+    assert rig.sampling.counts.is_disk_failing
+    rig.spool.is_full = False
+    await rig.sampling.finish()
+    assert rows(rig.spooled()) == rows(collected(frames))
+    await rig.worker.close()
+
+
+async def test_lost_samples_count_in_the_cursor_so_that_a_resumed_log_doubles_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(sampling, "HELD_MAX_SAMPLES", 1000)
+    rig, frames = Rig(), drive(2000)
+    rig.spool.is_full = True
+    await rig.sampling.run(Bus(frames[:1000]))
+    lost = rig.sampling.counts.lost_samples
+    rig.spool.is_full = False
+    await rig.sampling.finish()
+    await rig.sampling.run(Bus(frames[1000:]))
+    await rig.sampling.finish()
+
+    assert lost > 0
+    assert rig.spool.cursor.samples == len(collected(frames)) == rig.sampling.counts.samples
     await rig.worker.close()
 
 
