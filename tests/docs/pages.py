@@ -30,7 +30,8 @@ _FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _PORT = re.compile(r"(?<=127\.0\.0\.1:)\d{4,5}\b|(?<=^listener )\d{4,5}\b", re.MULTILINE)
 _NUMBER = re.compile(r"\d[\d.,:]*\d|\d")
 _MARK = "@@ block"
-PAGE_MAX_S = 60
+# Pages wait for programs most of the time and run side by side; one alone takes 5 to 20 s.
+PAGE_MAX_S = 90
 
 
 @dataclass(frozen=True)
@@ -57,31 +58,46 @@ def shown_only(page: str) -> int:
     return sum(block.language == "sh" and block.note == "no-run" for block in blocks(page))
 
 
-def run(page: str, folder: Path, places: Mapping[str, str] | None = None) -> list[str]:
-    """Run a page, hold it to the output it shows, and return what each of its blocks printed.
+class Run:
+    """A page being run; `places` replaces what else it can only give an example of: addresses of servers."""
 
-    `places` replaces what else a page can only give an example of: the addresses of servers.
-    """
-    ports: dict[str, str] = {}
-    runnable: list[str] = []
-    expected: dict[int, str] = {}
-    for block in blocks(page):
-        content = _placed(block.content, ports, places or {})
-        if block.language == "sh" and block.note != "no-run":
-            runnable.append(content)
-        elif block.language == "text" and runnable:
-            expected[len(runnable) - 1] = content
-    assert runnable, f"{page} has nothing to run"
-    printed = _run(runnable, folder)
-    assert len(printed) == len(runnable) + 1, (
-        f"{page}: this block failed, or hung:\n{runnable[len(printed) - 1]}\nit said:\n{printed[-1]}"
-    )
-    for number, text in expected.items():
-        told = re.compile(_pattern(text), re.DOTALL)
-        assert told.fullmatch(printed[number].strip() + "\n"), (
-            f"{page} says that this is printed:\n{text}\nprinted was:\n{printed[number]}"
+    def __init__(self, page: str, folder: Path, places: Mapping[str, str] | None = None) -> None:
+        self._page = page
+        self._blocks: list[str] = []
+        self._expected: dict[int, str] = {}
+        ports: dict[str, str] = {}
+        for block in blocks(page):
+            content = _placed(block.content, ports, places or {})
+            if block.language == "sh" and block.note != "no-run":
+                self._blocks.append(content)
+            elif block.language == "text" and self._blocks:
+                self._expected[len(self._blocks) - 1] = content
+        assert self._blocks, f"{page} has nothing to run"
+        self._output = folder / "printed"
+        self._shell = _started(self._blocks, folder, self._output)
+
+    def printed(self) -> list[str]:
+        """Wait for the end, hold the page to the output it shows, and return what each block printed."""
+        with contextlib.suppress(subprocess.TimeoutExpired):  # the block it hangs in has failed
+            self._shell.wait(PAGE_MAX_S)
+        self.close()
+        printed = self._output.read_text(errors="replace").split(f"{_MARK}\n")[1:]
+        assert len(printed) == len(self._blocks) + 1, (
+            f"{self._page}: this block failed, or hung:\n{self._blocks[len(printed) - 1]}\n"
+            f"it said:\n{printed[-1]}"
         )
-    return printed[:-1]
+        for number, text in self._expected.items():
+            told = re.compile(_pattern(text), re.DOTALL)
+            assert told.fullmatch(printed[number].strip() + "\n"), (
+                f"{self._page} says that this is printed:\n{text}\nprinted was:\n{printed[number]}"
+            )
+        return printed[:-1]
+
+    def close(self) -> None:
+        """End whatever still runs."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._shell.pid, signal.SIGKILL)
+        self._shell.wait()
 
 
 def _placed(text: str, ports: dict[str, str], places: Mapping[str, str]) -> str:
@@ -97,36 +113,25 @@ def _placed(text: str, ports: dict[str, str], places: Mapping[str, str]) -> str:
     return _PORT.sub(free, text)
 
 
-def _run(runnable: list[str], folder: Path) -> list[str]:
+def _started(runnable: list[str], folder: Path, output: Path) -> "subprocess.Popen[bytes]":
     script = "set -eu\nexec 2>&1\n" + "".join(
         f"echo '{_MARK}'\n{content}\n" for content in runnable
     )
-    script += f"echo '{_MARK}'\n"
     environment = {
         **os.environ,
         "PATH": f"{PROGRAMS}:{os.environ.get('PATH', os.defpath)}",
         "TMPDIR": str(folder),
         "HOME": str(folder),
     }
-    with (folder / "printed").open("wb") as output:
-        shell = subprocess.Popen(
-            ["bash", "-c", script],
+    with output.open("wb") as file:
+        return subprocess.Popen(
+            ["bash", "-c", f"{script}echo '{_MARK}'\n"],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=output,
+            stdout=file,
             start_new_session=True,
         )
-    try:
-        with contextlib.suppress(
-            subprocess.TimeoutExpired
-        ):  # the block it hangs in is told as failed
-            shell.wait(PAGE_MAX_S)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(shell.pid, signal.SIGKILL)
-        shell.wait()
-    return (folder / "printed").read_text(errors="replace").split(f"{_MARK}\n")[1:]
 
 
 def _pattern(text: str) -> str:

@@ -4,8 +4,6 @@ import pytest
 
 from tests.docs import pages
 
-pytestmark = [pytest.mark.net, pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
-
 # A page, and how many of its shell blocks need what a test machine has not.
 PAGES = {
     "howto/replay-a-recorded-drive.md": 0,
@@ -14,8 +12,10 @@ PAGES = {
 }
 
 
+@pytest.mark.net
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "shown_only"), PAGES.items())
-def test_the_page_goes_as_told(page, shown_only, tmp_path):
-    pages.run(page, tmp_path)
+def test_the_page_goes_as_told(page, shown_only, run_page):
+    run_page(page)
 
     assert pages.shown_only(page) == shown_only

@@ -7,6 +7,7 @@ import pytest
 from tests.docs import pages
 
 PAGE = "howto/operate.md"
+PAGES = (PAGE,)
 TEXT = (pages.DOCS / PAGE).read_text(encoding="utf-8")
 METRICS = (pages.DOCS / "reference" / "metrics.md").read_text(encoding="utf-8")
 SOURCE = "".join(
@@ -18,9 +19,8 @@ SOURCE = "".join(
 
 @pytest.mark.net
 @pytest.mark.slow
-@pytest.mark.usefixtures("socket_enabled")
-def test_the_page_goes_as_told(tmp_path):
-    printed = pages.run(PAGE, tmp_path)
+def test_the_page_goes_as_told(run_page):
+    printed = run_page(PAGE)
 
     live = set(re.findall(r"^(fairway_\w+)", printed[1], re.MULTILINE))
     assert live == set(re.findall(r"^\| `(fairway_ingest_\w+)", METRICS, re.MULTILINE))

@@ -3,6 +3,8 @@
 import fnmatch
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from tests.docs import pages
 from tests.postgres import postgres_server
 
 PAGE = "howto/run-on-your-own-services.md"
+PAGES = (PAGE,)
 POSTGRES = "postgresql+psycopg://fairway@127.0.0.1:5432/fairway"
 STORES = ("http://127.0.0.1:8123", "http://127.0.0.1:8124")
 
@@ -24,15 +27,18 @@ SHARED = f"$share/{SHARE_GROUP}/{topics.ALL_UP_TELEMETRY}"
 ACCOUNT = "arn:aws:iot:eu-central-1:123456789012:"
 
 
-@pytest.mark.net
-@pytest.mark.slow
-@pytest.mark.usefixtures("socket_enabled")
-def test_the_page_goes_as_told(tmp_path):
+@contextmanager
+def SERVERS() -> Iterator[dict[str, str]]:  # noqa: N802 - as PAGES, it is looked for by this name
+    """Lend PostgreSQL and two ClickHouse servers in the places that the page names."""
     with postgres_server() as postgres, clickhouse_servers(2) as servers:
         urls = [server.url for server in servers]
-        places = {POSTGRES: postgres.url(), **dict(zip(STORES, urls, strict=True))}
+        yield {POSTGRES: postgres.url(), **dict(zip(STORES, urls, strict=True))}
 
-        printed = pages.run(PAGE, tmp_path, places)
+
+@pytest.mark.net
+@pytest.mark.slow
+def test_the_page_goes_as_told(run_page):
+    printed = run_page(PAGE)
 
     (batches,) = re.findall(r"(\d+) batches of", printed[-2])
     assert sum(float(n) for n in re.findall(r"total ([\d.]+)", printed[-1])) == int(batches)
