@@ -25,6 +25,7 @@ from fairway.errors import BadInput
 from fleet_cloud.adapters import addresses
 from fleet_cloud.adapters.addresses import BrokerAddress
 from fleet_cloud.adapters.broker_child import BrokerPlace, MosquittoBroker, NatsBroker, make_broker
+from fleet_cloud.adapters.clickhouse_http import INSERT_MAX_S
 from fleet_cloud.adapters.data_dir import DataDir, listening
 from fleet_cloud.adapters.ending import Ending, ending
 from fleet_cloud.adapters.feed import Feed
@@ -44,12 +45,14 @@ from fleet_cloud.config import Config, Endpoint, endpoint
 from fleet_cloud.ingest.groups import Groups
 from fleet_cloud.ingest.ports import Claimant, TelemetryStore
 from fleet_cloud.ingest.status import IngestStatus
+from fleet_cloud.ingest.watch import Watch
 from fleet_cloud.vehicles.registry import CLOUD_NAME
 
 log = logs.get("fleet_cloud")
 
-# Others believe a claim for so long: several times what an insert takes, with all its retries.
-LEASE_S = 30
+# Others believe a claim for so long.  A group waits for a quarter of it at most, and is three inserts at most,
+# of INSERT_MAX_S each: whoever takes a claim over finds all or nothing of the batch in the store.
+LEASE_S = 4 * INSERT_MAX_S
 # A clock that was set is worth a line within a second or two; nothing else depends on it.
 CLOCK_LOOK_S = 1.0
 # An insert that a process sent to a server and did not live to see the end of is over by then.
@@ -149,12 +152,13 @@ async def _ingest(
     config = cloud.config
     grace_ns = 0 if addresses.store_is_embedded(config) else REMOTE_GRACE_S * NS_PER_S
     intake = Intake(config.ingest.queue_max_bytes)
+    watch = Watch()
     groups = Groups(
         store=store,
         ledger=cloud.registry.ledger,
         dictionaries=cloud.registry.dictionaries,
         quarantine=cloud.registry.quarantine,
-        claims=lambda now_ns: Claimant(owner, now_ns, LEASE_S * NS_PER_S, grace_ns),
+        claims=lambda now_ns: Claimant(owner, now_ns, LEASE_S * NS_PER_S, grace_ns, watch),
     )
     worker = Worker(
         intake=intake,
@@ -266,7 +270,7 @@ def _following(
 
 
 async def _watch(clock: Clock) -> None:
-    """Tell when somebody set the wall clock: leases and times of receipt jump with it, nothing is lost."""
+    """Tell when somebody set the wall clock: times of receipt jump with it, nothing else does."""
     watch = JumpWatch(clock)
     while True:
         await asyncio.sleep(CLOCK_LOOK_S)

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import chdb
 
 # What the HTTP interface takes for itself; everything else in the URL is a setting.
-NOT_SETTINGS = {"query", "database", "wait_end_of_query"}
+NOT_SETTINGS = {"query", "database", "wait_end_of_query", "query_id"}
 
 _lock = threading.Lock()
 

@@ -8,6 +8,7 @@ import contextlib
 import http.client
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -83,6 +84,19 @@ class ClickHouseServer:
                 cwd=self.folder,
             )
         wait_for(self.port, self._process, self.folder / "out")
+
+    def pause(self) -> None:
+        """Stop it where it stands, as a machine that swaps or a hypervisor would."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        threads = Path(f"/proc/{self._process.pid}/task")
+        while any(") T " not in (one / "stat").read_text() for one in threads.iterdir()):
+            time.sleep(0.005)
+
+    def go_on(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it as a power cut would."""

@@ -5,14 +5,17 @@
 Rule 1: an insert is one request, its body one block.  A connection that breaks on the way leaves the server
 with a piece of a block, of which it stores nothing; one that breaks after it leaves us in doubt: Unavailable.
 Rule 2: the server finishes an answer before it sends it (`wait_end_of_query`), so a status tells the truth.
-Rule 3: a question that met a stale connection is asked once more; an insert takes a fresh one, and only once.
+Rule 3: an insert has a name that `system.processes` shows, and an end: after INSERT_MAX_S it is in doubt.
+Rule 4: a question that met a stale connection is asked once more; an insert takes a fresh one, and only once.
 """
 
 import base64
 import http.client
+import secrets
 import ssl
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote, urlencode, urlsplit
 
@@ -28,8 +31,12 @@ from fleet_cloud.adapters.clickhouse_sql import bound
 
 DATABASE = "fairway"
 
-# A server that merges heavily may take this long for an insert; longer and it is as good as gone.
+# A question takes QUERY_MAX_S at most; a server that is silent for twice that is as good as gone.
 TIMEOUT_S = 60.0
+
+# A server that merges heavily may take this long for an insert, from connecting to its answer.  Claims on
+# batches hold for as long as the inserts of a group may take, so this cannot be made long without them.
+INSERT_MAX_S = 30
 
 # The largest page of a series is 25 MB; more than this is not an answer to our questions.
 ANSWER_MAX_BYTES = 256 * 1024 * 1024
@@ -107,10 +114,16 @@ class HttpEngine:
             pair = base64.b64encode(f"{at.user}:{at.password}".encode()).decode()
             self._headers["Authorization"] = f"Basic {pair}"
         self._settings = {"database": at.database}
+        self._insert = dict(_INSERT)
         try:
             self.version = self._post({}, [b"SELECT version()"]).decode("ascii", "replace").strip()
-            if not clickhouse_sql.abilities(self.version).low_cardinality:
+            can = clickhouse_sql.abilities(self.version)
+            if not can.low_cardinality:
                 self._settings["allow_experimental_low_cardinality_type"] = "1"
+            if can.async_insert:
+                self._insert["async_insert"] = (
+                    "0"  # or a server's own setting may answer before it writes
+                )
             self._make_database()
         except BaseException:
             self.close()
@@ -124,7 +137,8 @@ class HttpEngine:
         return decoded(self._post({**self._settings, **_QUESTION}, [body]))
 
     def insert(self, block: Sequence[Buffer]) -> None:
-        self._post({**self._settings, **_INSERT}, block, again=False)
+        query_id = f"{clickhouse_sql.INSERT_NAME}{secrets.token_hex(8)}"
+        self._post({**self._settings, **self._insert, "query_id": query_id}, block, again=False)
 
     def close(self) -> None:
         with self._lock:
@@ -142,9 +156,11 @@ class HttpEngine:
     def _post(
         self, parameters: dict[str, str], body: Sequence[Buffer], *, again: bool = True
     ) -> bytes:
-        connection, is_fresh = self._connection(fresh=not again)
+        limit_s = TIMEOUT_S if again else INSERT_MAX_S
+        until_s = time.monotonic() + limit_s
+        connection, is_fresh = self._connection(limit_s, fresh=not again)
         try:
-            status, answer = self._exchange(connection, parameters, body)
+            status, answer = self._exchange(connection, parameters, body, until_s)
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             if again and not is_fresh and not isinstance(error, TimeoutError):
@@ -166,12 +182,18 @@ class HttpEngine:
         raise unavailable(self.name, text or f"it answers with status {status}")
 
     def _exchange(
-        self, connection: Connection, parameters: dict[str, str], body: Sequence[Buffer]
+        self,
+        connection: Connection,
+        parameters: dict[str, str],
+        body: Sequence[Buffer],
+        until_s: float,
     ) -> tuple[int, bytes]:
         size = sum(len(piece) for piece in body)
         headers = {**self._headers, "Content-Length": str(size)}
         # An iterable body of known length is sent piece by piece, so nothing is copied together.
-        connection.request("POST", f"/?{urlencode(parameters)}", iter(body), headers)
+        pieces = _before(until_s, connection, body)
+        connection.request("POST", f"/?{urlencode(parameters)}", pieces, headers)
+        _hurry(connection, until_s)
         with connection.getresponse() as response:
             answer = response.read(ANSWER_MAX_BYTES + 1)
             if len(answer) > ANSWER_MAX_BYTES:
@@ -180,21 +202,23 @@ class HttpEngine:
                 )
             return response.status, answer
 
-    def _connection(self, *, fresh: bool) -> tuple[Connection, bool]:
+    def _connection(self, limit_s: float, *, fresh: bool) -> tuple[Connection, bool]:
         with self._lock:
             if self._closed:
                 raise Unavailable(f"the telemetry store {self.name} is closed")
             if self._idle and not fresh:
-                return self._idle.pop(), False
+                connection = self._idle.pop()
+                connection.sock.settimeout(limit_s)
+                return connection, False
         if self._at.tls:
             context = ssl.create_default_context()
             return (
                 http.client.HTTPSConnection(
-                    self._at.host, self._at.port, timeout=TIMEOUT_S, context=context
+                    self._at.host, self._at.port, timeout=limit_s, context=context
                 ),
                 True,
             )
-        return http.client.HTTPConnection(self._at.host, self._at.port, timeout=TIMEOUT_S), True
+        return http.client.HTTPConnection(self._at.host, self._at.port, timeout=limit_s), True
 
     def _keep(self, connection: Connection) -> None:
         with self._lock:
@@ -202,3 +226,15 @@ class HttpEngine:
                 self._idle.append(connection)
                 return
         connection.close()
+
+
+def _before(until_s: float, connection: Connection, body: Sequence[Buffer]) -> Iterator[Buffer]:
+    """Yield the pieces of `body`, leaving each only the time that is left."""
+    for piece in body:
+        _hurry(connection, until_s)
+        yield piece
+
+
+def _hurry(connection: Connection, until_s: float) -> None:
+    if connection.sock is not None:
+        connection.sock.settimeout(max(until_s - time.monotonic(), 0.001))

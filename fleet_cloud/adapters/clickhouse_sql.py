@@ -48,6 +48,7 @@ class Abilities:
     indexes: bool
     fsync: bool
     low_cardinality: bool  # without being told that it is an experiment
+    async_insert: bool
 
 
 def abilities(version: str) -> Abilities:
@@ -59,6 +60,7 @@ def abilities(version: str) -> Abilities:
         indexes=release >= (20, 1),
         fsync=release >= (20, 10),
         low_cardinality=release >= (19, 7),
+        async_insert=release >= (21, 11),
     )
 
 
@@ -110,6 +112,13 @@ INSERT_LAYOUT = "INSERT INTO layout VALUES ({schema}, {shard}, {shards})"
 
 INSERT_SAMPLES = f"INSERT INTO samples ({', '.join(COLUMNS)}) FORMAT Native"
 INSERT_FILE = f"INSERT INTO samples ({', '.join(COLUMNS)}) FROM INFILE {{path}} FORMAT Native"
+
+# What the inserts of this store are called at a server, and how many have been running for a while.
+INSERT_NAME = "fairway-insert-"
+LINGERING = (
+    "SELECT toInt64(count()) AS inserts FROM system.processes"  # noqa: S608
+    f" WHERE query_id LIKE '{INSERT_NAME}%' AND elapsed > 1"
+)
 
 STORED = (
     "SELECT DISTINCT sequence FROM samples"

@@ -128,7 +128,7 @@ class MemoryLedger:
     def _claim(self, name: BatchName, claimant: Claimant) -> Standing:
         stream = self._streams.get((name.vehicle, name.stream), Stream())
         earlier = self._claims.get(name)
-        stands = standing(stream, name.sequence, earlier=earlier, claimant=claimant)
+        stands = standing(stream, name, earlier=earlier, claimant=claimant)
         if stands in (Standing.MINE, Standing.DOUBTFUL):
             self._claims[name] = Claim(claimant.owner, claimant.now_ns)
         return stands

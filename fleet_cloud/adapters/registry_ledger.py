@@ -60,7 +60,7 @@ class SqlLedger:
             for name in ordered:
                 stream = known.get((name.vehicle, name.stream), Stream())
                 earlier = found.get(name)
-                stands = standing(stream, name.sequence, earlier=earlier, claimant=claimant)
+                stands = standing(stream, name, earlier=earlier, claimant=claimant)
                 if name not in placed and stands in (Standing.MINE, Standing.DOUBTFUL):
                     # Somebody else's claim is in the way, or was until a moment ago.
                     stands = _taken_over(connection, name, earlier, claimant)

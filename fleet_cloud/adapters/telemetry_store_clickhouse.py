@@ -8,8 +8,11 @@ cut blocks, and share one partition; a block of one partition becomes one part, 
 data, synced, and put in its place by one rename.  Whoever dies at any byte leaves the part there or not there.
 Rule 2: `append` returns after that rename, so a receipt may follow.
 Rule 3: whether a batch is stored is asked of its rows, never of the engine's memory of recent inserts.
+Rule 4: rows that are not there may still be on their way: an insert that its sender gave up goes on.
+So there is no answer while an old insert runs, or from a server that wakes up with such an insert before it.
 """
 
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -33,6 +36,9 @@ from fleet_cloud.vehicles.telemetry import (
     page_end,
 )
 
+# A server that takes longer to say what it is doing was stopped, swapped out or cut off in between.
+AWAKE_MAX_S = 2.0
+
 
 class ClickHouseStore:
     """The samples of some vehicles, in one engine."""
@@ -53,6 +59,7 @@ class ClickHouseStore:
     def stored(self, vehicle: str, stream: str, sequences: Sequence[int]) -> set[int]:
         if not sequences:
             return set()
+        self._check_nothing_lingers()
         # Whole numbers only, so they may stand in the statement as they are.
         statement = clickhouse_sql.STORED.replace(
             "{sequences}", ", ".join(str(int(sequence)) for sequence in sequences)
@@ -61,6 +68,19 @@ class ClickHouseStore:
             bound(statement, vehicle=vehicle, stream=int(stream_id(stream), 16))
         )
         return set(numbers(answer, "sequence", np.int64).tolist())
+
+    def _check_nothing_lingers(self) -> None:
+        asked_s = time.monotonic()
+        inserts = numbers(self._engine.query(clickhouse_sql.LINGERING), "inserts", np.int64).sum()
+        if inserts:
+            raise Unavailable(
+                f"the telemetry store {self._engine.name} still works on an insert that was given up: its end"
+                " is waited for"
+            )
+        if time.monotonic() - asked_s > AWAKE_MAX_S:
+            raise Unavailable(
+                f"the telemetry store {self._engine.name} has been asleep: what it was sent before may come yet"
+            )
 
     def latest(self, tenant: str, vehicle: str) -> list[LatestValue]:
         answer = self._engine.query(bound(clickhouse_sql.LATEST, tenant=tenant, vehicle=vehicle))

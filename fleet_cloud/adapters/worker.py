@@ -4,7 +4,8 @@
 
 Rule 1: a group is closed when it is full, or when it is old and the store waits for it: inserts grow with the
 load, and there are never more than two groups beside the one that is read.
-Rule 2: an error nobody understood ends ingest, and with it the program: vehicles keep what was not answered.
+Rule 2: claims are timed by a clock that nobody sets: the wall's time at start, and steady from there.
+Rule 3: an error nobody understood ends ingest, and with it the program: vehicles keep what was not answered.
 """
 
 import threading
@@ -67,6 +68,7 @@ class Worker:
         self._vehicles = vehicles
         self._feed = feed
         self._clock = clock
+        self._begun_ns = clock.now_ns() - clock.monotonic_ns()
         self._limits = limits
         self._failed = failed
         self._left: deque[Message] = deque()  # taken from the intake, but the group was full
@@ -114,6 +116,9 @@ class Worker:
                 last_error_time_ns=self._last_error_time_ns,
             )
 
+    def _steady_ns(self) -> int:
+        return self._begun_ns + self._clock.monotonic_ns()
+
     def _guarded(self, step: Callable[[], None]) -> None:
         try:
             step()
@@ -126,7 +131,7 @@ class Worker:
         while not (self._intake.is_drained and not self._left):
             parsed = self._gather()
             if parsed:
-                group = self._groups.prepare(parsed, self._tenants(), self._clock.now_ns())
+                group = self._groups.prepare(parsed, self._tenants(), self._steady_ns())
                 self._note(group.counts, group.failure)
                 self._answer(group.answers)
                 if group.batches:
@@ -179,7 +184,7 @@ class Worker:
                 self._write_seen(now=True)
                 return
             begun_ns = self._clock.monotonic_ns()
-            outcomes = self._groups.store(group, self._clock.now_ns())
+            outcomes = self._groups.store(group, self._steady_ns())
             latency_ms = (self._clock.monotonic_ns() - begun_ns) / NS_PER_MS
             self._note(outcomes.counts, outcomes.failure, latency_ms=latency_ms)
             log.debug("group_stored", samples=outcomes.counts.samples, ms=round(latency_ms, 1))

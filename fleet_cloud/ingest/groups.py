@@ -46,6 +46,10 @@ FAILED_RETRY_MIN_MS = 1_000
 FAILED_RETRY_MAX_MS = 30_000
 
 
+# A group that waited longer than one such part of its lease is given back; the rest is for its insert.
+WAIT_MAX_PART = 4
+
+
 @dataclass(slots=True, eq=False)
 class Pending:
     """A batch on its way through a group, with every message that carried it."""
@@ -272,15 +276,15 @@ class Groups:
 
     def _stored(self, group: Group, now_ns: int) -> Outcomes:
         claimant = self._claims(now_ns)
-        if now_ns - group.claimed_time_ns > claimant.lease_ns // 2:
-            # Waited so long that another process may soon take the batches over: let it.
+        if now_ns - group.claimed_time_ns > claimant.lease_ns // WAIT_MAX_PART:
+            # Waited so long that the insert might outlive the claim: let another process take the batches over.
             return self._failed(group, "the store has fallen behind: claims ran out while waiting")
         refused: dict[BatchName, str] = {}
         try:
             self._store.append(group.batches)
         except BadInput as error:
             if len(group.batches) > 1:
-                return self._one_by_one(group, now_ns)
+                return self._in_halves(group, now_ns)
             refused = {batch.name: str(error) for batch in group.batches}
         except FairwayError as error:
             return self._failed(group, str(error))
@@ -316,18 +320,17 @@ class Groups:
         ]
         return Outcomes(tuple(answers), (), Counts(busy=len(group.batches)), why)
 
-    def _one_by_one(self, group: Group, now_ns: int) -> Outcomes:
-        """Find the batch that the store will never take, so that it does not hold up the others."""
-        total = Outcomes((), (), Counts())
-        for batch in group.batches:
-            one = self._stored(replace(group, batches=(batch,)), now_ns)
-            total = Outcomes(
-                total.answers + one.answers,
-                total.stored + one.stored,
-                total.counts + one.counts,
-                total.failure or one.failure,
-            )
-        return total
+    def _in_halves(self, group: Group, now_ns: int) -> Outcomes:
+        """Close in on the batch that the store will never take, so that it does not hold up the others."""
+        middle = len(group.batches) // 2
+        first = self._stored(replace(group, batches=group.batches[:middle]), now_ns)
+        second = self._stored(replace(group, batches=group.batches[middle:]), now_ns)
+        return Outcomes(
+            first.answers + second.answers,
+            first.stored + second.stored,
+            first.counts + second.counts,
+            first.failure or second.failure,
+        )
 
     def _refused(
         self, group: Group, reasons: Mapping[BatchName, str], claimant: Claimant

@@ -6,12 +6,14 @@
 Rule 1: a vehicle sends in order, so nearly every stream is one number, the watermark, and one range at most.
 Rule 2: gaps stay as ranges while there are few.  A stream that leaves more than RANGES_MAX of them forgets the
 lowest: below the floor nothing is certain any more, and the store is asked instead.
-Rule 3: a claim is believed while its owner may still be inserting, and is doubtful after.
+Rule 3: a claim is believed while its owner may still be inserting, and is doubtful after.  For how long it has
+stood, each process measures itself (watch.py): no clock that somebody sets takes part.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from fairway.ids import BatchName
 from fleet_cloud.ingest.ports import Claimant, Standing
 
 # A gap is left when a spool drops its oldest after a long outage: a handful in the life of a vehicle.
@@ -75,19 +77,18 @@ class Claim:
 
 
 def standing(
-    stream: Stream, sequence: int, *, earlier: Claim | None, claimant: Claimant
+    stream: Stream, name: BatchName, *, earlier: Claim | None, claimant: Claimant
 ) -> Standing:
     """Say how a batch stands for `claimant`, given the claim found on it (None: there was none).
 
     DOUBTFUL with an `earlier` claim means: take that claim over, if nobody else was quicker.
     """
-    if stream.holds(sequence):
-        return Standing.STORED
-    if earlier is None:
-        return Standing.DOUBTFUL if sequence <= stream.floor else Standing.MINE
-    age_ns = claimant.now_ns - earlier.time_ns
+    is_stored = stream.holds(name.sequence)
+    if is_stored or earlier is None:
+        claimant.watch.forget(name)
+        if is_stored:
+            return Standing.STORED
+        return Standing.DOUBTFUL if name.sequence <= stream.floor else Standing.MINE
     believed_ns = claimant.grace_ns if earlier.owner == claimant.owner else claimant.lease_ns
-    # A claim from the far future was written by a clock that has since been put right.
-    if age_ns >= believed_ns or age_ns < -claimant.lease_ns:
-        return Standing.DOUBTFUL
-    return Standing.HELD
+    stood_ns = claimant.watch.stood_ns(name, earlier, claimant.now_ns)
+    return Standing.DOUBTFUL if stood_ns >= believed_ns else Standing.HELD

@@ -7,13 +7,14 @@ inserted and settled after; whoever finds a claim that nobody holds asks the sto
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
 from fairway.ids import BatchName
 from fairway.samples import SampleBlock
 from fairway.telemetry import Receipt
+from fleet_cloud.ingest.watch import Watch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,9 +57,12 @@ class Claimant:
     """Who claims, when, and for how long others must believe it."""
 
     owner: str  # a process; a restarted process that knows its predecessor dead takes the same name
-    now_ns: int
-    lease_ns: int  # another owner's claim older than this is doubtful
-    grace_ns: int = 0  # this owner's own claim older than this, from an earlier life, is doubtful
+    now_ns: (
+        int  # of a clock that nobody sets: it tells claims apart and measures how long they stand
+    )
+    lease_ns: int  # another owner's claim that has stood for so long is doubtful
+    grace_ns: int = 0  # this owner's own claim, from an earlier life, is doubtful after so long
+    watch: Watch = field(default_factory=Watch)  # the process's own: the same with every claim
 
 
 class Ledger(Protocol):

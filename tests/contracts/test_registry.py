@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -175,8 +176,9 @@ def test_nobody_releases_the_claim_of_another(registry: Registry):
 def test_a_claim_whose_lease_ran_out_is_taken_over_once(reopen: Open):
     registry = reopen()
     registry.ledger.claim(names(1), ANN)
-    later = Claimant("bob", NOW + 30 * S, lease_ns=30 * S)
+    later = replace(BOB, now_ns=NOW + 30 * S)
     last = Claimant("eve", NOW + 31 * S, lease_ns=30 * S)
+    assert registry.ledger.claim(names(1), BOB) == {names(1)[0]: Standing.HELD}
 
     assert registry.ledger.claim(names(1), later) == {names(1)[0]: Standing.DOUBTFUL}
     assert registry.ledger.claim(names(1), last) == {names(1)[0]: Standing.HELD}

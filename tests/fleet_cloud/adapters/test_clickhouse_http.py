@@ -2,6 +2,7 @@
 
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,11 +15,13 @@ from hypothesis import strategies as st
 from fairway.errors import BadInput, Conflict, Unavailable
 from fairway.ids import BatchName
 from fairway.samples import SampleBlock, Signal, SignalTable
+from fleet_cloud.adapters import clickhouse_http, telemetry_store_clickhouse
 from fleet_cloud.adapters.clickhouse_http import HttpEngine, Server, server
 from fleet_cloud.adapters.telemetry_store import Store, open_store
 from fleet_cloud.adapters.telemetry_store_sharded import shard_of
 from fleet_cloud.ingest.ports import AcceptedBatch
 from tests.clickhouse import ClickHouseServer, clickhouse_servers, free_ports, scratch
+from tests.e2e.programs import until
 
 pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled")]
 
@@ -199,6 +202,45 @@ def test_batches_are_whole_although_the_server_dies_while_they_arrive(
     assert set(acknowledged) <= stored
     assert len(stored) <= len(acknowledged) + 1
     assert store.count("default", vehicle) - before == rows * len(stored)
+
+
+def test_nothing_is_said_about_batches_while_an_insert_goes_on_that_was_given_up(
+    store: Store, two_servers: list[ClickHouseServer]
+):
+    other = HttpEngine(server(two_servers[0].url))
+    slow = {"query_id": "fairway-insert-other", "query": "SELECT sleep(2.5)"}
+    with ThreadPoolExecutor(1) as pool:
+        insert = pool.submit(other._post, slow, [b""])
+        time.sleep(1.2)
+        with pytest.raises(Unavailable, match="given up"):
+            store.stored(HOME[0], STREAM, [1])
+        insert.result()
+
+    assert store.stored(HOME[0], STREAM, [10**6]) == set()
+    other.close()
+
+
+def test_an_insert_ends_in_time_and_what_a_sleeping_server_does_later_is_waited_for(
+    store: Store, two_servers: list[ClickHouseServer], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(clickhouse_http, "INSERT_MAX_S", 0.5)
+    monkeypatch.setattr(telemetry_store_clickhouse, "AWAKE_MAX_S", 0.3)
+    two_servers[0].pause()
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            begun_s = time.monotonic()
+            with pytest.raises(Unavailable):
+                store.append([batch(HOME[0], 777)])
+            took_s = time.monotonic() - begun_s
+            question = pool.submit(store.stored, HOME[0], STREAM, [777])
+            time.sleep(0.4)
+        finally:
+            two_servers[0].go_on()
+        failure = question.exception()
+
+    assert took_s < 2
+    assert isinstance(failure, Unavailable)
+    until("the late insert", lambda: store.stored(HOME[0], STREAM, [777]) == {777})
 
 
 def test_a_wrong_password_is_told():

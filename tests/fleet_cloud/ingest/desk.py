@@ -15,6 +15,7 @@ from fleet_cloud.ingest.accept import parse
 from fleet_cloud.ingest.groups import Groups
 from fleet_cloud.ingest.ports import AcceptedBatch, Answer, Claimant, Fault, Message
 from fleet_cloud.ingest.status import Counts
+from fleet_cloud.ingest.watch import Watch
 
 S = 1_000_000_000
 NOW = 1_700_000_000 * S
@@ -46,8 +47,10 @@ class WilfulStore(MemoryStore):
         super().__init__()
         self.fails = ""  # "before": nothing was stored; "after": everything was
         self.never_takes: set[BatchName] = set()
+        self.asked = 0  # how often it was given something
 
     def append(self, batches: Sequence[AcceptedBatch]) -> None:
+        self.asked += 1
         if self.fails == "before":
             raise Unavailable("the disk is full")
         for batch in batches:
@@ -77,12 +80,13 @@ class Desk:
         self.door = Shelf()
         self.counts = Counts()
         self.now_ns = NOW
+        watch = Watch()
         self.groups = Groups(
             store=self.store,
             ledger=self.registry.ledger,
             dictionaries=self.registry.dictionaries,
             quarantine=self.registry.quarantine,
-            claims=lambda now_ns: Claimant(owner, now_ns, lease_ns=30 * S),
+            claims=lambda now_ns: Claimant(owner, now_ns, lease_ns=30 * S, watch=watch),
         )
 
     def prepare(self, *data: bytes, vehicle: str = "VIN1"):

@@ -213,6 +213,27 @@ def test_another_process_waits_for_the_lease_and_then_asks_the_store(desk: Desk)
     assert sorted(desk.store.inserted) == [name(1), name(2)]
 
 
+def test_another_process_whose_clock_is_a_year_off_takes_no_batch_twice(desk: Desk):
+    group = desk.prepare(batch_bytes(1))
+    for owner, year in (("behind", -1), ("ahead", 1)):
+        other = Desk(owner=owner, beside=desk)
+        other.now_ns += year * 365 * 86_400 * S
+        assert other.take(batch_bytes(1)) == [Outcome.BUSY]
+
+    desk.finish(group)
+
+    assert desk.store.inserted == [name(1)]
+
+
+def test_one_batch_that_no_store_takes_costs_few_inserts(desk: Desk):
+    desk.store.never_takes = {name(40)}
+
+    outcomes = desk.take(*(batch_bytes(number) for number in range(1, 65)))
+
+    assert outcomes.count(Outcome.STORED) == 63
+    assert desk.store.asked <= 13
+
+
 def test_a_group_that_waited_too_long_for_the_store_is_not_inserted(desk: Desk):
     group = desk.prepare(batch_bytes(1))
     desk.now_ns += 20 * S

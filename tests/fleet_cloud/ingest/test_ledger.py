@@ -1,8 +1,12 @@
 """Streams in a few numbers."""
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairway.ids import BatchName
 from fleet_cloud.ingest.ledger import (
     RANGES_MAX,
     Claim,
@@ -16,6 +20,15 @@ from fleet_cloud.ingest.ports import Claimant, Standing
 NOW = 10**18
 LEASE = 30 * 10**9
 US = Claimant("us", NOW, LEASE, grace_ns=5 * 10**9)
+
+
+def name(sequence: int) -> BatchName:
+    return BatchName("VIN1", "00000000000000aa", sequence)
+
+
+def after(duration_ns: int) -> Claimant:
+    """Return us, so much later."""
+    return replace(US, now_ns=NOW + duration_ns)
 
 
 def test_a_stream_in_order_is_one_number():
@@ -48,7 +61,7 @@ def test_too_many_gaps_are_forgotten_but_never_taken_for_stored():
 
     assert len(stream.above) == RANGES_MAX
     assert stream.floor == 20
-    stands = [standing(stream, n, earlier=None, claimant=US) for n in (5, 10, 15, 25, 30)]
+    stands = [standing(stream, name(n), earlier=None, claimant=US) for n in (5, 10, 15, 25, 30)]
     assert stands == [
         Standing.DOUBTFUL,
         Standing.DOUBTFUL,
@@ -61,26 +74,36 @@ def test_too_many_gaps_are_forgotten_but_never_taken_for_stored():
 def test_what_is_stored_is_stored_whoever_claims_it():
     stream = Stream(watermark=5)
 
-    assert standing(stream, 5, earlier=Claim("them", NOW), claimant=US) is Standing.STORED
+    assert standing(stream, name(5), earlier=Claim("them", NOW), claimant=US) is Standing.STORED
 
 
-def test_a_fresh_claim_of_another_is_believed_until_its_lease_ends():
-    fresh = Claim("them", NOW - LEASE + 1)
-    old = Claim("them", NOW - LEASE)
+def test_a_claim_of_another_is_believed_until_it_has_been_seen_for_its_lease():
+    stands = [
+        standing(Stream(), name(1), earlier=Claim("them", 7), claimant=after(passed_ns))
+        for passed_ns in (0, LEASE - 1, LEASE)
+    ]
 
-    assert standing(Stream(), 1, earlier=fresh, claimant=US) is Standing.HELD
-    assert standing(Stream(), 1, earlier=old, claimant=US) is Standing.DOUBTFUL
+    assert stands == [Standing.HELD, Standing.HELD, Standing.DOUBTFUL]
 
 
 def test_ones_own_claim_of_an_earlier_life_is_doubtful_after_the_grace():
-    fresh = Claim("us", NOW - US.grace_ns + 1)
-    old = Claim("us", NOW - US.grace_ns)
+    stands = [
+        standing(Stream(), name(2), earlier=Claim("us", 7), claimant=after(passed_ns))
+        for passed_ns in (0, US.grace_ns - 1, US.grace_ns)
+    ]
 
-    assert standing(Stream(), 1, earlier=fresh, claimant=US) is Standing.HELD
-    assert standing(Stream(), 1, earlier=old, claimant=US) is Standing.DOUBTFUL
+    assert stands == [Standing.HELD, Standing.HELD, Standing.DOUBTFUL]
 
 
-def test_a_claim_from_a_clock_a_year_ahead_does_not_hold_for_a_year():
-    ahead = Claim("them", NOW + 365 * 86_400 * 10**9)
+def test_a_new_claim_on_the_same_batch_is_watched_from_its_beginning():
+    first, second = Claim("them", 7), Claim("them", 8)
+    assert standing(Stream(), name(3), earlier=first, claimant=after(0)) is Standing.HELD
 
-    assert standing(Stream(), 1, earlier=ahead, claimant=US) is Standing.DOUBTFUL
+    assert standing(Stream(), name(3), earlier=second, claimant=after(LEASE)) is Standing.HELD
+
+
+@pytest.mark.parametrize("ahead_s", [-(10**8), -31, 31, 10**8])
+def test_a_clock_that_is_wrong_by_any_time_takes_no_claim_from_its_owner(ahead_s: int):
+    claim = Claim("them", NOW + ahead_s * 10**9)
+
+    assert standing(Stream(), name(4), earlier=claim, claimant=after(0)) is Standing.HELD
