@@ -53,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput(f"--seconds {args.seconds:g} is out of range: 1 to 86400")
     if not 1 <= args.vehicles <= VEHICLES_MAX:
         raise BadInput(f"--vehicles {args.vehicles} is out of range: 1 to {VEHICLES_MAX}")
+    if args.api.rpartition(":")[2].strip("0") == "":
+        raise BadInput(f"--api {args.api} names no port: write host:port, as in 127.0.0.1:8080")
     with ExitStack() as stack:
         folder = args.dir or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="fairway-demo-"))

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from fairway.clock import NS_PER_S, SystemClock
+from fairway.clock import NS_PER_S, Clock, SystemClock
+from fairway.errors import Unavailable
 from simulators.demo import http, traffic, watch
 from simulators.demo.stage import Stage
 from simulators.demo.summary import Summary, percentile
@@ -60,24 +61,17 @@ async def run(options: Options, out: TextIO) -> Summary:
     print("starting the cloud ...", file=out, flush=True)
     cars: list[traffic.Car] = []
     try:
-        await stage.open_cloud()
-        print(f"  API    {stage.api}        documentation {stage.api}/docs", file=out)
-        cars += traffic.make_cars(options.vehicles, options.folder, clock)
-        for car in cars:
-            await car.front.open()
-        await stage.open_agents(cars)
-        await _joined(stage, cars)
-        for car in cars:
-            print(f"  {car.profile:6} {stage.api}/v1/vehicles/{car.vehicle.vin}/signals", file=out)
+        await _unless(stop, _set_up(stage, cars, options, clock, out))
         latencies = watch.Latencies()
         began_ns = clock.monotonic_ns()
         async with _task(latencies.listen(stage.api, clock)):
             async with _task(traffic.run(cars, clock)):
                 if options.seconds is None:
                     await _driving(stage, _FIRST_SUMMARY_S, stop, out, latencies)
-                    look = await _look(stage)
-                    so_far = _summary(cars, look, latencies, _FIRST_SUMMARY_S, is_over=False)
-                    print(f"{so_far.as_text()}\n{_STAYING}", file=out, flush=True)
+                    if not stop.is_set():
+                        look = await _look(stage)
+                        so_far = _summary(cars, look, latencies, _FIRST_SUMMARY_S, is_over=False)
+                        print(f"{so_far.as_text()}\n{_STAYING}", file=out, flush=True)
                 await _driving(stage, options.seconds, stop, out, latencies)
             drove_s = (clock.monotonic_ns() - began_ns) / NS_PER_S
             look = await _drained(stage, sum(car.bus.sent for car in cars))
@@ -87,14 +81,46 @@ async def run(options: Options, out: TextIO) -> Summary:
         await stage.close()
 
 
+async def _set_up(
+    stage: Stage, cars: list[traffic.Car], options: Options, clock: Clock, out: TextIO
+) -> None:
+    """Start the cloud and the agents of all cars, which are put into `cars`."""
+    await stage.open_cloud()
+    print(f"  API    {stage.api}        documentation {stage.api}/docs", file=out)
+    cars += traffic.make_cars(options.vehicles, options.folder, clock)
+    for car in cars:
+        await car.front.open()
+    await stage.open_agents(cars)
+    await _joined(stage, cars)
+    for car in cars:
+        print(f"  {car.profile:6} {stage.api}/v1/vehicles/{car.vehicle.vin}/signals", file=out)
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """Have `work` done.  Raises Unavailable when it is to stop before."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise Unavailable("stopped before a vehicle drove")
+        working.result()
+    finally:
+        for task in (working, stopping):
+            task.cancel()
+        await asyncio.gather(working, stopping, return_exceptions=True)
+
+
 async def _joined(stage: Stage, cars: list[traffic.Car]) -> None:
     """Wait until every agent is on all of its buses, so that no frame is sent to nobody."""
     joining = asyncio.gather(*(car.front.wait_for(len(car.vehicle.bus_names)) for car in cars))
     deadline = asyncio.get_running_loop().time() + JOIN_S
-    while not joining.done() and asyncio.get_running_loop().time() < deadline:
-        stage.check()
-        await asyncio.wait({joining}, timeout=0.2)
-    joining.cancel()
+    try:
+        while not joining.done() and asyncio.get_running_loop().time() < deadline:
+            stage.check()
+            await asyncio.wait({joining}, timeout=0.2)
+    finally:
+        joining.cancel()
+        await asyncio.gather(joining, return_exceptions=True)
 
 
 async def _driving(

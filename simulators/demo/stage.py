@@ -6,13 +6,14 @@ DIR/logs           what the programs say
 """
 
 import asyncio
+import json
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fairway.errors import Unavailable
+from fairway.errors import BadInput, Unavailable
 from simulators.demo import http
 from simulators.demo.programs import Program, run_once
 from simulators.demo.traffic import Car
@@ -36,7 +37,7 @@ id = "{vin}"
 
 {buses}
 [signals]
-catalogs = ["{dbc}/fairway_vss.json"]
+catalogs = [{catalog}]
 overlays = [{overlays}]
 
 [telemetry]
@@ -58,8 +59,8 @@ listen = "127.0.0.1:{metrics}"
 _BUS = """\
 [[bus]]
 name = "{name}"
-source = "unix:{socket}#{number}"
-databases = ["{database}"]
+source = {source}
+databases = [{database}]
 """
 
 _FILES = {
@@ -83,8 +84,11 @@ class Stage:
         self._folder = folder
         self._uplink = uplink
         self.api = f"http://{api}"
-        (folder / "logs").mkdir(parents=True, exist_ok=True)
-        (folder / "cloud.toml").write_text(_CLOUD.format(api=api))
+        try:
+            (folder / "logs").mkdir(parents=True, exist_ok=True)
+            (folder / "cloud.toml").write_text(_CLOUD.format(api=api))
+        except OSError as error:
+            raise BadInput(f"the demo cannot use {folder}: {error.strerror}") from error
         self._cloud_options = ("--config", folder / "cloud.toml", "--data", folder / "cloud")
         self._cloud = Program(
             "fleet-cloud",
@@ -118,8 +122,8 @@ class Stage:
                 ["edge-agent", "run", "--config", folder / "edge-agent.toml"],
                 self._folder / "logs" / f"{car.vehicle.vin}.log",
             )
-            await program.start()
             self.agents.append(Agent(program, f"http://127.0.0.1:{metrics}/metrics"))
+            await program.start()
 
     def check(self) -> None:
         """Raise Unavailable when a program has ended by itself."""
@@ -137,7 +141,9 @@ class Stage:
         url = urlsplit(_url_of(folder / "agent.toml", self._uplink))
         buses = "\n".join(
             _BUS.format(
-                name=name, socket=car.socket, number=number, database=DATABASES / f"{database}.dbc"
+                name=name,
+                source=_quoted(f"unix:{car.socket}#{number}"),
+                database=_quoted(DATABASES / f"{database}.dbc"),
             )
             for number, (name, database) in enumerate(
                 zip(car.vehicle.bus_names, databases, strict=True)
@@ -146,11 +152,16 @@ class Stage:
         return _AGENT.format(
             vin=car.vehicle.vin,
             buses=buses,
-            dbc=DATABASES,
-            overlays=", ".join(f'"{DATABASES / f"{name}.vspec"}"' for name in overlays),
+            catalog=_quoted(DATABASES / "fairway_vss.json"),
+            overlays=", ".join(_quoted(DATABASES / f"{name}.vspec") for name in overlays),
             url=url.geturl(),
             metrics=metrics,
         )
+
+
+def _quoted(text: str | Path) -> str:
+    """Return a TOML string; where people may put quotes, JSON's are the same."""
+    return json.dumps(str(text), ensure_ascii=False)
 
 
 def _url_of(fragment: Path, uplink: str) -> str:

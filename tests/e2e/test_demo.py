@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.e2e.programs import free_port, run
+from tests.e2e.programs import Program, free_port, run, until
 
 pytestmark = [pytest.mark.net, pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
 
@@ -21,6 +21,36 @@ def test_the_demo_stores_every_sample_once(uplink: str, tmp_path):
     assert 0 < summary["latency_p50_ms"] <= summary["latency_p99_ms"] < 30_000
 
 
+def test_ctrl_c_while_it_starts_ends_it_at_once(tmp_path):
+    out = tmp_path / "out.txt"
+    demo = Program("fairway", "demo", "--api", f"127.0.0.1:{free_port()}", log=out).start()
+    try:
+        until("the cloud's start", lambda: "starting the cloud" in out.read_text())
+
+        assert demo.stop(within_s=10) == 1
+    finally:
+        demo.kill()
+    assert out.read_text() == "starting the cloud ...\nfairway: stopped before a vehicle drove\n"
+
+
+def test_an_agent_that_cannot_start_is_one_sentence(tmp_path):
+    tmp_path.joinpath("FWYEV000000010001").mkdir()
+    tmp_path.joinpath("FWYEV000000010001", "spool").write_text("in the way")
+    options = ("--seconds", "1", "--vehicles", "1", "--dir", tmp_path)
+    done = run("fairway", "demo", *options, "--api", f"127.0.0.1:{free_port()}", check=False)
+
+    assert done.returncode == 1
+    assert "edge-agent of FWYEV000000010001 ended with 1; it said" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_may_have_quotes_in_its_name(tmp_path):
+    options = ("--seconds", "1", "--vehicles", "1", "--dir", tmp_path / 'a "b')
+    done = run("fairway", "demo", *options, "--json", "--api", f"127.0.0.1:{free_port()}")
+
+    assert json.loads(done.stdout)["lost"] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
@@ -28,6 +58,8 @@ def test_the_demo_stores_every_sample_once(uplink: str, tmp_path):
         (["--vehicles", "99"], 1, "--vehicles 99 is out of range: 1 to 8"),
         (["--uplink", "pigeon"], 2, "invalid choice: 'pigeon'"),
         (["--api", "nowhere", "--seconds", "1"], 1, "'nowhere' is not an address"),
+        (["--api", "127.0.0.1:0"], 1, "127.0.0.1:0 names no port"),
+        (["--dir", __file__], 1, "Not a directory"),
     ],
 )
 def test_a_wrong_command_line_is_one_sentence(arguments: list[str], code: int, sentence: str):
