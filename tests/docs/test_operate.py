@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from fleet_cloud.app import LEASE_S
 from tests.docs import pages
 
 PAGE = "howto/operate.md"
@@ -36,6 +37,13 @@ def test_every_sign_is_an_event_or_a_metric():
 
     assert len(signs) > 20
     assert signs - events - metrics == set()
+
+
+@pytest.mark.parametrize("page", [PAGE, "howto/run-on-your-own-services.md"])
+def test_the_lease_of_a_claim_is_that_of_the_code(page):
+    text = (pages.DOCS / page).read_text(encoding="utf-8")
+
+    assert re.findall(r"take (?:it )?over after (\d+) s", text) == [str(LEASE_S)]
 
 
 def signs_of(text: str) -> str:
