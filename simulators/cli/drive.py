@@ -9,7 +9,7 @@ from typing import Any
 from fairway.clock import NS_PER_S, Clock, SystemClock
 from fairway.errors import BadInput, FairwayError
 from simulators.bus import Bus, Front
-from simulators.cli.record import stopped_by_signals
+from simulators.cli.record import refuse_same_file, stopped_by_signals
 from simulators.drive import Progress, drive
 from simulators.drive_cycle import CYCLES, load_cycle
 from simulators.fronts import KINDS, open_front
@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     clock = SystemClock()
     speed = _speed(args.speed, args.to)
     seconds = _seconds(args)
+    refuse_same_file(*args.to)
     vehicle = Vehicle(
         Options(
             profile=args.profile,

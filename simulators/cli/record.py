@@ -6,6 +6,7 @@ Rule 1: what was received is in the file when the program ends, however it is to
 import argparse
 import asyncio
 import contextlib
+import math
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -53,12 +54,17 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
 def run(args: argparse.Namespace) -> int:
     """Record until the end."""
     names = tuple(args.names.split(",")) if args.names else ()
-    source = _opened(args.source)
-    writer = open_writer(args.out, names)
-    try:
-        asyncio.run(record(source, writer, seconds=args.seconds, wait_s=args.wait))
-    finally:
-        writer.close()
+    if not all(names) or len(set(names)) != len(names):
+        raise BadInput(f"--names {args.names} does not name each channel once")
+    if args.seconds is not None and not 0 < args.seconds < math.inf:
+        raise BadInput(f"--seconds {args.seconds:g} records nothing; give a number above 0")
+    refuse_same_file(args.source, f"log:{args.out}")
+    with contextlib.closing(_opened(args.source)) as source:
+        writer = open_writer(args.out, names)
+        try:
+            asyncio.run(record(source, writer, seconds=args.seconds, wait_s=args.wait))
+        finally:
+            writer.close()
     lost = f", {source.dropped} dropped by the bus" if source.dropped else ""
     lost += f", {writer.left_out} that the format cannot hold" if writer.left_out else ""
     print(f"{writer.frames} frames in {args.out}{lost}", file=sys.stderr)
@@ -79,8 +85,6 @@ async def record(
     source: FrameSource, writer: LogWriter, *, seconds: float | None = None, wait_s: float = 10.0
 ) -> None:
     """Write what `source` brings.  Raises Unavailable when it does not appear within `wait_s`."""
-    if seconds is not None and seconds <= 0:
-        raise BadInput(f"--seconds {seconds:g} records nothing; give more than 0")
     loop = asyncio.get_running_loop()
     give_up = loop.time() + wait_s
     end = loop.call_later(seconds, source.close) if seconds is not None else None
@@ -103,6 +107,21 @@ async def record(
             source.close()
             if end is not None:
                 end.cancel()
+
+
+def refuse_same_file(*places: str) -> None:
+    """Raise BadInput when two of `places` (replay:FILE, log:FILE) are one file: writing would destroy it."""
+    files = set[Path]()
+    for place in places:
+        kind, _, name = place.partition(":")
+        if kind not in ("replay", "log"):
+            continue
+        file = Path(name).resolve()
+        if file in files:
+            raise BadInput(
+                f"{name} is named twice: a log cannot be written over what it is made of"
+            )
+        files.add(file)
 
 
 @contextlib.contextmanager

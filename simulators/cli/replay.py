@@ -9,7 +9,7 @@ from typing import Any
 from edge_agent.adapters.log_replay import LogReplay
 from fairway.errors import BadInput, FairwayError
 from simulators.bus import Bus, Front
-from simulators.cli.record import stopped_by_signals
+from simulators.cli.record import refuse_same_file, stopped_by_signals
 from simulators.fronts import KINDS, open_front
 
 
@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     names = tuple(args.channels.split(","))
     if not all(names) or len(set(names)) != len(names):
         raise BadInput(f"--channels {args.channels} does not name each channel once")
+    refuse_same_file(f"replay:{args.log}", *args.to)
     speed = _speed(args.speed)
     bus = Bus(names)
     replay = LogReplay(args.log, {name: number for number, name in enumerate(names)}, speed=speed)

@@ -71,6 +71,7 @@ def test_the_summary_is_a_sentence_for_people(tmp_path: Path, capsys: pytest.Cap
         (["--start", "-5"], "--start -5 is not a time"),
         (["--start", "5", "--speed", "realtime"], "time of day"),
         (["--to", "nowhere"], "'nowhere' is no way out of a bus"),
+        (["--to", "log:two.log", "--to", "log:./two.log"], "two.log is named twice"),
         (["--to", "log:/nonexistent/a.log"], "cannot write the log"),
     ],
 )

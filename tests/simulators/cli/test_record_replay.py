@@ -142,6 +142,16 @@ async def test_a_recording_ends_when_its_time_is_up(tmp_path: Path):
             ["replay", "--log", "{0}/one.log", "--to", "unix:{0}/b", "--channels", "a,a"],
             "each channel",
         ),
+        (["replay", "--log", "{0}/one.log", "--to", "log:{0}/./one.log"], "is named twice"),
+        (["record", "--source", "replay:{0}/one.log", "--out", "{0}/one.log"], "is named twice"),
+        (
+            ["record", "--source", "replay:{0}/one.log", "--out", "{0}/x.log", "--names", "a,a"],
+            "each channel",
+        ),
+        (
+            ["record", "--source", "replay:{0}/one.log", "--out", "{0}/x.log", "--seconds", "nan"],
+            "records nothing",
+        ),
     ],
 )
 def test_what_cannot_work_is_said_in_one_sentence(tmp_path: Path, capsys, arguments, said: str):
@@ -153,3 +163,4 @@ def test_what_cannot_work_is_said_in_one_sentence(tmp_path: Path, capsys, argume
     assert code == 1
     assert said in told
     assert told.count("\n") == 1
+    assert (tmp_path / "one.log").read_text() == "(1.0) can0 123#00\n"
