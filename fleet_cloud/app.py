@@ -226,8 +226,9 @@ async def _api(
     )
     where = endpoint(listen)
     opened = listening(where.host, cloud.data.port("api", where.host, where.port))
+    api = make_api(ports)
     settings = uvicorn.Config(
-        make_api(ports),
+        api,
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -242,6 +243,7 @@ async def _api(
     try:
         yield
     finally:
+        api.state.hang_up()
         server.should_exit = True
         await serving
         opened.close()
@@ -262,11 +264,19 @@ def _following(
         asyncio.create_task(cloud.fleet.follow(changed)),
         asyncio.create_task(_watch(cloud.clock)),
     ]
+    for task in tasks:
+        task.add_done_callback(lambda done: _end_with(done, cloud.end))
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
+
+
+def _end_with(task: asyncio.Task[None], end: Ending) -> None:
+    """End the program with a task that runs for ever and has not: what follows the fleet shuts people out."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        end.fail(error)
 
 
 async def _watch(clock: Clock) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from fairway.clock import Clock
-from fairway.errors import BadInput
+from fairway.errors import BadInput, Unavailable
 from fleet_cloud.adapters.broker_mosquitto import mosquitto_access, mosquitto_config
 from fleet_cloud.adapters.broker_nats import nats_config
 from fleet_cloud.adapters.child import Child
@@ -91,8 +91,7 @@ class MosquittoBroker:
         return self._child.pid
 
     async def start(self, vehicles: Iterable[str]) -> None:
-        self._place.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(self._access, mosquitto_access(vehicles).encode(), secret=True)
+        _write(self._access, mosquitto_access(vehicles))
         pki = self._place.pki
         text = mosquitto_config(
             host=self._place.host,
@@ -104,11 +103,11 @@ class MosquittoBroker:
             key=pki.server_key,
             user="root" if os.getuid() == 0 else "",
         )
-        write_whole(self._config, text.encode(), secret=True)
+        _write(self._config, text)
         await self._child.start()
 
     async def allow(self, vehicles: Iterable[str]) -> None:
-        write_whole(self._access, mosquitto_access(vehicles).encode(), secret=True)
+        _write(self._access, mosquitto_access(vehicles))
         self._child.reload()
 
     async def stop(self) -> None:
@@ -136,7 +135,6 @@ class NatsBroker:
         return self._child.pid
 
     async def start(self, vehicles: Iterable[str]) -> None:
-        self._place.folder.mkdir(parents=True, exist_ok=True)
         self._write(vehicles)
         await self._child.start()
 
@@ -158,7 +156,15 @@ class NatsBroker:
             certificate=pki.server,
             key=pki.server_key,
         )
-        write_whole(self._config, text.encode(), secret=True)
+        _write(self._config, text)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text.encode(), secret=True)
+    except OSError as error:
+        raise Unavailable(f"cannot write the broker's {path}: {error.strerror}") from error
 
 
 def make_broker(wanted: str, place: BrokerPlace, clock: Clock) -> MosquittoBroker | NatsBroker:

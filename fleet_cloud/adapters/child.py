@@ -3,7 +3,8 @@
 Rule 1: a child that dies is started again, at once the first time, then ever later up to a limit.
 Rule 2: a child ends when this process ends, however that comes about: the kernel sees to it (Linux), and a
 stale child of an earlier life is never assumed.
-Rule 3: what a child prints becomes log lines of ours.
+Rule 3: only this process ends a child: it has a session of its own, so Ctrl-C in a terminal does not reach it.
+Rule 4: what a child prints becomes log lines of ours.
 """
 
 import asyncio
@@ -122,6 +123,7 @@ class Child:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             limit=_LINE_MAX_BYTES,
+            start_new_session=True,
         )
         self._process = process
         if self._stopping.is_set():

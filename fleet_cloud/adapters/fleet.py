@@ -1,10 +1,10 @@
 """Follows the fleet in the registry: every process learns within a second who was added or removed.
 
-Rule 1: while the registry does not answer, the fleet last known stays in force.
+Rule 1: a change is passed on until it was taken: a removed vehicle does not stay in because a disk is full.
+Rule 2: while the registry does not answer, the fleet last known stays in force.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 
 from fairway import log as logs
@@ -49,10 +49,11 @@ class Fleet:
     async def follow(self, changed: Callable[[], Awaitable[None]]) -> None:
         """Keep up with the registry until cancelled, calling `changed` after every change."""
         is_reachable = True
+        has_changed = False
         while True:
             await asyncio.sleep(POLL_S)
             try:
-                has_changed = await asyncio.to_thread(self.refresh)
+                has_changed |= await asyncio.to_thread(self.refresh)
                 if not is_reachable:
                     log.info("registry_back")
                 is_reachable = True
@@ -62,5 +63,8 @@ class Fleet:
                 is_reachable = False
                 continue
             if has_changed:
-                with contextlib.suppress(Unavailable):  # said by whoever could not
+                try:
                     await changed()
+                    has_changed = False
+                except Unavailable as error:  # and again at the next turn, until it is done
+                    log.error("fleet_not_told", reason=str(error))  # noqa: TRY400 - the reason says it

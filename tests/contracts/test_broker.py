@@ -198,6 +198,15 @@ async def test_a_killed_broker_is_back_on_its_port(site: Site):
     assert site.broker.pid not in (None, first)
 
 
+async def test_a_disk_that_is_full_when_the_fleet_changes_is_told(site: Site):
+    rules = site.folder / "broker"
+    rules.rename(site.folder / "elsewhere")
+    rules.write_text("a file where a folder should be")
+
+    with pytest.raises(Unavailable, match="cannot write the broker's"):
+        await site.broker.allow(["VIN1"])
+
+
 async def test_a_port_in_use_is_named(site: Site):
     second = Site(site.folder / "second", "mosquitto")
     place = BrokerPlace(site.folder / "third", "127.0.0.1", site.port, second.pki)

@@ -46,6 +46,7 @@ class Program:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 env=os.environ | self.environment,
+                start_new_session=True,  # a signal to a group of processes is meant for this one alone
             )
         return self
 
@@ -65,6 +66,10 @@ class Program:
         assert self.child is not None
         self.child.kill()
         self.child.wait(10)
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C: a terminal tells the program and all of its children that share its session."""
+        os.killpg(self.pid, signal.SIGINT)
 
     def stop(self, within_s: float = 20.0) -> int:
         """End it as an operator would and return its exit code."""

@@ -166,6 +166,21 @@ def test_the_broker_ends_with_a_killed_cloud(tmp_path: Path):
     until("the broker's end", lambda: not Path(f"/proc/{broker}").exists())
 
 
+def test_ctrl_c_ends_everything_in_order_although_somebody_listens(tmp_path: Path):
+    cloud = Cloud(tmp_path, "mosquitto")
+    cloud.start()
+    with httpx.stream("GET", cloud.url("api") + "/v1/live") as feed:
+        begun = time.monotonic()
+        cloud.program.interrupt()
+        told = b"".join(feed.iter_bytes())
+
+    assert cloud.program.wait(20) == 0
+    assert time.monotonic() - begun < 1.8  # uvicorn gives listeners two seconds
+    assert told.startswith(b"retry: 5000\n\n")
+    assert "child_died" not in cloud.program.said()
+    assert "broker_lost" not in cloud.program.said()
+
+
 def test_garbage_is_kept_counted_and_changes_nothing(shared_cloud: Cloud):
     shared_cloud.add("GARBAGE")
     before, rows = shared_cloud.counts(), shared_cloud.rows()
