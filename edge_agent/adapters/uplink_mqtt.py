@@ -12,6 +12,8 @@ Rule 3: nothing of paho's thread touches ours but through `call_soon_threadsafe`
 
 import asyncio
 import ssl
+import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -170,13 +172,39 @@ class _Connection:
             more = {"clean_start": True, "properties": properties}
         target = self._target
         try:
-            await asyncio.to_thread(
-                self._client.connect, target.host, target.port, KEEPALIVE_S, **more
+            await self._apart(
+                lambda: self._client.connect(target.host, target.port, KEEPALIVE_S, **more)
             )
         except (OSError, ValueError) as error:
             raise Unavailable(f"{target} cannot be reached: {error}") from error
         self._client.loop_start()
         await self._ready
+
+    async def _apart(self, work: Callable[[], object]) -> None:
+        """Have `work` done in a thread that nobody waits for when we give up.  Raises what it raises.
+
+        A host that takes a connection and then says nothing would hold up the end of the program.
+        """
+        done: asyncio.Future[None] = self._loop.create_future()
+
+        def finish(error: BaseException | None) -> None:
+            if done.done():
+                self._client.disconnect()  # nobody wants this connection any more
+            elif error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(error)
+
+        def run() -> None:
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001 - whoever waits gets it
+                self._tell(finish, error)
+            else:
+                self._tell(finish, None)
+
+        threading.Thread(target=run, name="mqtt-connect", daemon=True).start()
+        await done
 
     async def publish(self, request: bytes) -> None:
         """Give a message to the client's thread, once the broker has room for one more."""

@@ -4,9 +4,11 @@ The cloud here is a few lines that answer every batch with STORED, behind a real
 """
 
 import asyncio
+import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -334,6 +336,29 @@ async def test_a_message_over_the_brokers_limit_is_named_and_the_connection_live
 def test_an_address_that_is_none_is_refused(url: str):
     with pytest.raises(BadInput, match="is not the URL of a cloud"):
         address(url)
+
+
+def test_giving_up_on_a_host_that_takes_connections_and_says_nothing_takes_no_time():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(10)
+        uplink = MqttUplink(
+            address(f"mqtts://127.0.0.1:{silent.getsockname()[1]}"), vehicle=VEHICLE
+        )
+
+        async def give_up() -> None:
+            connecting = asyncio.create_task(uplink.connect())
+            taken, _ = await asyncio.to_thread(silent.accept)
+            connecting.cancel()
+            await asyncio.gather(connecting, return_exceptions=True)
+            stack.callback(taken.close)
+
+        with ExitStack() as stack:
+            began_s = time.monotonic()
+            asyncio.run(give_up())  # which waits for the threads that belong to the loop
+            assert time.monotonic() - began_s < 5
+    for thread in threading.enumerate():
+        if thread.name == "mqtt-connect":
+            thread.join(10)
 
 
 def test_certificates_that_are_none_are_named(tmp_path: Path):
