@@ -132,11 +132,18 @@ class Delivery:
                     now_ns = self._clock.monotonic_ns()
                     self.sending.unsendable(action.batch.sequence, now_ns=now_ns)
                 continue
-            request = await self._spool.dictionary(action.dictionary_id)
-            if request is None:
-                EVENTS.error("dictionary_lost", dictionary=action.dictionary_id.hex())
-            else:
-                await self._uplink.send(request)
+            await self._send_dictionary(action.dictionary_id)
+
+    async def _send_dictionary(self, dictionary_id: bytes) -> None:
+        """Send a dictionary; without it the cloud keeps asking, and the spool keeps the batches."""
+        request = await self._spool.dictionary(dictionary_id)
+        if request is None:
+            EVENTS.error("dictionary_lost", dictionary=dictionary_id.hex())
+            return
+        try:
+            await self._uplink.send(request)
+        except BadInput as error:
+            EVENTS.error("dictionary_unsendable", dictionary=dictionary_id.hex(), reason=str(error))
 
     async def _sleep(self) -> None:
         due_ns = self.sending.next_due_ns()
