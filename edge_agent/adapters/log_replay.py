@@ -69,11 +69,6 @@ class LogReplay:
         return self._position
 
     @property
-    def is_paced(self) -> bool:
-        """Whether frames are handed out at their time; otherwise as fast as they are asked for."""
-        return self._speed is not None
-
-    @property
     def report(self) -> LogReport:
         """What was read and what could not be."""
         return self._reader.report

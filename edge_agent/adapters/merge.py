@@ -2,29 +2,16 @@
 
 Rule 1: what is there when the agent looks is merged by stamp; equal stamps keep the order of the sources.
         Live buses are not made to wait for one another.
-Rule 2: logs played as fast as possible are merged over their whole length: a frame is handed out once no log
-        that still plays can bring an earlier one.
-Rule 3: a bus that is gone is told once everything received before it has been handed out; the others go on
+Rule 2: a bus that is gone is told once everything received before it has been handed out; the others go on
         with the next call.
 """
 
 import asyncio
 from collections.abc import Sequence
 
-from edge_agent.adapters.blocks import pieces, take_due
-from edge_agent.adapters.log_replay import LogReplay
+from edge_agent.adapters.blocks import pieces
 from edge_agent.canbus.frames import FrameBlock, joined
 from edge_agent.canbus.source import REPLAY_BLOCK_MAX_FRAMES, FrameSource
-
-
-def merged(sources: Sequence[FrameSource]) -> FrameSource:
-    """Return all sources as one; a single source as it is."""
-    logs = [source for source in sources if isinstance(source, LogReplay) and not source.is_paced]
-    if len(logs) < 2:
-        return sources[0] if len(sources) == 1 else Merged(sources)
-    live = [source for source in sources if source not in logs]
-    together = MergedLogs(logs)
-    return Merged([together, *live]) if live else together
 
 
 class Merged:
@@ -40,12 +27,7 @@ class Merged:
     @property
     def dropped(self) -> int:
         """What all sources lost."""
-        return sum(self.dropped_by_source)
-
-    @property
-    def dropped_by_source(self) -> tuple[int, ...]:
-        """What each source lost, in the order they were given."""
-        return tuple(source.dropped for source in self._sources)
+        return sum(source.dropped for source in self._sources)
 
     async def receive(self) -> FrameBlock | None:
         while not self._ready:
@@ -82,36 +64,3 @@ class Merged:
                 arrived.append(block)
         if arrived:
             self._ready += pieces(joined(arrived), REPLAY_BLOCK_MAX_FRAMES)
-
-
-class MergedLogs:
-    """Logs played as fast as possible, as one: ordered by stamp from end to end."""
-
-    def __init__(self, sources: Sequence[FrameSource]) -> None:
-        self._sources = tuple(sources)
-        self._held: dict[int, FrameBlock] = {}
-        self._ended: set[int] = set()
-        self._ready: list[FrameBlock] = []
-
-    @property
-    def dropped(self) -> int:
-        """What all sources lost: logs lose nothing."""
-        return sum(source.dropped for source in self._sources)
-
-    async def receive(self) -> FrameBlock | None:
-        while not self._ready:
-            for number, source in enumerate(self._sources):
-                if number not in self._held and number not in self._ended:
-                    block = await source.receive()
-                    if block is None:
-                        self._ended.add(number)
-                    else:
-                        self._held[number] = block
-            if not self._held:
-                return None
-            self._ready += pieces(joined(take_due(self._held)), REPLAY_BLOCK_MAX_FRAMES)
-        return self._ready.pop(0)
-
-    def close(self) -> None:
-        for source in self._sources:
-            source.close()
