@@ -9,6 +9,7 @@ log:FILE                       a log file: .log, .asc, .blf, .trc
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -45,6 +46,18 @@ async def open_front(text: str, bus: Bus) -> Front:
     if kind == "log":
         return LogFront(bus, Path(rest))
     raise BadInput(f"{text!r} is no way out of a bus: {kind!r} is none of {KINDS}")
+
+
+async def close_fronts(fronts: Sequence[Front]) -> None:
+    """Close all of them, then raise what the first one complained about."""
+    complaints = []
+    for front in fronts:
+        try:
+            await front.close()
+        except FairwayError as error:
+            complaints.append(error)
+    if complaints:
+        raise complaints[0]
 
 
 async def _unix(bus: Bus, path: Path) -> Front:

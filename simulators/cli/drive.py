@@ -7,12 +7,12 @@ import sys
 from typing import Any
 
 from fairway.clock import NS_PER_S, Clock, SystemClock
-from fairway.errors import BadInput, FairwayError
+from fairway.errors import BadInput
 from simulators.bus import Bus, Front
 from simulators.cli.record import refuse_same_file, stopped_by_signals
 from simulators.drive import Progress, drive
 from simulators.drive_cycle import CYCLES, load_cycle
-from simulators.fronts import KINDS, open_front
+from simulators.fronts import KINDS, close_fronts, open_front
 from simulators.vehicle import PROFILES, START_TIME_NS, Options, Vehicle
 
 # A week: longer drives are several drives.
@@ -117,21 +117,9 @@ async def _drive(vehicle: Vehicle, bus: Bus, args: argparse.Namespace, pace: _Pa
                     tell=pace.teller.tell,
                 )
             finally:
-                await _close(opened)
+                await close_fronts(opened)
     except asyncio.CancelledError:
         task.uncancel()
-
-
-async def _close(fronts: list[Front]) -> None:
-    """Close all of them, then raise what the first one complained about."""
-    complaints = []
-    for front in fronts:
-        try:
-            await front.close()
-        except FairwayError as error:
-            complaints.append(error)
-    if complaints:
-        raise complaints[0]
 
 
 class _Teller:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.adapters.log_replay import LogReplay
-from fairway.errors import BadInput, FairwayError
+from fairway.errors import BadInput
 from simulators.bus import Bus, Front
 from simulators.cli.record import refuse_same_file, stopped_by_signals
-from simulators.fronts import KINDS, open_front
+from simulators.fronts import KINDS, close_fronts, open_front
 
 
 def add(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -77,21 +77,9 @@ async def play(replay: LogReplay, bus: Bus, fronts: list[str], *, wait_for: int 
                     await bus.send(block)
             finally:
                 replay.close()
-                await _close(opened)
+                await close_fronts(opened)
     except asyncio.CancelledError:
         task.uncancel()
-
-
-async def _close(fronts: list[Front]) -> None:
-    """Close all of them, then raise what the first one complained about."""
-    complaints = []
-    for front in fronts:
-        try:
-            await front.close()
-        except FairwayError as error:
-            complaints.append(error)
-    if complaints:
-        raise complaints[0]
 
 
 def _speed(text: str) -> float | None:
