@@ -1,5 +1,6 @@
 """Settings turned into addresses: where the cloud's parts find each other, and where others find them."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,11 @@ class BrokerAddress:
     key: Path | None = None
     username: str = ""
     password: str = ""
+
+
+def without_password(url: str) -> str:
+    """Return `url` as it may be shown, however wrong it is."""
+    return re.sub(r":[^/@]*@", ":***@", url)
 
 
 def sqlite_url(path: Path) -> str:

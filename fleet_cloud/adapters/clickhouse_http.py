@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlencode, urlsplit
 
 from fairway.errors import BadInput, Unavailable
 from fleet_cloud.adapters import clickhouse_sql
+from fleet_cloud.adapters.addresses import without_password
 from fleet_cloud.adapters.clickhouse_engine import (
     QUERY_MAX_MEMORY_BYTES,
     QUERY_MAX_S,
@@ -82,12 +83,15 @@ def server(url: str) -> Server:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise BadInput(f"{url!r} is not the URL of a ClickHouse server: {error}") from error
+        raise BadInput(
+            f"{without_password(url)!r} is not the URL of a ClickHouse server: {error}"
+        ) from error
     database = parts.path.strip("/") or DATABASE
     is_name = database.isidentifier() and database.isascii()
     if parts.scheme not in ("http", "https") or not parts.hostname or not is_name:
         raise BadInput(
-            f"{url!r} is not the URL of a ClickHouse server: write http://HOST:PORT or https://HOST:PORT"
+            f"{without_password(url)!r} is not the URL of a ClickHouse server: write http://HOST:PORT or"
+            " https://HOST:PORT"
         )
     tls = parts.scheme == "https"
     return Server(

@@ -8,7 +8,7 @@ lock                                                held by the one `fleet-cloud
 
 import fcntl
 import json
-import os
+import re
 import secrets
 import socket
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fairway.errors import Conflict, Unavailable
+from fairway.errors import BadInput, Conflict, Unavailable
 from fleet_cloud.adapters.pki_files import write_whole
 
 
@@ -26,7 +26,8 @@ class DataDir:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            # Where people were and when, and the fleet's own keys: for its owner only.
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise Unavailable(
                 f"cannot make the data directory {folder}: {error.strerror}"
@@ -35,7 +36,11 @@ class DataDir:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Be the only `serve` here.  Raises Conflict when there is another."""
-        with (self.folder / "lock").open("a") as lock:
+        try:
+            file = (self.folder / "lock").open("a")
+        except OSError as error:
+            raise self._unusable("lock", error) from error
+        with file as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -47,9 +52,19 @@ class DataDir:
     def identity(self) -> str:
         """Return the name of this directory's cloud: random, and the same at every start."""
         path = self.folder / "identity"
-        if not path.exists():
-            write_whole(path, secrets.token_hex(4).encode())
-        return path.read_text().strip()
+        try:
+            if not path.exists():
+                write_whole(path, secrets.token_hex(4).encode())
+            found = path.read_text("ascii").strip()
+        except OSError as error:
+            raise self._unusable("identity", error) from error
+        except UnicodeDecodeError:
+            found = ""
+        if not re.fullmatch(r"[0-9a-f]{8}", found):
+            raise BadInput(
+                f"{path} holds no name that was made here: restore it, or remove it to be somebody new"
+            )
+        return found
 
     def endpoints(self) -> dict[str, str]:
         """Return where the cloud that runs here, or ran last, is reached."""
@@ -61,7 +76,14 @@ class DataDir:
 
     def write_endpoints(self, urls: Mapping[str, str]) -> None:
         """Note where the cloud is reached."""
-        write_whole(self.folder / "endpoints.json", json.dumps(urls, indent=1).encode() + b"\n")
+        content = json.dumps(urls, indent=1).encode() + b"\n"
+        try:
+            write_whole(self.folder / "endpoints.json", content)
+        except OSError as error:
+            raise self._unusable("endpoints.json", error) from error
+
+    def _unusable(self, name: str, error: OSError) -> Unavailable:
+        return Unavailable(f"cannot use {self.folder / name}: {error.strerror}")
 
     def port(self, name: str, host: str, port: int) -> int:
         """Return the port to listen on: for 0 the one of last time, or any that is free.
@@ -85,11 +107,10 @@ def listening(host: str, port: int) -> socket.socket:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind((host, port))
         opened.listen(1024)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         opened.close()
-        raise Unavailable(
-            f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}"
-        ) from error
+        why = error.strerror if isinstance(error, OSError) else "it is no name of a machine"
+        raise Unavailable(f"cannot listen on {host}:{port}: {why}") from error
     opened.setblocking(False)  # noqa: FBT003 - the socket's own spelling
     return opened
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -70,9 +71,9 @@ class FilePki:
         with self._locked():
             self._ensure_ca(now)
             wanted = _alternative_names([*_ALWAYS, *names])
-            if self._is_due(self.server, now, wanted):
+            if self._is_due(self.server, self.server_key, now, wanted):
                 self._issue("fairway", self.server, self.server_key, now, wanted)
-            if self._is_due(self.cloud, now, None):
+            if self._is_due(self.cloud, self.cloud_key, now, None):
                 self._issue(CLOUD_NAME, self.cloud, self.cloud_key, now, None)
 
     def issue(self, vehicle: str, now_ns: int) -> Issued:
@@ -123,16 +124,27 @@ class FilePki:
         write_whole(self.ca, certificate.public_bytes(serialization.Encoding.PEM))
 
     def _is_due(
-        self, path: Path, now: dt.datetime, names: x509.SubjectAlternativeName | None
+        self,
+        path: Path,
+        key_path: Path,
+        now: dt.datetime,
+        names: x509.SubjectAlternativeName | None,
     ) -> bool:
-        if not path.exists():
+        if not path.exists() or not key_path.exists():
             return True
         certificate = _load(path)
         if certificate.not_valid_after_utc - now < _RENEW_DAYS * _DAY:
             return True
-        if names is None:
-            return False
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        try:
+            # A process may have died between writing the one and the other, or a folder been put together.
+            certificate.verify_directly_issued_by(_load(self.ca))
+            if _private_key(key_path).public_key() != certificate.public_key():
+                return True
+            if names is None:
+                return False
+            found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        except (InvalidSignature, ValueError, TypeError, x509.ExtensionNotFound):
+            return True
         return found.value != names
 
     def _issue(
@@ -184,14 +196,7 @@ class FilePki:
         return builder.sign(self._ca_key(), hashes.SHA256()), key
 
     def _ca_key(self) -> ec.EllipticCurvePrivateKey:
-        path = self._folder / "ca-key.pem"
-        try:
-            key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-        except ValueError as error:
-            raise BadInput(f"{path} is not a private key: {error}") from error
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise BadInput(f"{path} is not a P-256 key")
-        return key
+        return _private_key(self._folder / "ca-key.pem")
 
 
 def write_whole(path: Path, content: bytes, *, secret: bool = False) -> None:
@@ -231,6 +236,16 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+
+
+def _private_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except (ValueError, TypeError) as error:
+        raise BadInput(f"{path} is not a private key: {error}") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise BadInput(f"{path} is not a P-256 key")
+    return key
 
 
 def _load(path: Path) -> x509.Certificate:

@@ -14,7 +14,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from fairway.errors import BadInput, Unavailable
+from fairway.errors import BadInput, Conflict, Unavailable
+from fleet_cloud.adapters.addresses import without_password
 from fleet_cloud.adapters.registry_schema import NEWEST
 
 # How long a SQLite writer waits for another process (a `vehicle add`, a backup) before it says so.
@@ -22,6 +23,16 @@ SQLITE_BUSY_S = 10.0
 
 # Two machines that start together migrate one after the other: any number they agree on will do.
 POSTGRESQL_MIGRATION_LOCK = 0x66616972
+
+# A server that is cut off must not hold ingest up for longer than a claim is good for; a URL may say otherwise.
+_POSTGRESQL: dict[str, str | int] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+    "options": "-c statement_timeout=20s",
+}
 
 # A key set of one statement: far below SQLite's 32,766 and PostgreSQL's 65,535 variables.
 KEYS_PER_STATEMENT = 1000
@@ -65,16 +76,27 @@ class Database:
         # Loaded for this alone: most starts find nothing to migrate.
         from alembic import command  # noqa: PLC0415
         from alembic.config import Config  # noqa: PLC0415
+        from alembic.util import CommandError  # noqa: PLC0415
 
         config = Config()
         config.set_main_option("script_location", "fleet_cloud:migrations")
         with self.writing() as connection:
             if not self.is_sqlite:
                 connection.execute(
+                    text("SET LOCAL statement_timeout = 0")
+                )  # it takes what it takes
+                connection.execute(
                     text(f"SELECT pg_advisory_xact_lock({POSTGRESQL_MIGRATION_LOCK})")
                 )
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                found = _revision(connection)
+                raise Conflict(
+                    f"the registry is at version {found}, and this program knows {NEWEST} at most: install the"
+                    " newer fleet-cloud that made it"
+                ) from error
 
 
 def _revision(connection: Connection) -> str | None:
@@ -114,9 +136,11 @@ def _engine(url: str) -> Engine:
             event.listen(engine, "connect", _set_up_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
             return engine
-        return create_engine(parsed, pool_pre_ping=True)
+        limits = {name: limit for name, limit in _POSTGRESQL.items() if name not in parsed.query}
+        return create_engine(parsed, pool_pre_ping=True, connect_args=limits)
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
-        raise BadInput(f"{url!r} is not the URL of a registry: {error}") from error
+        shown = without_password(url)
+        raise BadInput(f"{shown!r} is not the URL of a registry: {error}") from error
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import text
 
 from fairway.errors import BadInput, Conflict
 from fairway.ids import BatchName
@@ -273,3 +274,20 @@ def test_a_url_that_is_no_registry_is_refused_in_one_sentence():
         open_registry("mysql://somewhere/else")
     with pytest.raises(BadInput, match="is not the URL of a registry"):
         open_registry("nonsense")
+
+
+def test_a_password_in_a_wrong_url_is_not_told():
+    with pytest.raises(BadInput, match="URL of a registry") as refused:
+        open_registry("postgresql+nothing://me:secret@host/fairway")
+    assert "secret" not in str(refused.value)
+
+
+def test_a_registry_of_a_newer_program_is_left_alone(tmp_path: Path):
+    url = sqlite_url(tmp_path / "registry.sqlite")
+    database = Database(url)
+    with database.writing() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    database.close()
+
+    with pytest.raises(Conflict, match="at version 9999"):
+        open_registry(url)

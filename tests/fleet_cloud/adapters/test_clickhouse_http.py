@@ -66,6 +66,10 @@ def test_a_url_is_refused_or_understood(url: str):
 
 def test_a_password_is_not_told():
     assert "secret" not in server("http://me:secret@db").url
+    for wrong in ("http://me:secret@db:99999", "ftp://me:secret@db"):
+        with pytest.raises(BadInput) as refused:
+            server(wrong)
+        assert "secret" not in str(refused.value)
 
 
 def test_nobody_at_the_port_is_unavailable():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fairway.errors import Conflict, Unavailable
+from fairway.errors import BadInput, Conflict, Unavailable
 from fleet_cloud.adapters.data_dir import DataDir, listening
 
 pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled")]
@@ -59,3 +59,34 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path):
 
     with pytest.raises(Unavailable, match="cannot make the data directory"):
         DataDir(tmp_path / "file" / "data")
+
+
+@pytest.mark.parametrize("name", ["lock", "identity", "endpoints.json"])
+def test_a_file_that_cannot_be_used_is_named(data: DataDir, name: str):
+    (data.folder / name).mkdir()
+    uses = {
+        "lock": lambda: data.locked().__enter__(),
+        "identity": data.identity,
+        "endpoints.json": lambda: data.write_endpoints({}),
+    }
+
+    with pytest.raises(Unavailable, match=f"cannot use .*{name}: "):
+        uses[name]()
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"../../x"])
+def test_a_damaged_name_is_not_taken_for_one(data: DataDir, content: bytes):
+    (data.folder / "identity").write_bytes(content)
+
+    with pytest.raises(BadInput, match="restore it"):
+        data.identity()
+
+
+def test_what_is_kept_is_for_its_owner_only(data: DataDir):
+    assert data.folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "a" * 70])
+def test_a_host_that_is_none_of_ours_is_told(host: str):
+    with pytest.raises(Unavailable, match=f"cannot listen on {host}:1: [A-Za-z]"):
+        listening(host, 1)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from fairway.clock import NS_PER_S
 from fairway.errors import BadInput
@@ -85,3 +86,21 @@ def test_a_file_that_is_no_certificate_is_named(pki: FilePki):
 def test_a_name_that_no_certificate_can_hold_is_named(tmp_path: Path):
     with pytest.raises(BadInput, match="cannot stand in a certificate"):
         FilePki(tmp_path).ensure(["münchen.example"], NOW)
+
+
+def test_a_certificate_without_its_key_or_its_authority_is_made_anew(pki: FilePki, tmp_path: Path):
+    pki.server_key.unlink()
+    pki.cloud_key.write_bytes(pki.issue("VIN1", NOW).key_pem)
+
+    pki.ensure(["cloud.example", "192.0.2.7"], NOW)
+
+    for certificate, key in ((pki.server, pki.server_key), (pki.cloud, pki.cloud_key)):
+        loaded = serialization.load_pem_private_key(key.read_bytes(), None)
+        assert loaded.public_key() == load(certificate).public_key()
+
+    other = FilePki(tmp_path / "other")
+    other.ensure(["cloud.example", "192.0.2.7"], NOW)
+    pki.server.write_bytes(other.server.read_bytes())
+    pki.server_key.write_bytes(other.server_key.read_bytes())
+    pki.ensure(["cloud.example", "192.0.2.7"], NOW)
+    load(pki.server).verify_directly_issued_by(load(pki.ca))
