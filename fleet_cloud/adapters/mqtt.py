@@ -10,6 +10,7 @@ Rule 4: sessions are clean: what was in flight when a process died is sent again
 """
 
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -70,6 +71,7 @@ class MqttDoor:
         )
         self._subscribed = threading.Event()
         self._stopping = False
+        self._unreachable = ""  # why, as last told
         self._client = self._made(MQTTProtocolVersion.MQTTv5)
 
     @property
@@ -136,6 +138,7 @@ class MqttDoor:
         client.max_inflight_messages_set(RECEIPTS_IN_FLIGHT_MAX)
         client.max_queued_messages_set(RECEIPTS_QUEUED_MAX)
         client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
@@ -163,6 +166,13 @@ class MqttDoor:
         topic = f"$share/{SHARE_GROUP}/{ALL_UP_TELEMETRY}" if is_shared else ALL_UP_TELEMETRY
         client.subscribe(topic, qos=1)
 
+    def _on_connect_fail(self, _client: object, _user: object) -> None:
+        # paho calls this while it handles the error, and tries again for ever: one line for each reason.
+        reason = str(sys.exc_info()[1] or "no answer")
+        if reason != self._unreachable:
+            self._unreachable = reason
+            log.error("broker_unreachable", url=self._address.url, reason=reason)
+
     def _speak_311(self, client: paho.Client) -> None:
         """Go on with MQTT 3.1.1; called in the network thread of the client that was refused."""
         client.on_connect = client.on_disconnect = None
@@ -182,6 +192,7 @@ class MqttDoor:
         if any(reason.is_failure for reason in reasons):
             log.error("broker_refuses_subscription", url=self._address.url, reason=str(reasons[0]))
             return
+        self._unreachable = ""
         self._subscribed.set()
         log.info("broker_connected", url=self._address.url)
 

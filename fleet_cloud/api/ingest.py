@@ -1,11 +1,13 @@
 """GET /v1/ingest and /v1/quarantine: how ingest is doing, and what it could not read."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
+from fairway.errors import Unavailable
 from fleet_cloud.api.parameters import iso
 from fleet_cloud.api.ports import ApiPorts, NotFound
 from fleet_cloud.ingest.ports import QuarantineEntry
@@ -15,10 +17,15 @@ from fleet_cloud.vehicles.telemetry import Statistics
 # A person reads them; whoever wants all reads the registry.
 ENTRIES_MAX = 1000
 
+_T = TypeVar("_T")
+
 
 @dataclass(frozen=True, slots=True)
 class IngestView:
-    """What ingest has done since it started, what waits, and what went wrong last."""
+    """What ingest has done since it started, what waits, and what went wrong last.
+
+    `in_quarantine` and `stored` are null while the registry or the telemetry store does not answer.
+    """
 
     healthy: bool
     counts: Counts
@@ -29,8 +36,8 @@ class IngestView:
     last_error_time: str | None
     mqtt_connected: bool | None
     grpc_connections: int | None
-    in_quarantine: int
-    stored: Statistics
+    in_quarantine: int | None
+    stored: Statistics | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +80,8 @@ def router(ports: ApiPorts) -> APIRouter:
             last_error_time=None if at_ns is None else iso(at_ns),
             mqtt_connected=status.mqtt_connected,
             grpc_connections=status.grpc_connections,
-            in_quarantine=ports.quarantine.count(),
-            stored=ports.telemetry.statistics(),
+            in_quarantine=_if_reached(ports.quarantine.count),
+            stored=_if_reached(ports.telemetry.statistics),
         )
 
     @routes.get("/quarantine")
@@ -98,6 +105,14 @@ def router(ports: ApiPorts) -> APIRouter:
         return Response(payload, media_type="application/octet-stream")
 
     return routes
+
+
+def _if_reached(ask: Callable[[], _T]) -> _T | None:
+    """Return the answer, or None: how ingest is doing is asked most when a store is gone."""
+    try:
+        return ask()
+    except Unavailable:
+        return None
 
 
 def _view(entry: QuarantineEntry) -> QuarantineView:

@@ -177,7 +177,7 @@ async def _look(stage: Stage) -> Look:
         samples=int(agents.get("fairway_edge_samples_total", 0)),
         waiting=int(agents.get("fairway_edge_spool_batches", 0)),
         batch_bytes=int(agents.get("fairway_edge_batch_bytes_total", 0)),
-        rows=int(ingest["stored"]["rows"]),
+        rows=int((ingest["stored"] or {"rows": 0})["rows"]),
         duplicates=int(ingest["counts"]["duplicates"]),
     )
 

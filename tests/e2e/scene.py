@@ -98,7 +98,8 @@ class Cloud:
 
     def rows(self) -> int:
         """Return how many samples are stored."""
-        return int(self.ingest()["stored"]["rows"])
+        stored = self.ingest()["stored"]  # null while the store does not answer
+        return int(stored["rows"]) if stored else 0
 
     def add_vehicle(self, vehicle: str = VEHICLE) -> Path:
         """Register a vehicle and return the folder with its certificate."""

@@ -168,4 +168,4 @@ class Site:
     def rows(self) -> int:
         """Return how many rows both shards hold; 0 while one does not answer."""
         found = get(f"{self.api}/v1/ingest")
-        return int(found["stored"]["rows"]) if isinstance(found, dict) else 0
+        return int(found["stored"]["rows"]) if isinstance(found, dict) and found["stored"] else 0

@@ -17,6 +17,7 @@ from fairway.errors import BadInput
 from fairway.telemetry import Outcome, Receipt
 from fairway.topics import down_telemetry, up_telemetry
 from fairway.wire.telemetry import receipts_from_bytes
+from fleet_cloud.adapters import mqtt
 from fleet_cloud.adapters.addresses import BrokerAddress, embedded_broker
 from fleet_cloud.adapters.broker_child import BrokerPlace, find_program, make_broker
 from fleet_cloud.adapters.child import Child
@@ -269,6 +270,28 @@ async def test_a_broker_with_passwords_lets_the_cloud_in(house: House):
         for door in doors:
             await asyncio.to_thread(door.stop)
         await broker.stop()
+
+
+async def test_a_broker_that_is_not_there_is_told_once_for_each_reason(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(mqtt, "RECONNECT_MIN_S", 0.01)
+    monkeypatch.setattr(mqtt, "RECONNECT_MAX_S", 0.01)
+    door = MqttDoor(
+        BrokerAddress(f"mqtt://127.0.0.1:{free_port()}"),
+        client_id="cloud",
+        intake=house.intake,
+        clock=CLOCK,
+        count=house.worker.count,
+    )
+    door.start()
+    try:
+        assert not await asyncio.to_thread(door.wait_connected, 0.5)
+    finally:
+        await asyncio.to_thread(door.stop)
+
+    told = [record for record in caplog.records if record.message == "broker_unreachable"]
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize(

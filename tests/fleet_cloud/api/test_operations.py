@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from fairway.errors import Unavailable
 from fleet_cloud.ingest.status import STARTING, Counts
 from tests.fleet_cloud.api.conftest import Client, Cloud
 
@@ -49,6 +50,21 @@ def test_ingest_tells_its_counts_and_what_is_stored(client: Client, cloud: Cloud
     assert (found["counts"]["duplicates"], found["in_quarantine"]) == (1, 1)
     assert found["stored"]["rows"] == 8
     assert found["last_error_time"] == "1970-01-01T00:00:00.000000005Z"
+
+
+def test_ingest_is_told_of_although_the_stores_are_gone(
+    client: Client, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+):
+    def gone(*_: object) -> None:
+        raise Unavailable("it does not answer")
+
+    monkeypatch.setattr(type(cloud.quarantine), "count", gone)
+    monkeypatch.setattr(type(cloud.telemetry), "statistics", gone)
+    answer = client.get("/v1/ingest")
+
+    assert answer.status_code == 200
+    assert (answer.json()["in_quarantine"], answer.json()["stored"]) == (None, None)
+    assert answer.json()["healthy"] is True
 
 
 def test_quarantine_lists_misfits_and_lends_their_bytes(client: Client):
