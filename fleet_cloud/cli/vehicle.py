@@ -8,6 +8,7 @@ from typing import Any
 
 from fairway.clock import NS_PER_S, SystemClock
 from fairway.errors import Conflict, Unavailable
+from fleet_cloud.adapters import addresses
 from fleet_cloud.adapters.fleet_files import open_fleet
 from fleet_cloud.adapters.pki_files import write_whole
 from fleet_cloud.cli import settings
@@ -67,9 +68,9 @@ def _add(args: argparse.Namespace) -> int:
             raise Conflict(
                 f"the vehicle {name} is registered already: remove it first to add it anew"
             )
+        fragment = _fragment(name, config, fleet.data.endpoints())
         issued = fleet.pki.issue(name, now_ns)
         authority = config.broker.ca if config.broker.mode == "external" else None
-        fragment = _fragment(name, config, fleet.data.endpoints())
         try:
             out.mkdir(parents=True, exist_ok=True)
             write_whole(out / "key.pem", issued.key_pem, secret=True)
@@ -117,16 +118,24 @@ def _remove(args: argparse.Namespace) -> int:
 
 def _fragment(name: str, config: Config, endpoints: dict[str, str]) -> str:
     """Return the agent's settings that belong to this cloud."""
-    mqtt = endpoints.get("mqtt", "")
-    if not mqtt and config.broker.mode == "external":
+    mqtt = grpc = ""
+    if config.broker.mode == "external":
         mqtt = config.broker.url
-    if not mqtt and config.broker.mode == "embedded":
-        mqtt = f"mqtts://{endpoint(config.broker.listen)}"
-    grpc = endpoints.get("grpc") or (
-        f"grpcs://{endpoint(config.grpc.listen)}" if config.grpc.enabled else ""
-    )
+    elif config.broker.mode == "embedded":
+        mqtt = endpoints.get("mqtt") or f"mqtts://{_reached(config, config.broker.listen)}"
+    if config.grpc.enabled:
+        grpc = endpoints.get("grpc") or f"grpcs://{_reached(config, config.grpc.listen)}"
     other = f'\n# url = "{grpc}"' if mqtt and grpc else ""
     return _FRAGMENT.format(vehicle=name, url=mqtt or grpc, other=other)
+
+
+def _reached(config: Config, listen: str) -> str:
+    where = endpoint(listen)
+    if not where.port:
+        raise Conflict(
+            f"nobody knows yet which port {listen} will be: start fleet-cloud serve once, or choose a port"
+        )
+    return addresses.reached(config, where.host, where.port)
 
 
 def _as_json(vehicle: Vehicle) -> dict[str, object]:
