@@ -32,9 +32,12 @@ class SpoolWorker:
         return found
 
     async def settle(self, sequences: Collection[int]) -> None:
-        """See Spool.settle."""
-        await self._in_thread(self.spool.settle, sequences)
-        self._settled.set()
+        """See Spool.settle.  It is done even when the caller is cancelled: receipts come only once."""
+        settling = asyncio.get_running_loop().run_in_executor(
+            self._thread, self.spool.settle, sequences
+        )
+        settling.add_done_callback(lambda _: self._settled.set())
+        await asyncio.shield(settling)
 
     async def dictionary(self, dictionary_id: bytes) -> bytes | None:
         """See Spool.dictionary."""
