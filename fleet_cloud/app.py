@@ -204,6 +204,9 @@ async def _grpc(cloud: _Cloud, intake: Intake) -> GrpcDoor:
     where = endpoint(cloud.config.grpc.listen)
     port = cloud.data.port("grpc", where.host, where.port)
     pki = cloud.pki
+    listening(
+        where.host, port
+    ).close()  # gRPC's own words for an address that is taken are no sentence
     await door.start(
         str(Endpoint(where.host, port)), ca=pki.ca, certificate=pki.server, key=pki.server_key
     )

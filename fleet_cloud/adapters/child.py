@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from fairway import log as logs
 from fairway.clock import NS_PER_S, Clock
 from fairway.errors import Unavailable
+from fleet_cloud.adapters.data_dir import listening
 
 log = logs.get("fleet_cloud.child")
 
@@ -60,11 +61,9 @@ class Child:
         return self._process.pid if self._process and self._process.returncode is None else None
 
     async def start(self) -> None:
-        """Return once the child listens.  Raises Unavailable with its last words when it never does."""
-        if await self._is_listening():
-            raise Unavailable(
-                f"{self._host}:{self._port} is in use by another program: stop it, or listen elsewhere"
-            )
+        """Return once the child listens.  Raises Unavailable, with its last words when it never does."""
+        # An address that is taken, or none of ours, is known at once.
+        listening(self._host, self._port).close()
         self._keeper = asyncio.create_task(self._keep())
         deadline_ns = self._clock.monotonic_ns() + int(READY_MAX_S * NS_PER_S)
         while not await self._is_listening():

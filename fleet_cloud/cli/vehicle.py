@@ -122,20 +122,23 @@ def _fragment(name: str, config: Config, endpoints: dict[str, str]) -> str:
     if config.broker.mode == "external":
         mqtt = config.broker.url
     elif config.broker.mode == "embedded":
-        mqtt = endpoints.get("mqtt") or f"mqtts://{_reached(config, config.broker.listen)}"
+        mqtt = endpoints.get("mqtt") or _reached(config, "mqtts", config.broker.listen)
     if config.grpc.enabled:
-        grpc = endpoints.get("grpc") or f"grpcs://{_reached(config, config.grpc.listen)}"
+        grpc = endpoints.get("grpc") or _reached(config, "grpcs", config.grpc.listen)
+    if not mqtt and not grpc:
+        raise Conflict(
+            "nobody knows yet at which port vehicles are let in: start fleet-cloud once, or choose one"
+        )
     other = f'\n# url = "{grpc}"' if mqtt and grpc else ""
     return _FRAGMENT.format(vehicle=name, url=mqtt or grpc, other=other)
 
 
-def _reached(config: Config, listen: str) -> str:
+def _reached(config: Config, scheme: str, listen: str) -> str:
+    """Return the URL of what will listen there; empty while its port is any that is free."""
     where = endpoint(listen)
     if not where.port:
-        raise Conflict(
-            f"nobody knows yet which port {listen} will be: start fleet-cloud serve once, or choose a port"
-        )
-    return addresses.reached(config, where.host, where.port)
+        return ""
+    return f"{scheme}://{addresses.reached(config, where.host, where.port)}"
 
 
 def _as_json(vehicle: Vehicle) -> dict[str, object]:

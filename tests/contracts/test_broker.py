@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fairway.clock import SystemClock
+from fairway.clock import NS_PER_S, SystemClock
 from fairway.errors import Unavailable
 from fairway.topics import client_id, down_telemetry, up_telemetry
 from fleet_cloud.adapters.broker_child import (
@@ -20,6 +20,7 @@ from fleet_cloud.adapters.broker_child import (
     find_program,
     make_broker,
 )
+from fleet_cloud.adapters.child import Child
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.vehicles.registry import CLOUD_NAME
 from tests.mqtt_client import MqttClient
@@ -211,5 +212,14 @@ async def test_a_port_in_use_is_named(site: Site):
     second = Site(site.folder / "second", "mosquitto")
     place = BrokerPlace(site.folder / "third", "127.0.0.1", site.port, second.pki)
 
-    with pytest.raises(Unavailable, match=f"127.0.0.1:{site.port} is in use"):
+    with pytest.raises(Unavailable, match=f"127.0.0.1:{site.port}: Address already in use"):
         await make_broker("mosquitto", place, CLOCK).start([])
+
+
+async def test_an_address_of_another_machine_is_told_at_once(tmp_path: Path):
+    child = Child(["/bin/true"], host="192.0.2.9", port=8883, clock=CLOCK)
+
+    begun_ns = CLOCK.monotonic_ns()
+    with pytest.raises(Unavailable, match="cannot listen on 192.0.2.9:8883"):
+        await child.start()
+    assert CLOCK.monotonic_ns() - begun_ns < 5 * NS_PER_S

@@ -189,7 +189,10 @@ async def test_a_certificate_that_names_no_vehicle_of_ours_is_refused(
 
 
 @pytest.mark.parametrize("program", ["mosquitto", "nats-server"])
-async def test_an_mqtt_sender_is_held_back_and_told_to_come_again(house: House, program: str):
+async def test_an_mqtt_sender_is_held_back_and_told_to_come_again(
+    house: House, program: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(mqtt, "STALL_S", 0.2)
     port = free_port()
     broker = make_broker(
         program, BrokerPlace(house.folder / "broker", "127.0.0.1", port, house.pki), CLOCK
@@ -216,8 +219,8 @@ async def test_an_mqtt_sender_is_held_back_and_told_to_come_again(house: House, 
             while waiting:
                 for sequence in sorted(waiting):
                     vehicle.publish(up_telemetry("VIN1"), batch_bytes(sequence))
-                # The door stands still for a second before it begins to send batches back.
-                while (heard := vehicle.hears(2.0)) is not None:
+                # The door stands still for a moment before it begins to send batches back.
+                while (heard := vehicle.hears(0.7)) is not None:
                     receipts += receipts_from_bytes(heard[1])
                     if any(receipt.outcome is Outcome.BUSY for receipt in receipts):
                         assert house.intake.held_bytes <= QUEUE_MAX_BYTES

@@ -145,7 +145,7 @@ class Sender:
 
     def listen(self) -> None:
         """Take the receipts that come."""
-        while (heard := self.client.hears(1.0)) is not None:
+        while (heard := self.client.hears(0.3)) is not None:
             for receipt in receipts_from_bytes(heard[1]):
                 if receipt.outcome in (Outcome.STORED, Outcome.DUPLICATE):
                     self.waiting.pop(receipt.sequence, None)

@@ -30,5 +30,5 @@ def test_a_port_that_nobody_knows_yet_is_told_and_nothing_is_written(
     done, out = add(tmp_path, "127.0.0.1:0")
 
     assert done == 1
-    assert "start fleet-cloud serve once" in capsys.readouterr().err
+    assert "start fleet-cloud once" in capsys.readouterr().err
     assert not out.exists()
