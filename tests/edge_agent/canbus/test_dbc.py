@@ -1,8 +1,10 @@
 """What a DBC file says, and what becomes of one that says it badly."""
 
+import re
+
 import pytest
 
-from edge_agent.canbus import dbc
+from edge_agent.canbus import dbc, dbc_grammar
 from edge_agent.canbus.model import ByteOrder, Database, Message, Number, Signal
 from fairway.errors import BadInput
 from tests.shared_data import shared
@@ -330,3 +332,13 @@ def test_letters_that_an_earlier_tool_lost_are_told():
 def test_what_holds_no_statement_is_no_dbc_file(content: bytes):
     with pytest.raises(BadInput, match="bus is no DBC file"):
         dbc.read(content, name="bus")
+
+
+def test_no_group_of_the_grammar_is_possessive():
+    """Python 3.11.0 to 3.11.4 match possessive groups wrongly: Debian's lost the last message of a file."""
+    patterns = [
+        value.pattern for value in vars(dbc_grammar).values() if isinstance(value, re.Pattern)
+    ]
+
+    assert len(patterns) > 10
+    assert [text for text in patterns if re.search(r"(?<!\\)\)[*+?]\+", text)] == []
