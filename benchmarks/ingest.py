@@ -126,7 +126,9 @@ def _door_rate(parent: Path, door: str, batches: int) -> float:
         framed = b"".join(struct.pack("<I", len(item)) + item for item in some)
         (folder / f"{vehicle}.messages").write_bytes(framed)
     (folder / "cloud.toml").write_text(
-        '[api]\nlisten = "127.0.0.1:0"\n[grpc]\nlisten = "127.0.0.1:0"\n[broker]\nlisten = "127.0.0.1:0"\n'
+        '[api]\nlisten = "127.0.0.1:0"\n'
+        f'[grpc]\nlisten = "127.0.0.1:{_free_port()}"\n'
+        f'[broker]\nlisten = "127.0.0.1:{_free_port()}"\n'
     )
     where = ["--config", str(folder / "cloud.toml"), "--data", str(folder / "data")]
     for vehicle in messages:
@@ -153,6 +155,12 @@ def _door_rate(parent: Path, door: str, batches: int) -> float:
     finally:
         cloud.terminate()
         cloud.wait(60)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _vehicles(door: str, folder: Path) -> float:
