@@ -18,7 +18,10 @@ SOURCES_C = $(wildcard edge_agent/*/*.c)
 
 lock: .uv/bin/uv
 	.uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --all-extras --group dev pyproject.toml -o requirements.lock
+	    --extra cloud --extra edge --extra edge-aws --extra edge-mf4 --extra pkcs11 --extra release --extra sim \
+	    --group dev pyproject.toml -o requirements.lock
+	.uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --extra tpm -c requirements.lock pyproject.toml -o requirements-tpm.lock
 
 node_modules/ready: package.json package-lock.json
 	npm install --no-save --ignore-scripts --no-audit --no-fund

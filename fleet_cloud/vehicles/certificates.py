@@ -1,0 +1,89 @@
+"""Certificates of vehicles: which of them let somebody in, and for how long.
+
+    ACTIVE --a newer one was issued--> SUPERSEDED --OVERLAP_NS is over--> (lets nobody in)
+    ACTIVE, SUPERSEDED --revoke--> REVOKED, for ever
+
+Rule 1: a certificate lets in while it is known here, not revoked, not expired, and its vehicle may connect.
+Rule 2: a superseded one is good for OVERLAP_NS more: the vehicle may not have got the newer one yet.
+Rule 3: certificates are told apart by their number (fairway/identity.py), which is in them, and by their hash.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fairway.clock import NS_PER_S
+from fleet_cloud.vehicles.registry import Vehicle
+
+# A renewed vehicle switches at its next connection; one that lost the answer asks again within a day or two.
+OVERLAP_NS = 3 * 86_400 * NS_PER_S
+
+
+class CertificateState(StrEnum):
+    """What became of a certificate since it was issued."""
+
+    ACTIVE = "active"
+    SUPERSEDED = "superseded"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """One certificate that was issued for a vehicle."""
+
+    sha256: str  # of its DER, hexadecimal
+    number: str  # 32 hexadecimal digits; empty: issued before certificates were numbered
+    vehicle: str
+    serial: str  # X.509's own, hexadecimal, as revocation lists name it
+    issued_time_ns: int
+    expires_time_ns: int
+    state: CertificateState = CertificateState.ACTIVE
+    ended_time_ns: int | None = None  # when it was superseded or revoked
+    reason: str = ""  # why it was revoked
+
+    @property
+    def lets_in_until_ns(self) -> int:
+        """The first moment at which it lets nobody in."""
+        match self.state:
+            case CertificateState.REVOKED:
+                return 0
+            case CertificateState.SUPERSEDED:
+                return min(self.expires_time_ns, (self.ended_time_ns or 0) + OVERLAP_NS)
+            case CertificateState.ACTIVE:
+                return self.expires_time_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A vehicle that may connect now, and by which certificates."""
+
+    vehicle: str
+    tenant: str
+    numbers: frozenset[str] = frozenset()
+    sha256s: frozenset[str] = frozenset()
+
+
+def members(
+    vehicles: Iterable[Vehicle], certificates: Sequence[Certificate], now_ns: int
+) -> list[Member]:
+    """Return the vehicles that may connect at `now_ns`, in order of id, each with what lets it in."""
+    good: dict[str, list[Certificate]] = {}
+    for certificate in certificates:
+        if now_ns < certificate.lets_in_until_ns:
+            good.setdefault(certificate.vehicle, []).append(certificate)
+    return [
+        Member(
+            vehicle.id,
+            vehicle.tenant,
+            frozenset(one.number for one in good.get(vehicle.id, ()) if one.number),
+            frozenset(one.sha256 for one in good.get(vehicle.id, ())),
+        )
+        for vehicle in sorted(vehicles, key=lambda vehicle: vehicle.id)
+        if vehicle.may_connect
+    ]
+
+
+def next_change_ns(certificates: Iterable[Certificate], now_ns: int) -> int | None:
+    """Return when, after `now_ns`, a certificate stops to let in by itself; None: none does."""
+    ends = [one.lets_in_until_ns for one in certificates if one.lets_in_until_ns > now_ns]
+    return min(ends, default=None)
