@@ -1,6 +1,7 @@
 """What every frame source promises, whatever bus or file is behind it."""
 
 import asyncio
+import time
 import contextlib
 import itertools
 import socket
@@ -202,13 +203,14 @@ async def test_a_cancelled_wait_loses_nothing(rig: Rig):
     frames: list[Frame] = []
     sending = asyncio.create_task(rig.put(rig.frames))
     waits = 0
+    deadline = time.monotonic() + 60
     while len(frames) < len(rig.frames):
         try:
             async with asyncio.timeout(0.0005 * (waits % 3)):
                 block = await rig.source.receive()
         except TimeoutError:
             waits += 1
-            assert waits < 20_000
+            assert time.monotonic() < deadline  # however busy the machine is with something else
         else:
             assert block is not None
             frames += block.frames()
