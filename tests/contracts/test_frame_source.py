@@ -1,11 +1,11 @@
 """What every frame source promises, whatever bus or file is behind it."""
 
 import asyncio
-import time
 import contextlib
 import itertools
 import socket
 import struct
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from pathlib import Path
