@@ -93,6 +93,19 @@ def collected(frames: list[Frame], *, interval_ms: int = 0, on_change: bool = Fa
     return collection.collect(mapping.apply(make_decoder(plan).decode(block), block))
 
 
+# What tests have started and not ended: `end_all` is for those that failed in between.
+_STARTED: set[asyncio.subprocess.Process] = set()
+
+
+async def end_all() -> None:
+    """End every agent that still runs."""
+    for process in _STARTED:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+    _STARTED.clear()
+
+
 class Agent:
     """An `edge-agent run` in a folder."""
 
@@ -129,6 +142,7 @@ class Agent:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
+        _STARTED.add(self.process)
 
     async def ended(self, within_s: float = 60) -> tuple[int, dict[str, int], str]:
         """Return its exit code, its summary and what it said on standard error."""

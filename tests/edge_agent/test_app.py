@@ -11,7 +11,16 @@ import pytest
 
 from fairway.telemetry import Outcome, SealedBatch
 from tests.certificates import Authority
-from tests.edge_agent.agents import AGENT, VEHICLE, Agent, collected, drive, same, write_log
+from tests.edge_agent.agents import (
+    AGENT,
+    VEHICLE,
+    Agent,
+    collected,
+    drive,
+    end_all,
+    same,
+    write_log,
+)
 from tests.grpc_cloud import GrpcCloud
 
 pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled")]
@@ -23,6 +32,7 @@ async def cloud(tmp_path: Path) -> AsyncIterator[GrpcCloud]:
     made = GrpcCloud(Authority(tmp_path / "pki"))
     await made.start()
     yield made
+    await end_all()
     await made.stop()
 
 
