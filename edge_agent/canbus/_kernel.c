@@ -6,7 +6,7 @@
  *         After that no table content can lead outside of memory, whatever it says.
  * Rule 2: what a frame says is checked per frame, again while the GIL is released: nobody can pull a buffer's
  *         offsets away between a check and a use.
- * Rule 3: the generated Python (generated.py) gives the same rows in the same order, bit for bit.
+ * Rule 3: the Python interpreter (python_table.py) gives the same rows in the same order, bit for bit.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

@@ -26,3 +26,7 @@ class Decoded(NamedTuple):
     value: NDArray[np.float64]  # physical
     frame: NDArray[np.int32]  # row in the frame block
     refusals: Refusals
+
+
+# Positions of the reasons in Refusals.
+UNKNOWN_ID, SHORT_FRAME, UNKNOWN_MULTIPLEXER, REMOTE_FRAME, ERROR_FRAME = range(5)

@@ -74,7 +74,7 @@ class KernelDecoder:
 
 
 class PythonDecoder:
-    """Runs the table as generated Python."""
+    """Runs the table with NumPy, a block at a time, and as generated Python, frame by frame."""
 
     def __init__(self, plan: Plan) -> None:
         table = PythonTable(plan.table, short_names(plan))

@@ -27,7 +27,7 @@ def encode_function(
         if taken & mask:
             return None
         taken |= mask
-    space = Namespace((), lambda: None)
+    space = Namespace(())
     space.values.update(N=names.issuperset, E=ValueError)
     lines = ["def encode(v):", " if not N(v): raise E", " g=v.get"]
     big: list[str] = []

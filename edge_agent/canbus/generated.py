@@ -1,10 +1,10 @@
 """Generated Python: each message's part of the table becomes two functions, made when first needed.
 
-    rows(whole, start, length, raws) -> numbers   appends raw values; signal numbers are packed int32
-    values(data) -> dict                          signal name -> physical value
+    choose(whole, start, length) -> runs      those a frame with multiplexers goes through, packed
+    values(data) -> dict                      signal name -> physical value
 
-Rule 1: the rows are those of _kernel.c, in the same order, bit for bit.
-Rule 2: a function is made for one payload size; other sizes are the caller's to send elsewhere.
+Rule 1: runs and values are those of _kernel.c, in the same order, bit for bit.
+Rule 2: `values` is made for one payload size, `choose` for all that hold every signal; others are the caller's.
 Rule 3: what comes from a database enters the text as numbers and as escaped string literals, as nothing else.
 """
 
@@ -12,7 +12,9 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import CodeType
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+import numpy as np
 
 from edge_agent.canbus.generated_bytes import (
     ANY_FLOAT,
@@ -20,12 +22,15 @@ from edge_agent.canbus.generated_bytes import (
     Op,
     layout,
     ops_of,
-    signed,
     value_of,
 )
 from edge_agent.canbus.plan_table import TOP_BIT, WIDE, Table
 
-RowsFunction = Callable[[bytes, int, int, list[int]], bytes]
+ChooseFunction = Callable[[bytes, int, int], bytes]
+# What a writer finds in a run, one by one.
+Found = TypeVar("Found")
+_Pairs = tuple[tuple[str, str], ...]
+
 ValuesFunction = Callable[[bytes], dict[str, float]]
 
 # Up to this width a signal's physical values stand in a table: one look-up instead of up to four operations.
@@ -37,6 +42,9 @@ TABULATED_MAX_VALUES = 131_072
 # From this many arms on, choosing by halves is quicker than one after the other.
 HALVED_ARMS = 4
 
+# Up to this many findings are said again at every end they lead to; more would let a text outgrow its table.
+HELD_MAX = 16
+
 # Up to this many bytes indexing is quicker than struct.
 INDEXED_BYTES = 2
 
@@ -46,7 +54,6 @@ class Namespace:
     """What the functions of one table share: constants, tables, and the names of signals."""
 
     names: tuple[str, ...]
-    unknown_multiplexer: Callable[[], None]  # called once for each frame that has one
     values: dict[str, Any] = field(
         default_factory=lambda: {
             "I": int.from_bytes,
@@ -84,17 +91,25 @@ class Namespace:
         return scope[name]
 
 
-def rows_function(
-    table: Table, run: int, size: int, space: Namespace, other: RowsFunction
-) -> RowsFunction:
-    """Return the function that appends the rows of a payload of `size` bytes."""
-    writer = _RowsWriter(table, size, space)
-    lines = ["def rows(w,s,l,r):", f" if l!={size}: return O(w,s,l,r)"]
-    if int(table.runs["switches"][run]):
-        lines += [" f=0", " n=b''", *writer.run(run, " "), " if f: U()", " return n"]
-    else:
-        lines += writer.run(run, " ") or [" return b''"]
-    made: RowsFunction = space.function("rows", lines, O=other, U=space.unknown_multiplexer)
+def packed(runs: Sequence[int]) -> bytes:
+    """Return numbers of runs as `choose` returns them."""
+    return np.array(runs, np.intp).tobytes()
+
+
+def choose_function(
+    table: Table, run: int, space: Namespace, other: ChooseFunction, *, size: int, unknown: int
+) -> ChooseFunction:
+    """Return the function that says through which runs a frame goes that begins with `run`.
+
+    Payloads of less than `size` bytes it leaves to `other`; where a multiplexer's value brings nothing, it adds
+    the run `unknown`, once a frame.
+    """
+    writer = _ChooseWriter(table, size, space)
+    writer.unknown = unknown
+    lines = ["def choose(w,s,l):", f" if l<{size}: return O(w,s,l)", *writer.run(run, " ", ())]
+    if writer.is_keeping:
+        lines.append(f" return n+{packed((unknown,))!r} if f else n")
+    made: ChooseFunction = space.function("choose", lines, O=other)
     return made
 
 
@@ -104,46 +119,58 @@ def values_function(table: Table, run: int, size: int, space: Namespace) -> Valu
     It raises struct.error or IndexError for a payload of another size, unless it can be read all the same.
     """
     writer = _ValuesWriter(table, size, space)
-    lines = ["def values(w):", *writer.run(run, " ")]
-    if writer.is_branching:
+    lines = ["def values(w):", *writer.run(run, " ", ())]
+    if writer.is_keeping:
         lines.append(" return o")
     made: ValuesFunction = space.function("values", lines)
     return made
 
 
-class _Writer:
-    """Walks runs and writes one line after the other; its children say what is done with the ops of a run."""
+class _Writer(Generic[Found]):
+    """Walks runs and writes one line after the other; its children say what is found in a run.
+
+    What is found on the way down is returned at its end: a dict made in one go is made soonest.  Where ways
+    meet again, behind one of several multiplexers, or where much is found, it is kept in a variable.
+    """
 
     start = ""  # where the payload begins in `w`
-    at_unknown = "pass"
 
     def __init__(self, table: Table, size: int, space: Namespace) -> None:
         self.table = table
         self.size = size
         self.space = space
-        self.begun = False
-        self.is_branching = False
+        self.is_keeping = False
 
-    def run(self, number: int, indent: str) -> list[str]:
-        """Return the lines of a run."""
+    def run(self, number: int, indent: str, before: tuple[Found, ...] | None) -> list[str]:
+        """Return the lines of a run; `before` was found by those above it, None where that is kept."""
         table = self.table
         first_op, count, first_switch, switches = table.runs[number].tolist()
-        self.is_branching |= switches > 0
         ops = ops_of(table, first_op, count)
-        read = layout(ops, self.size)
+        rows = table.switches[first_switch : first_switch + switches].tolist()
+        needed = self.needed(count, [op - first_op for op, _, _ in rows])
+        read = layout([ops[at] for at in needed], self.size)
         lines = self._unpack(read) + read.lines
         selectors = []
-        for index, (op, first_arm, arms) in enumerate(
-            table.switches[first_switch : first_switch + switches].tolist()
-        ):
+        for index, (op, first_arm, arms) in enumerate(rows):
             selector = f"m{len(indent)}_{index}"
             selectors.append((selector, table.arms[first_arm : first_arm + arms].tolist()))
-            lines.append(f"{selector}={_compared(ops[op - first_op], read, op - first_op)}")
-        lines += self.take(ops, read)
-        self.begun = True
+            at = op - first_op
+            lines.append(f"{selector}={_compared(ops[at], read, needed.index(at))}")
+        more, found = self.find(number, ops, read)
+        lines += more
+        if before is None:
+            lines += self.add(found)
+        elif switches == 1 and len(before) + len(found) <= HELD_MAX:
+            more, found = self.hold(found, len(before))
+            lines += more
+            before += found
+        else:
+            lines += self.keep(before + found) if switches else self.end(before + found)
+            self.is_keeping |= switches > 0
+            before = None
         lines = [indent + line for line in lines]
         for selector, rows in selectors:
-            lines += self._arms(rows, selector, indent)
+            lines += self._arms(rows, selector, indent, before)
         return lines
 
     def _unpack(self, read: Layout) -> list[str]:
@@ -158,43 +185,141 @@ class _Writer:
         )
         return [f"{','.join(read.variables)},={unpack}({given})"]
 
-    def _arms(self, arms: list[tuple[int, int, int, int]], selector: str, indent: str) -> list[str]:
+    def _arms(
+        self,
+        arms: list[tuple[int, int, int, int]],
+        selector: str,
+        indent: str,
+        before: tuple[Found, ...] | None,
+    ) -> list[str]:
         if len(arms) >= HALVED_ARMS:
             half = len(arms) // 2
             return [
                 f"{indent}if {selector}<{arms[half][0]}:",
-                *self._arms(arms[:half], selector, indent + " "),
+                *self._arms(arms[:half], selector, indent + " ", before),
                 f"{indent}else:",
-                *self._arms(arms[half:], selector, indent + " "),
+                *self._arms(arms[half:], selector, indent + " ", before),
             ]
         lines = []
         word = "if"
         for low, high, run, _ in arms:
             test = f"{selector}=={low}" if low == high else f"{low}<={selector}<={high}"
             lines.append(f"{indent}{word} {test}:")
-            lines += self.run(run, indent + " ") or [f"{indent} pass"]
+            lines += self.run(run, indent + " ", before) or [f"{indent} pass"]
             word = "elif"
         lines.append(f"{indent}else:" if arms else f"{indent}if 1:")
-        lines.append(f"{indent} {self.at_unknown}")
-        return lines
+        return lines + [f"{indent} {line}" for line in self.miss(before)]
 
-    def take(self, ops: list[Op], read: Layout) -> list[str]:
-        """Return the lines that do something with the ops of one run."""
-        raise AssertionError(ops, read)
+    def needed(self, ops: int, selectors: list[int]) -> Sequence[int]:
+        """Return which of the ops of a run have to be read."""
+        raise NotImplementedError
 
-    def split(self, ops: list[Op], read: Layout, *, physical: bool) -> tuple[list[str], list[str]]:
-        """Return lines that look bytes up, and the expression of each op: its raw or physical value."""
+    def find(self, run: int, ops: list[Op], read: Layout) -> tuple[list[str], tuple[Found, ...]]:
+        """Return what is found in a run, and lines that must come first."""
+        raise NotImplementedError
+
+    def hold(self, found: tuple[Found, ...], at: int) -> tuple[list[str], tuple[Found, ...]]:
+        """Return what was found so that it outlives the variables of its run, and lines that see to it."""
+        raise NotImplementedError
+
+    def keep(self, found: tuple[Found, ...]) -> list[str]:
+        """Return the lines that put what was found so far into a variable."""
+        raise NotImplementedError
+
+    def add(self, found: tuple[Found, ...]) -> list[str]:
+        """Return the lines that add to what is kept."""
+        raise NotImplementedError
+
+    def end(self, found: tuple[Found, ...]) -> list[str]:
+        """Return the lines that return what was found."""
+        raise NotImplementedError
+
+    def miss(self, found: tuple[Found, ...] | None) -> list[str]:
+        """Return the lines for a multiplexer value that brings nothing."""
+        raise NotImplementedError
+
+
+def _signed(text: str, sign: int) -> str:
+    return f"(({text}^{sign:#x})-{sign:#x})"
+
+
+def _compared(op: Op, read: Layout, index: int) -> str:
+    """Return the expression of a selector as arms are written: signed, or biased when 64 bits wide."""
+    text = read.bits.get(index)
+    if index in read.ready:
+        return read.bits[index]
+    if text is None:
+        byte = next(name for name, members in read.bytes.items() if index in members)
+        text = byte if op.bits == 8 else f"({byte}>>{op.shift % 8}&{(1 << op.bits) - 1:#x})"
+    if op.bits == 64 and not op.sign:
+        return f"{text}-{TOP_BIT:#x}"
+    return _signed(text, op.sign) if op.sign else text
+
+
+class _ChooseWriter(_Writer[int]):
+    """Finds runs."""
+
+    start = "s"
+    unknown = 0
+
+    def needed(self, ops: int, selectors: list[int]) -> Sequence[int]:  # noqa: ARG002
+        return sorted(set(selectors))
+
+    def find(self, run: int, ops: list[Op], read: Layout) -> tuple[list[str], tuple[int, ...]]:  # noqa: ARG002
+        return [], (run,) if ops else ()
+
+    def hold(self, found: tuple[int, ...], at: int) -> tuple[list[str], tuple[int, ...]]:  # noqa: ARG002
+        return [], found
+
+    def keep(self, found: tuple[int, ...]) -> list[str]:
+        return [f"n={packed(found)!r}", "f=0"]
+
+    def add(self, found: tuple[int, ...]) -> list[str]:
+        return [f"n+={packed(found)!r}"] if found else []
+
+    def end(self, found: tuple[int, ...]) -> list[str]:
+        return [f"return {packed(found)!r}"]
+
+    def miss(self, found: tuple[int, ...] | None) -> list[str]:
+        return ["f=1"] if found is None else self.end((*found, self.unknown))
+
+
+class _ValuesWriter(_Writer[tuple[str, str]]):
+    """Finds pairs of a signal's name and the expression of its value."""
+
+    def needed(self, ops: int, selectors: list[int]) -> Sequence[int]:  # noqa: ARG002
+        return range(ops)
+
+    def find(self, run: int, ops: list[Op], read: Layout) -> tuple[list[str], _Pairs]:  # noqa: ARG002
+        lines, texts = self._texts(ops, read)
+        names = [self.space.names[op.signal] for op in ops]
+        return lines, tuple(zip(names, texts, strict=True))
+
+    def hold(self, found: _Pairs, at: int) -> tuple[list[str], _Pairs]:
+        held = tuple((name, f"v{at + index}") for index, (name, _) in enumerate(found))
+        return [f"{value}={text}" for (_, value), (_, text) in zip(held, found, strict=True)], held
+
+    def keep(self, found: _Pairs) -> list[str]:
+        return [f"o={_dict_of(found)}"]
+
+    def add(self, found: _Pairs) -> list[str]:
+        return [f"o[{name!a}]={text}" for name, text in found]
+
+    def end(self, found: _Pairs) -> list[str]:
+        return [f"return {_dict_of(found)}"]
+
+    def miss(self, found: _Pairs | None) -> list[str]:
+        return ["pass"] if found is None else self.end(found)
+
+    def _texts(self, ops: list[Op], read: Layout) -> tuple[list[str], list[str]]:
+        """Return lines that look bytes up, and the expression of each op's physical value."""
         lines = []
         texts = {}
         for index, text in read.bits.items():
             op = ops[index]._replace(sign=0) if index in read.ready else ops[index]
-            if physical:
-                texts[index] = self._value(op, text)
-            else:
-                texts[index] = text if index in read.ready else _raw(op, text)
+            texts[index] = self._value(op, text)
         for byte, members in read.bytes.items():
-            found = [ops[index] for index in members]
-            looked_up = self._looked_up(found, byte, physical=physical)
+            looked_up = f"{self._answers([ops[index] for index in members])}[{byte}]"
             if len(members) == 1:
                 texts[members[0]] = looked_up
                 continue
@@ -203,16 +328,10 @@ class _Writer:
             texts.update(zip(members, names, strict=True))
         return lines, [texts[index] for index in range(len(ops))]
 
-    def _looked_up(self, ops: list[Op], byte: str, *, physical: bool) -> str:
-        """Return the expression that gives what all `ops` read from one byte."""
-        shapes = [(op.shift % 8, op.bits, op.sign) for op in ops]
-        if shapes == [(0, 8, 0)] and not physical:
-            return byte
-        scales = [(op.scale, op.offset) for op in ops] if physical else []
-        table = self.space.constant(
-            (repr(shapes), repr(scales)), lambda: _answers(ops, physical=physical)
-        )
-        return f"{table}[{byte}]"
+    def _answers(self, ops: Sequence[Op]) -> str:
+        """Return the name of the table of what all `ops` read from one byte."""
+        key = repr([(op.shift % 8, op.bits, op.sign, op.scale, op.offset) for op in ops])
+        return self.space.constant(key, lambda: _answers(ops))
 
     def _value(self, op: Op, text: str) -> str:
         """Return the expression of an op's physical value, given that of its unsigned bits."""
@@ -231,64 +350,14 @@ class _Writer:
         return text if op.scale > 0.0 else f"{text}+0.0"  # the kernel's 0.0, not -0.0
 
 
-def _answers(ops: Sequence[Op], *, physical: bool) -> tuple[Any, ...]:
+def _dict_of(pairs: _Pairs) -> str:
+    return "{" + ",".join(f"{name!a}:{text}" for name, text in pairs) + "}"
+
+
+def _answers(ops: Sequence[Op]) -> tuple[Any, ...]:
     """Return what `ops`, which read one byte, say for each of its 256 values."""
     answers = []
     for byte in range(256):
-        bits = [byte >> op.shift % 8 & (1 << op.bits) - 1 for op in ops]
-        found = [
-            value_of(op, at) if physical else signed(op, at)
-            for op, at in zip(ops, bits, strict=True)
-        ]
+        found = [value_of(op, byte >> op.shift % 8 & (1 << op.bits) - 1) for op in ops]
         answers.append(tuple(found) if len(found) > 1 else found[0])
     return tuple(answers)
-
-
-def _signed(text: str, sign: int) -> str:
-    return f"(({text}^{sign:#x})-{sign:#x})"
-
-
-def _raw(op: Op, text: str) -> str:
-    """Return the expression of the raw value as a signed 64-bit number."""
-    if op.kind & WIDE:
-        return _signed(f"({text}&{(1 << 64) - 1:#x})", TOP_BIT)
-    if op.bits == 64:
-        return _signed(text, TOP_BIT)
-    return _signed(text, op.sign) if op.sign else text
-
-
-def _compared(op: Op, read: Layout, index: int) -> str:
-    """Return the expression of a selector as arms are written: signed, or biased when 64 bits wide."""
-    text = read.bits.get(index)
-    if index in read.ready:
-        return read.bits[index]
-    if text is None:
-        byte = next(name for name, members in read.bytes.items() if index in members)
-        text = f"({byte}>>{op.shift % 8}&{(1 << op.bits) - 1:#x})"
-    if op.bits == 64 and not op.sign:
-        return f"{text}-{TOP_BIT:#x}"
-    return _signed(text, op.sign) if op.sign else text
-
-
-class _RowsWriter(_Writer):
-    start = "s"
-    at_unknown = "f=1"
-
-    def take(self, ops: list[Op], read: Layout) -> list[str]:
-        if not ops:
-            return []
-        lines, texts = self.split(ops, read, physical=False)
-        numbers = struct.pack(f"={len(ops)}i", *(op.signal for op in ops))
-        keep = "n+=" if self.is_branching else "return "
-        return [*lines, f"r+=({','.join(texts)},)", f"{keep}{numbers!r}"]
-
-
-class _ValuesWriter(_Writer):
-    def take(self, ops: list[Op], read: Layout) -> list[str]:
-        lines, texts = self.split(ops, read, physical=True)
-        names = [self.space.names[op.signal] for op in ops]
-        if self.begun:
-            return lines + [f"o[{name!a}]={text}" for name, text in zip(names, texts, strict=True)]
-        pairs = zip(names, texts, strict=True)
-        keep = "o=" if self.is_branching else "return "
-        return [*lines, keep + "{" + ",".join(f"{name!a}:{text}" for name, text in pairs) + "}"]

@@ -1,10 +1,10 @@
-"""Raw numbers become columns: the vectorised second half of the Python interpreter.
+"""The second half of the Python interpreter: the signals of a block's frames become columns, all at once.
 
-Rule 1: a block at a time; only signals of more than 64 bits are looked at one by one.
+    run -> ops -> the 8-byte window of each -> shift, mask, extend the sign -> raw -> raw * scale + offset
+
+Rule 1: a block at a time; only signals that reach beyond a window of 8 bytes are looked at one by one.
 """
 
-import struct
-from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -12,19 +12,23 @@ from numpy.typing import NDArray
 
 from edge_agent.canbus import plan_table
 from edge_agent.canbus.generated_bytes import ANY_FLOAT, bits_in, nearest, ops_of, signed
+from edge_agent.canbus.plan_table import TOP_BIT
+from edge_agent.canbus.python_paths import Numbers, Paths
 
 # A 64-bit integer times this is still far from the largest float.
 TAME_MAX = 1e100
 
-# struct compiles a format once for each size, and keeps a hundred: sizes are rounded up.
-PACKED_ROWS = 64
+# As many bytes must stand behind a payload for the window of its last byte to end in memory.
+WINDOW_BYTES = 8
 
-_QUARTER = bytes(size // 4 for size in range(256))
+ALL_BITS = (1 << 64) - 1
 
 Columns = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.int32]]
 
+_LONG = np.uint8(plan_table.NINE_BYTES | plan_table.WIDE)
+
 # What of an op's kind says how its raw bits are to be read.
-_KIND_OF_NUMBER = np.uint8(plan_table.UNSIGNED_64 | ANY_FLOAT | plan_table.WIDE)
+_KIND_OF_NUMBER = np.uint8(plan_table.UNSIGNED_64 | ANY_FLOAT) | _LONG
 
 _SPECIAL: tuple[tuple[int, type[np.unsignedinteger[Any]], type[np.generic]], ...] = (
     (plan_table.UNSIGNED_64, np.uint64, np.uint64),
@@ -34,81 +38,80 @@ _SPECIAL: tuple[tuple[int, type[np.unsignedinteger[Any]], type[np.generic]], ...
 )
 
 
-def _packed(raws: list[int]) -> NDArray[np.int64]:
-    """Return a list of numbers as a column: struct is twice as quick at it as NumPy."""
-    rows = len(raws)
-    raws.extend(repeat(0, -rows % PACKED_ROWS))
-    return np.frombuffer(struct.pack(f"{len(raws)}q", *raws), np.int64, rows)
+class Extraction:
+    """Takes signals out of payloads, a block at a time."""
 
-
-def _widths(numbers: list[bytes]) -> NDArray[np.integer[Any]]:
-    """Return how many signal numbers each of the packed texts holds."""
-    try:
-        return np.frombuffer(bytes(map(len, numbers)).translate(_QUARTER), np.uint8)
-    except ValueError:  # some message has more than 63 signals
-        return np.fromiter(map(len, numbers), np.uint32, len(numbers)) >> 2
-
-
-class Conversion:
-    """Raw numbers to physical values, a block at a time."""
-
-    def __init__(self, table: plan_table.Table, signals: int) -> None:
-        self._scale = np.ones(signals)
-        self._offset = np.zeros(signals)
-        self._kind = np.zeros(signals, np.uint8)
-        self._op = np.zeros(signals, np.intp)
-        number = table.ops["signal"]
-        self._scale[number] = table.ops["scale"]
-        self._offset[number] = table.ops["offset"]
-        self._kind[number] = table.ops["kind"] & _KIND_OF_NUMBER
-        self._op[number] = np.arange(len(table.ops))
+    def __init__(self, table: plan_table.Table, spans: tuple[Numbers, Numbers]) -> None:
+        ops = table.ops
+        self._width, self._end = spans
+        self._byte = ops["byte"].astype(np.intp)
+        self._is_big = ops["kind"] & plan_table.BIG != 0
+        # What a window holds is pushed up until the signal's top bit is the window's, and then down.
+        self._up = (64 - ops["shift"].astype(np.int64) - ops["bits"]).clip(0).astype(np.uint64)
+        self._down = (64 - ops["bits"].astype(np.int64)).clip(0)
+        self._mask = np.where(ops["sign"] != 0, np.uint64(ALL_BITS), ops["mask"]).view(np.int64)
+        self._signal = ops["signal"].copy()
+        self._scale = ops["scale"].copy()
+        self._offset = ops["offset"].copy()
+        self._kind = ops["kind"] & _KIND_OF_NUMBER
         self._table = table
-        self._count = np.arange(0, dtype=np.int32)
         # Only integers, and none that could overflow a float: NumPy then has nothing to warn about.
         factors = np.abs(np.concatenate((self._scale, self._offset)))
         self._is_tame = not self._kind.any() and bool((factors < TAME_MAX).all())
 
-    def columns(
-        self, raws: list[int], numbers: list[bytes], payload: tuple[bytes, list[int]]
-    ) -> Columns:
-        """Return the four columns; `numbers` holds the packed signal numbers of each frame.
-
-        It takes `raws` over: the list may be longer afterwards.
-        """
-        raw = _packed(raws)
-        signal = np.frombuffer(b"".join(numbers), np.int32)
-        if len(numbers) > len(self._count):
-            self._count = np.arange(2 * len(numbers), dtype=np.int32)
-        frame = self._count[: len(numbers)].repeat(_widths(numbers))
-        number = raw.astype(np.float64)
+    def columns(self, paths: Paths, whole: bytes) -> Columns:
+        """Return the four columns; `whole` is the payload of the block and WINDOW_BYTES more."""
+        width = self._width.take(paths.run)
+        total = width.cumsum()
+        op = (self._end.take(paths.run) - total).repeat(width)
+        op += np.arange(len(op))
+        at = paths.start.repeat(width)
+        at += self._byte.take(op)
+        raw = self._raw(op, at, whole)
+        signal, frame = self._signal.take(op), paths.frame.repeat(width)
         if self._is_tame:
-            number *= self._scale.take(signal)
-            number += self._offset.take(signal)
+            number = raw.astype(np.float64)
+            number *= self._scale.take(op)
+            number += self._offset.take(op)
             return signal, raw, number, frame
         with np.errstate(all="ignore"):
-            self._read_specially(number, raw, (signal, frame, payload))
-            number *= self._scale.take(signal)
-            number += self._offset.take(signal)
+            number = self._number(op, at, raw, whole)
+            number *= self._scale.take(op)
+            number += self._offset.take(op)
         return signal, raw, number, frame
 
-    def _read_specially(
-        self,
-        number: NDArray[np.float64],
-        raw: NDArray[np.int64],
-        context: tuple[NDArray[np.int32], NDArray[np.int32], tuple[bytes, list[int]]],
-    ) -> None:
-        """Overwrite in `number` what is not a signed integer of at most 64 bits."""
-        signal, frame, (whole, offset) = context
-        kind = self._kind[signal]
-        if not kind.any():
-            return
+    def _raw(self, op: Numbers, at: Numbers, whole: bytes) -> NDArray[np.int64]:
+        """Return the raw values of signals that lie in one window."""
+        windows = np.ndarray((len(whole) - WINDOW_BYTES + 1,), "<u8", whole, 0, (1,))
+        little = windows.take(at).astype(np.uint64, copy=False)
+        bits = np.where(self._is_big.take(op), little.byteswap(), little)
+        bits <<= self._up.take(op)
+        raw = bits.view(np.int64)
+        raw >>= self._down.take(op)
+        raw &= self._mask.take(op)
+        return raw
+
+    def _number(
+        self, op: Numbers, at: Numbers, raw: NDArray[np.int64], whole: bytes
+    ) -> NDArray[np.float64]:
+        """Return raw values as numbers; what one window cannot hold is written into `raw` first."""
+        kind = self._kind.take(op)
+        if not np.count_nonzero(kind):
+            return raw.astype(np.float64)
+        wide = {}
+        for row in np.flatnonzero(kind & _LONG).tolist():
+            one = ops_of(self._table, int(op[row]), 1)[0]
+            start = int(at[row]) - one.byte
+            value = signed(one, bits_in(one, whole[start : start + one.need]))
+            raw[row] = (value + TOP_BIT & ALL_BITS) - TOP_BIT
+            if one.kind & plan_table.WIDE:
+                wide[row] = nearest(value)
+        number = raw.astype(np.float64)
         for bit, unsigned, kind_of in _SPECIAL:
-            rows = kind == bit
+            rows = kind & bit != 0
             number[rows] = raw[rows].astype(unsigned).view(kind_of)
-        for row in np.flatnonzero(kind == plan_table.WIDE).tolist():
-            at = frame[row]
-            op = ops_of(self._table, int(self._op[signal[row]]), 1)[0]
-            number[row] = nearest(signed(op, bits_in(op, whole[offset[at] : offset[at + 1]])))
+        number[list(wide)] = list(wide.values())
+        return number
 
 
 class Last:
