@@ -1,5 +1,5 @@
 # The commands of this repository.  `make demo` and `make test` set up what they need.
-.PHONY: demo test check ci bench fix proto proto-fresh docs lock packages clean
+.PHONY: demo test check ci bench fix proto proto-fresh docs lock packages tpm clean
 RUN = .venv/bin/
 # Any Python from 3.11 serves; name another with PYTHON=...
 PYTHON ?= python3
@@ -34,7 +34,14 @@ demo: .venv/ready
 packages:
 	sh .ci/packages
 
-test: .venv/ready packages
+# Keys in a TPM: compiled against libtss2-dev, where that is installed; tests say so where it is not.
+.venv/tpm: .venv/ready requirements-tpm.lock packages
+	if pkg-config --exists tss2-esys 2>/dev/null; then .uv/bin/uv pip install -q --require-hashes -r requirements-tpm.lock; fi
+	touch $@
+
+tpm: .venv/tpm
+
+test: .venv/tpm
 	$(RUN)python -m pytest -q $(ARGS)
 
 check: .venv/ready node_modules/ready

@@ -143,9 +143,7 @@ def _through(port: int, context: ssl.SSLContext | None = None) -> float:
         reader.sendall(_packet(0x82, b"\x00\x01" + _text(TOPIC) + b"\x00"))
         assert reader.recv(5)[0] >> 4 == 9
         begun = time.perf_counter()
-        sending = threading.Thread(
-            target=lambda: [vehicle.sendall(publish) for _ in range(MESSAGES)]
-        )
+        sending = threading.Thread(target=_send, args=(vehicle, publish))
         sending.start()
         heard = 0
         while heard < wanted:
@@ -155,6 +153,11 @@ def _through(port: int, context: ssl.SSLContext | None = None) -> float:
         took = time.perf_counter() - begun
         sending.join()
     return took
+
+
+def _send(vehicle: socket.socket, publish: bytes) -> None:
+    for _ in range(MESSAGES):
+        vehicle.sendall(publish)
 
 
 def _packet(head: int, body: bytes) -> bytes:
