@@ -80,7 +80,7 @@ def _mqtt_rows(folder: Path, pki: FilePki) -> list[Row]:
     secure_port, plain_port = _free_port(), _free_port()
     (folder / "mosquitto.conf").write_text(
         f"listener {plain_port} 127.0.0.1\nlistener {secure_port} 127.0.0.1\n"
-        f"cafile {pki.ca}\ncertfile {pki.server}\nkeyfile {pki.server_key}\n"
+        f"cafile {pki.anchors}\ncertfile {pki.server}\nkeyfile {pki.server_key}\n"
         "require_certificate true\ntls_version tlsv1.3\n"
         "allow_anonymous true\nset_tcp_nodelay true\nmax_inflight_messages 0\nmax_queued_messages 0\n"
         f"user {'root' if os.getuid() == 0 else 'mosquitto'}\nlog_dest none\n"
@@ -176,7 +176,7 @@ def _text(text: bytes) -> bytes:
 def _grpc_row(pki: FilePki) -> Row:
     secure_port, plain_port = _free_port(), _free_port()
     command = [sys.executable, "-m", "benchmarks.transport"]
-    files = [str(path) for path in (pki.ca, pki.server, pki.server_key)]
+    files = [str(path) for path in (pki.anchors, pki.server, pki.server_key)]
     with _running([*command, str(secure_port), str(plain_port), *files], plain_port):
         keys = [path.read_bytes() for path in (pki.ca, pki.cloud_key, pki.cloud)]
         credentials = grpc.ssl_channel_credentials(*keys)

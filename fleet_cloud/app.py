@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry
 
 from fairway import log as logs
 from fairway.clock import NS_PER_S, Clock, JumpWatch, SystemClock
-from fairway.errors import BadInput
+from fairway.errors import BadInput, Unavailable
 from fleet_cloud.adapters import addresses
 from fleet_cloud.adapters.addresses import BrokerAddress
 from fleet_cloud.adapters.broker_child import BrokerPlace, MosquittoBroker, NatsBroker, make_broker
@@ -55,6 +55,8 @@ log = logs.get("fleet_cloud")
 LEASE_S = 4 * INSERT_MAX_S
 # A clock that was set is worth a line within a second or two; nothing else depends on it.
 CLOCK_LOOK_S = 1.0
+# Revocation lists are good for a month; written every day, they outlive any outage that is not noticed.
+LISTS_S = 86_400.0
 # An insert that a process sent to a server and did not live to see the end of is over by then.
 REMOTE_GRACE_S = 5
 
@@ -102,8 +104,13 @@ async def _run(config: Config, ready: Ready, *, whole: bool) -> None:
             stack.enter_context(DataDir(config.folder).locked())
         files = stack.enter_context(open_fleet(config))
         registry, pki, data = files.registry, files.pki, files.data
-        cloud = _Cloud(config, SystemClock(), end, data, pki, registry, Fleet(registry.vehicles))
-        cloud.fleet.refresh()
+        clock = SystemClock()
+        fleet = Fleet(registry.vehicles, registry.certificates, clock)
+        cloud = _Cloud(config, clock, end, data, pki, registry, fleet)
+        fleet.refresh()
+        pki.write_revocations(fleet.certificates, clock.now_ns())
+        if pki.authorities.root_key_is_here:
+            log.warning("root_key_online", move_away=str(pki.authorities.offline))
         broker = None
         address = None
         if config.broker.mode == "embedded":
@@ -200,7 +207,7 @@ async def _ingest(
 
 
 async def _grpc(cloud: _Cloud, intake: Intake) -> GrpcDoor:
-    door = GrpcDoor(intake=intake, clock=cloud.clock, tenants=lambda: cloud.fleet.tenants)
+    door = GrpcDoor(intake=intake, clock=cloud.clock, members=lambda: cloud.fleet.members)
     where = endpoint(cloud.config.grpc.listen)
     port = cloud.data.port("grpc", where.host, where.port)
     pki = cloud.pki
@@ -208,7 +215,7 @@ async def _grpc(cloud: _Cloud, intake: Intake) -> GrpcDoor:
         where.host, port
     ).close()  # gRPC's own words for an address that is taken are no sentence
     await door.start(
-        str(Endpoint(where.host, port)), ca=pki.ca, certificate=pki.server, key=pki.server_key
+        str(Endpoint(where.host, port)), ca=pki.anchors, certificate=pki.server, key=pki.server_key
     )
     cloud.urls["grpc"] = f"grpcs://{addresses.reached(cloud.config, where.host, port)}"
     return door
@@ -258,6 +265,9 @@ def _following(
 ) -> Iterator[None]:
     async def changed() -> None:
         log.info("fleet_changed", vehicles=len(cloud.fleet.tenants))
+        await asyncio.to_thread(
+            cloud.pki.write_revocations, cloud.fleet.certificates, cloud.clock.now_ns()
+        )
         if grpc is not None:
             await grpc.review()
         if broker is not None:
@@ -266,6 +276,7 @@ def _following(
     tasks = [
         asyncio.create_task(cloud.fleet.follow(changed)),
         asyncio.create_task(_watch(cloud.clock)),
+        asyncio.create_task(_renew_lists(cloud, broker)),
     ]
     for task in tasks:
         task.add_done_callback(lambda done: _end_with(done, cloud.end))
@@ -289,6 +300,20 @@ async def _watch(clock: Clock) -> None:
         await asyncio.sleep(CLOCK_LOOK_S)
         if jump_ns := watch.jump_ns():
             log.warning("clock_jumped", by_s=round(jump_ns / NS_PER_S, 3))
+
+
+async def _renew_lists(cloud: _Cloud, broker: MosquittoBroker | NatsBroker | None) -> None:
+    """Date the revocation lists anew every day: doors refuse everybody once a list is too old."""
+    while True:
+        await asyncio.sleep(LISTS_S)
+        try:
+            await asyncio.to_thread(
+                cloud.pki.write_revocations, cloud.fleet.certificates, cloud.clock.now_ns()
+            )
+            if broker is not None:
+                await broker.allow(cloud.fleet.tenants)
+        except Unavailable as error:  # and again tomorrow: a list is good for a month
+            log.error("revocation_lists_not_renewed", reason=str(error))  # noqa: TRY400 - the reason says it
 
 
 def _owner(data: DataDir, *, whole: bool) -> str:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from fairway.errors import BadInput
+from fairway.identity import DEFAULT_REGION, region_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,20 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True)
+class Pki:
+    """How certificates are issued."""
+
+    # How long a vehicle's is good; its agent renews it at two thirds of that.
+    vehicle_days: int = 90
+    # Where a tenant's issuing key lies, {tenant} for its name: pkcs11:... or awskms:...; by default a file.
+    issuing_key: str = ""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.vehicle_days <= 3650:
+            raise BadInput(f"vehicle_days is {self.vehicle_days}; choose from 1 to 3650")
+
+
+@dataclass(frozen=True, slots=True)
 class Ingest:
     """How much is stored together, and how much may wait."""
 
@@ -158,15 +173,21 @@ class Config:
     """All settings."""
 
     data_dir: Path | None = None
+    # Where data lives: chosen once, noted in the data directory, and vehicles of no other region are let in.
+    region: str = DEFAULT_REGION
     api: Api = field(default_factory=Api)
     grpc: Grpc = field(default_factory=Grpc)
     broker: Broker = field(default_factory=Broker)
     registry: Registry = field(default_factory=Registry)
     store: Store = field(default_factory=Store)
     tls: Tls = field(default_factory=Tls)
+    pki: Pki = field(default_factory=Pki)
     ingest: Ingest = field(default_factory=Ingest)
     metrics: Metrics = field(default_factory=Metrics)
     log: Log = field(default_factory=Log)
+
+    def __post_init__(self) -> None:
+        region_name(self.region)
 
     @property
     def folder(self) -> Path:

@@ -20,7 +20,8 @@ from fairway.errors import BadInput, Unavailable
 from fleet_cloud.adapters.broker_mosquitto import mosquitto_access, mosquitto_config
 from fleet_cloud.adapters.broker_nats import nats_config
 from fleet_cloud.adapters.child import Child
-from fleet_cloud.adapters.pki_files import FilePki, write_whole
+from fleet_cloud.adapters.pki_files import FilePki
+from fleet_cloud.adapters.whole_files import write_whole
 
 Program = Literal["mosquitto", "nats-server"]
 
@@ -98,7 +99,7 @@ class MosquittoBroker:
             port=self._place.port,
             folder=self._place.folder,
             access=self._access,
-            ca=pki.ca,
+            ca=pki.anchors,
             certificate=pki.server,
             key=pki.server_key,
             user="root" if os.getuid() == 0 else "",
@@ -152,7 +153,7 @@ class NatsBroker:
             host=self._place.host,
             port=self._place.port,
             folder=self._place.folder,
-            ca=pki.ca,
+            ca=pki.anchors,
             certificate=pki.server,
             key=pki.server_key,
         )

@@ -2,6 +2,7 @@
 
 registry.sqlite  telemetry/  broker/  pki/          each its adapter's
 identity                                            this cloud's name among others: made once
+region                                              where its data lives: said once
 endpoints.json                                      where the running cloud is reached
 lock                                                held by the one `fleet-cloud serve` that runs here
 """
@@ -17,7 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from fairway.errors import BadInput, Conflict, Unavailable
-from fleet_cloud.adapters.pki_files import write_whole
+from fleet_cloud.adapters.whole_files import write_whole
 
 
 class DataDir:
@@ -65,6 +66,21 @@ class DataDir:
                 f"{path} holds no name that was made here: restore it, or remove it to be somebody new"
             )
         return found
+
+    def pin(self, region: str) -> None:
+        """Belong to `region` for ever.  Raises Conflict when the directory is another region's, Unavailable."""
+        path = self.folder / "region"
+        try:
+            if not path.exists():
+                write_whole(path, region.encode())
+            found = path.read_text("ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Unavailable(f"cannot use {path}: {error}") from error
+        if found != region:
+            raise Conflict(
+                f"{self.folder} holds data of region {found[:40]!r}, but region = {region!r} is set: data does"
+                " not move between regions; use another directory"
+            )
 
     def endpoints(self) -> dict[str, str]:
         """Return where the cloud that runs here, or ran last, is reached."""

@@ -1,4 +1,4 @@
-"""Follows the fleet in the registry: every process learns within a second who was added or removed.
+"""Follows the fleet in the registry: every process learns within a second who may connect, and by what.
 
 Rule 1: a change is passed on until it was taken: a removed vehicle does not stay in because a disk is full.
 Rule 2: while the registry does not answer, the fleet last known stays in force.
@@ -8,8 +8,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from fairway import log as logs
+from fairway.clock import Clock
 from fairway.errors import Unavailable
-from fleet_cloud.vehicles.registry import VehicleRegistry
+from fleet_cloud.vehicles.certificates import (
+    Certificate,
+    Certificates,
+    Member,
+    members,
+    next_change_ns,
+)
+from fleet_cloud.vehicles.registry import Vehicle, VehicleRegistry
 
 log = logs.get("fleet_cloud.fleet")
 
@@ -18,32 +26,50 @@ POLL_S = 0.5
 
 
 class Fleet:
-    """The vehicles that may connect, with their tenants, as of half a second ago."""
+    """The vehicles that may connect, with their tenants and certificates, as of half a second ago."""
 
-    def __init__(self, registry: VehicleRegistry) -> None:
+    def __init__(self, registry: VehicleRegistry, certificates: Certificates, clock: Clock) -> None:
         self._registry = registry
+        self._known = certificates
+        self._clock = clock
         self._revision = 0
-        # Replaced, never changed: threads read it without a lock.
+        self._vehicles: dict[str, Vehicle] = {}
+        self._certificates: dict[str, Certificate] = {}
+        self._until_ns: int | None = None  # when a certificate ends by itself
+        # Replaced, never changed: threads read them without a lock.
+        self._members: Mapping[str, Member] = {}
         self._tenants: Mapping[str, str] = {}
+
+    @property
+    def members(self) -> Mapping[str, Member]:
+        """Every vehicle that may connect, by id, with what lets it in."""
+        return self._members
 
     @property
     def tenants(self) -> Mapping[str, str]:
         """The tenant of every vehicle that may connect."""
         return self._tenants
 
+    @property
+    def certificates(self) -> list[Certificate]:
+        """Every certificate of the region, whatever became of it."""
+        return list(self._certificates.values())
+
     def refresh(self) -> bool:
         """Read what changed, and return whether anything did.  Raises Unavailable."""
+        now_ns = self._clock.now_ns()
         changes = self._registry.changes(self._revision)
-        if changes.revision == self._revision:
+        has_ended = self._until_ns is not None and now_ns >= self._until_ns
+        if changes.revision == self._revision and not has_ended:
             return False
-        tenants = dict(self._tenants)
-        for vehicle in changes.vehicles:
-            if vehicle.may_connect:
-                tenants[vehicle.id] = vehicle.tenant
-            else:
-                tenants.pop(vehicle.id, None)
-        self._tenants = tenants
+        fresh = self._known.changed(self._revision, changes.revision)
+        self._vehicles |= {vehicle.id: vehicle for vehicle in changes.vehicles}
+        self._certificates |= {one.sha256: one for one in fresh}
         self._revision = changes.revision
+        found = members(self._vehicles.values(), self.certificates, now_ns)
+        self._until_ns = next_change_ns(self.certificates, now_ns)
+        self._members = {member.vehicle: member for member in found}
+        self._tenants = {member.vehicle: member.tenant for member in found}
         return True
 
     async def follow(self, changed: Callable[[], Awaitable[None]]) -> None:

@@ -21,13 +21,20 @@ class FleetFiles:
     data: DataDir
 
 
+def open_pki(config: Config) -> FilePki:
+    """Return the certificates of the configured directory and region, as they are."""
+    folder = DataDir(config.folder).folder / "pki"
+    return FilePki(folder, region=config.region, tenant_key=config.pki.issuing_key)
+
+
 @contextmanager
 def open_fleet(config: Config) -> Iterator[FleetFiles]:
     """Open the fleet, making what is missing.  Raises BadInput, Unavailable."""
     data = DataDir(config.folder)
-    pki = FilePki(data.folder / "pki")
+    data.pin(config.region)
+    pki = open_pki(config)
     pki.ensure(config.tls.names, SystemClock().now_ns())
-    registry = open_registry(registry_url(config, data.folder))
+    registry = open_registry(registry_url(config, data.folder), config.region)
     try:
         yield FleetFiles(registry, pki, data)
     finally:

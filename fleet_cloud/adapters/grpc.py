@@ -2,7 +2,8 @@
 
     vehicle ==Telemetry==> one stream: read a message, hand it in, read the next; receipts go out as they come
 
-Rule 1: whose message it is comes from the client certificate's common name; TLS lets no one else in.
+Rule 1: whose message it is comes from the client certificate, which TLS has checked and the registry knows; one
+that is revoked is cut off at the next look at the fleet.
 Rule 2: the next message is read when the intake took this one and the stream has few unanswered: HTTP/2's
 flow control then stops the sender.
 Rule 3: bytes pass through unparsed; they are read where MQTT's are.
@@ -20,12 +21,13 @@ import grpc.aio
 from fairway import log as logs
 from fairway.clock import Clock
 from fairway.errors import BadInput, Unavailable
-from fairway.ids import vehicle_id
 from fairway.telemetry import Receipt
 from fairway.wire.telemetry import receipts_to_bytes
 from fleet_cloud.adapters.intake import Intake
+from fleet_cloud.adapters.peer_certificates import vehicle_shown
 from fleet_cloud.ingest.accept import MESSAGE_MAX_BYTES
 from fleet_cloud.ingest.ports import Answer, Fault, Message
+from fleet_cloud.vehicles.certificates import Member
 
 log = logs.get("fleet_cloud.grpc")
 
@@ -58,8 +60,9 @@ class _Context(Protocol):
 class _Stream:
     """One vehicle's open stream; everything here happens in the event loop."""
 
-    def __init__(self, vehicle: str) -> None:
+    def __init__(self, vehicle: str, sha256: str) -> None:
         self.vehicle = vehicle
+        self.sha256 = sha256  # of its certificate
         self.receipts: list[Receipt] = []
         self.unanswered = 0
         self.is_read_to_end = False
@@ -72,11 +75,11 @@ class GrpcDoor:
     """Takes telemetry over gRPC, and sends receipts on the same stream."""
 
     def __init__(
-        self, *, intake: Intake, clock: Clock, tenants: Callable[[], Mapping[str, str]]
+        self, *, intake: Intake, clock: Clock, members: Callable[[], Mapping[str, Member]]
     ) -> None:
         self._intake = intake
         self._clock = clock
-        self._tenants = tenants
+        self._members = members
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Event()
         self._streams: set[_Stream] = set()
@@ -114,10 +117,9 @@ class GrpcDoor:
             await self._server.stop(grace=2.0)
 
     async def review(self) -> None:
-        """Close the streams of vehicles that may no longer connect."""
-        tenants = self._tenants()
+        """Close the streams of vehicles and certificates that may no longer connect."""
         for stream in tuple(self._streams):
-            if stream.vehicle not in tenants:
+            if not self._may_connect(stream.vehicle, stream.sha256):
                 stream.is_denied = True
                 await _wake(stream)
 
@@ -142,8 +144,8 @@ class GrpcDoor:
     async def _telemetry(
         self, requests: AsyncIterator[bytes], context: _Context
     ) -> AsyncIterator[bytes]:
-        vehicle = await self._admitted(context)
-        stream = _Stream(vehicle)
+        vehicle, sha256 = await self._admitted(context)
+        stream = _Stream(vehicle, sha256)
         self._streams.add(stream)
         reader = asyncio.create_task(self._read(stream, requests))
         try:
@@ -163,18 +165,22 @@ class GrpcDoor:
             with contextlib.suppress(asyncio.CancelledError):
                 await reader
 
-    async def _admitted(self, context: _Context) -> str:
-        names: Sequence[bytes] = context.auth_context().get("x509_common_name", ())
+    async def _admitted(self, context: _Context) -> tuple[str, str]:
+        """Return the vehicle and the hash of its certificate."""
+        shown: Sequence[bytes] = context.auth_context().get("x509_pem_cert", ())
         try:
-            vehicle = vehicle_id(names[0].decode() if names else "")
-        except (BadInput, UnicodeDecodeError):
-            details = "the client certificate names no vehicle"
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, details)
+            vehicle, sha256 = vehicle_shown(shown[0] if shown else b"")
+        except BadInput as error:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
             raise  # for the type checker: abort does not return
-        if vehicle not in self._tenants():
-            log.warning("vehicle_denied", vehicle=vehicle, door="grpc")
+        if not self._may_connect(vehicle, sha256):
+            log.warning("vehicle_denied", vehicle=vehicle, certificate=sha256[:16], door="grpc")
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, _removed(vehicle))
-        return vehicle
+        return vehicle, sha256
+
+    def _may_connect(self, vehicle: str, sha256: str) -> bool:
+        member = self._members().get(vehicle)
+        return member is not None and member.shows(sha256)
 
     async def _read(self, stream: _Stream, requests: AsyncIterator[bytes]) -> None:
         try:
@@ -224,7 +230,7 @@ class GrpcDoor:
 
 
 def _removed(vehicle: str) -> str:
-    return f"the vehicle {vehicle} is not registered"
+    return f"the vehicle {vehicle} is not registered, or not with this certificate"
 
 
 def _credentials(ca: Path, certificate: Path, key: Path) -> grpc.ServerCredentials:

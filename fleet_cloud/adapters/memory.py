@@ -15,6 +15,7 @@ from fleet_cloud.ingest.ports import (
     QuarantineEntry,
     Standing,
 )
+from fleet_cloud.vehicles.certificates import REPLACED, Certificate, CertificateState
 from fleet_cloud.vehicles.registry import (
     VEHICLES_MAX_PAGE,
     FleetChanges,
@@ -58,6 +59,11 @@ class MemoryVehicles:
         self._changed: dict[str, int] = {}
         self._revision = 0
 
+    def step(self) -> int:
+        """Move the fleet's revision on, and return it."""
+        self._revision += 1
+        return self._revision
+
     def vehicle(self, vehicle: str) -> Vehicle | None:
         with self._lock:
             return self._vehicles.get(vehicle)
@@ -97,9 +103,59 @@ class MemoryVehicles:
                     self._vehicles[name] = replace(known, last_seen_time_ns=time_ns)
 
     def _put(self, vehicle: Vehicle) -> None:
-        self._revision += 1
         self._vehicles[vehicle.id] = vehicle
-        self._changed[vehicle.id] = self._revision
+        self._changed[vehicle.id] = self.step()
+
+
+class MemoryCertificates:
+    """Keeps the certificates of a fleet."""
+
+    def __init__(self, vehicles: MemoryVehicles) -> None:
+        self._lock = threading.Lock()
+        self._fleet = vehicles
+        self._kept: dict[str, tuple[Certificate, int]] = {}
+
+    def record(self, certificate: Certificate, *, replaces: bool = False) -> None:
+        with self._lock:
+            revision = self._fleet.step()
+            state = CertificateState.REVOKED if replaces else CertificateState.SUPERSEDED
+            ended = (state, certificate.issued_time_ns, REPLACED if replaces else "")
+            for other in self._of(certificate.vehicle):
+                is_live = other.state is CertificateState.ACTIVE or (
+                    replaces and other.state is CertificateState.SUPERSEDED
+                )
+                if is_live and other.sha256 != certificate.sha256:
+                    self._end(other, *ended, revision)
+            self._kept.setdefault(certificate.sha256, (certificate, revision))
+
+    def of_vehicle(self, vehicle: str) -> list[Certificate]:
+        with self._lock:
+            return sorted(self._of(vehicle), key=lambda one: (-one.issued_time_ns, one.sha256))
+
+    def revoke(self, vehicle: str, now_ns: int, reason: str, *, sha256: str = "") -> int:
+        with self._lock:
+            revision = self._fleet.step()
+            ended = [
+                one
+                for one in self._of(vehicle)
+                if one.state is not CertificateState.REVOKED and sha256 in ("", one.sha256)
+            ]
+            for one in ended:
+                self._end(one, CertificateState.REVOKED, now_ns, reason, revision)
+            return len(ended)
+
+    def changed(self, after_revision: int, until_revision: int) -> list[Certificate]:
+        with self._lock:
+            return [one for one, at in self._kept.values() if after_revision < at <= until_revision]
+
+    def _of(self, vehicle: str) -> list[Certificate]:
+        return [one for one, _ in self._kept.values() if one.vehicle == vehicle]
+
+    def _end(
+        self, one: Certificate, state: CertificateState, now_ns: int, reason: str, revision: int
+    ) -> None:
+        ended = replace(one, state=state, ended_time_ns=now_ns, reason=reason)
+        self._kept[one.sha256] = (ended, revision)
 
 
 class MemoryLedger:
@@ -198,4 +254,11 @@ class MemoryQuarantine:
 
 def memory_registry() -> Registry:
     """Return an empty registry."""
-    return Registry(MemoryVehicles(), MemoryLedger(), MemoryDictionaries(), MemoryQuarantine())
+    vehicles = MemoryVehicles()
+    return Registry(
+        vehicles,
+        MemoryLedger(),
+        MemoryDictionaries(),
+        MemoryQuarantine(),
+        MemoryCertificates(vehicles),
+    )

@@ -1,62 +1,79 @@
-"""The fleet's certificates, in a folder: its CA, the server, the cloud as a client, the vehicles.
+"""The region's certificates, in a folder: what doors and vehicles trust, what the cloud shows, what it issues.
 
-    ca.pem, ca-key.pem             signs everything below; keep ca-key.pem safe, it is the fleet
-    server.pem, server-key.pem     broker and gRPC: localhost, 127.0.0.1 and the names of the configuration
+    ca.pem                         what vehicles trust of servers: the services authority of this region
+    anchors.pem                    what doors trust of clients: every authority of this region, signed by itself
+    revoked.pem                    the revocation lists of all of them
+    server.pem, server-key.pem     broker, gRPC and API: localhost, 127.0.0.1 and the names of the configuration
     cloud.pem, cloud-key.pem       the cloud itself, as a client of its broker
 
 Rule 1: keys are P-256 and readable by their owner only; a file is replaced whole or not at all.
-Rule 2: a certificate's common name is who it is: a vehicle's id, or the cloud's reserved name.
-Rule 3: the CA is made once and never replaced here; the other two are renewed before they expire.
+Rule 2: the root's key is needed to make authorities, and for nothing else: pki_authorities.py.
+Rule 3: revocation lists are dated later than the ones before, whatever the clock says: doors take the latest.
 """
 
 import datetime as dt
 import fcntl
-import hashlib
-import ipaddress
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from fairway import log as logs
 from fairway.clock import NS_PER_S
-from fairway.errors import BadInput, Unavailable
+from fairway.crypto import fingerprint
+from fairway.errors import Unavailable
+from fairway.identity import DEFAULT_REGION, DEFAULT_TENANT, Identity, Kind, Scope
+from fairway.signers import file
+from fleet_cloud.adapters.pki_authorities import Authorities, load_certificate
+from fleet_cloud.adapters.pki_certificates import (
+    DAY,
+    alternative_names,
+    leaf_of,
+    pem,
+    revocations_of,
+    time_of,
+)
+from fleet_cloud.adapters.whole_files import write_whole
+from fleet_cloud.vehicles.certificates import Certificate, CertificateState
 from fleet_cloud.vehicles.registry import CLOUD_NAME
 
-_DAY = dt.timedelta(days=1)
-# A vehicle's clock may be behind until it has heard of the time.
-_EARLIER = _DAY
-_CA_DAYS = 20 * 365
-# A vehicle lives long between visits; identity with renewal on the way comes with enrolment.
-_VEHICLE_DAYS = 5 * 365
+log = logs.get("fleet_cloud.pki")
+
+VEHICLE_DAYS = 90
 _SERVER_DAYS = 397
 _RENEW_DAYS = 60
-
 _ALWAYS = ("localhost", "127.0.0.1", "::1")
+SERVER_NAME = "fairway"
 
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A certificate for a vehicle, with its key."""
+    """A certificate as it was issued: PEM, its authority's behind it, and what the registry keeps of it."""
 
     certificate_pem: bytes
-    key_pem: bytes
-    sha256: str
-    expires_time_ns: int
+    record: Certificate
+
+    @property
+    def sha256(self) -> str:
+        """Of its DER, hexadecimal."""
+        return self.record.sha256
 
 
 class FilePki:
     """The certificates in `folder`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, region: str = DEFAULT_REGION, tenant_key: str = "") -> None:
         self._folder = folder
+        self.region = region
+        self.authorities = Authorities(folder, region, tenant_key)
         self.ca = folder / "ca.pem"
+        self.anchors = folder / "anchors.pem"
+        self.crl = folder / "revoked.pem"
         self.server = folder / "server.pem"
         self.server_key = folder / "server-key.pem"
         self.cloud = folder / "cloud.pem"
@@ -67,201 +84,158 @@ class FilePki:
 
         Raises Unavailable when the folder cannot be written, BadInput when what is there is no certificate.
         """
-        now = _time(now_ns)
+        hosts = alternative_names([*_ALWAYS, *names])
         with self._locked():
-            self._ensure_ca(now)
-            wanted = _alternative_names([*_ALWAYS, *names])
-            if self._is_due(self.server, self.server_key, now, wanted):
-                self._issue("fairway", self.server, self.server_key, now, wanted)
-            if self._is_due(self.cloud, self.cloud_key, now, None):
-                self._issue(CLOUD_NAME, self.cloud, self.cloud_key, now, None)
+            if not self.authorities.exist:
+                self.authorities.make_root(self.authorities.offline, now_ns)
+            if not self.authorities.is_legacy:
+                self._ensure_authorities(now_ns)
+            self._ensure(SERVER_NAME, self.server, self.server_key, now_ns, hosts)
+            self._ensure(CLOUD_NAME, self.cloud, self.cloud_key, now_ns, None)
+            self._write_anchors()
+            if not self.crl.exists():
+                self._write_revocations({}, now_ns)
 
-    def issue(self, vehicle: str, now_ns: int) -> Issued:
-        """Return a new client certificate for `vehicle`.  Raises Unavailable, BadInput."""
+    def init(self, place: Path, now_ns: int, *, password: bytes | None = None) -> None:
+        """Make the root with its key in `place`, and authorities below it.  Raises Conflict, Unavailable."""
         with self._locked():
-            certificate, key = self._signed(vehicle, _time(now_ns), None, days=_VEHICLE_DAYS)
-        pem = certificate.public_bytes(serialization.Encoding.PEM)
-        sha256 = hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
-        expires_ns = int(certificate.not_valid_after_utc.timestamp()) * NS_PER_S
-        return Issued(pem, _key_pem(key), sha256, expires_ns)
+            self.authorities.make_root(place, now_ns, password=password)
+            self.authorities.make_services(now_ns, place, password)
+            self.authorities.make_tenant(DEFAULT_TENANT, now_ns, place, password)
+
+    def add_tenant(
+        self, tenant: str, now_ns: int, place: Path | None = None, *, password: bytes | None = None
+    ) -> None:
+        """Make the authority of a tenant unless there is one.  Raises Unavailable without the root's key."""
+        with self._locked():
+            before = self.authorities.tenants()
+            self.authorities.make_tenant(tenant, now_ns, place, password)
+            self._write_anchors()
+            if tenant not in before and self.crl.exists():
+                # Doors that look for revoked ones want a list of every authority.
+                self._add_list(tenant, now_ns)
+
+    def identity(self, kind: Kind, tenant: str, name: str) -> Identity:
+        """Return an identity in this region, with a certificate number that nobody had before."""
+        return Identity(Scope(self.region, tenant), kind, name, secrets.token_hex(16))
+
+    def issue(
+        self, identity: Identity, key: ec.EllipticCurvePublicKey, now_ns: int, life: dt.timedelta
+    ) -> Issued:
+        """Return a client certificate for `key`.  Raises BadInput without an authority, Unavailable."""
+        authority = self.authorities.tenant(identity.scope.tenant)
+        leaf = leaf_of(authority, identity, key, now_ns, life)
+        chain = (leaf,) if self.authorities.is_legacy else (leaf, authority.certificate)
+        return Issued(pem(*chain), record_of(leaf, identity, now_ns))
+
+    def write_revocations(self, certificates: Iterable[Certificate], now_ns: int) -> None:
+        """Have doors refuse those of `certificates` that are revoked.  Raises Unavailable."""
+        serials: dict[str, list[int]] = {}
+        for one in certificates:
+            is_of_interest = one.serial and one.expires_time_ns > now_ns
+            if one.state is CertificateState.REVOKED and is_of_interest:
+                serials.setdefault(one.tenant, []).append(int(one.serial, 16))
+        with self._locked():
+            self._write_revocations(serials, now_ns)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        # `vehicle add` may run while `serve` makes the CA.
+        # `vehicle add` may run while `serve` makes the authorities.
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with (self._folder / ".lock").open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 yield
         except OSError as error:
             raise Unavailable(f"cannot keep certificates in {self._folder}: {error}") from error
 
-    def _ensure_ca(self, now: dt.datetime) -> None:
-        key_file = self._folder / "ca-key.pem"
-        if self.ca.exists():
-            return
-        if key_file.exists():
-            key = self._ca_key()  # the process ended between the two writes below
-        else:
-            key = ec.generate_private_key(ec.SECP256R1())
-            write_whole(key_file, _key_pem(key), secret=True)
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Fairway fleet CA")])
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - _EARLIER)
-            .not_valid_after(now + _CA_DAYS * _DAY)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(signs_certificates=True), critical=True)
-            .add_extension(
-                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
-            )
-            .sign(key, hashes.SHA256())
-        )
-        write_whole(self.ca, certificate.public_bytes(serialization.Encoding.PEM))
+    def _ensure_authorities(self, now_ns: int) -> None:
+        authorities = self.authorities
+        authorities.make_services(now_ns)
+        if not authorities.tenants():
+            authorities.make_tenant(DEFAULT_TENANT, now_ns)
+        anchor = pem(authorities.services().anchor)
+        if not self.ca.exists() or self.ca.read_bytes() != anchor:
+            write_whole(self.ca, anchor)
 
-    def _is_due(
+    def _write_anchors(self) -> None:
+        content = pem(*(authority.anchor for authority in self.authorities.all()))
+        if not self.anchors.exists() or self.anchors.read_bytes() != content:
+            write_whole(self.anchors, content)
+
+    def _write_revocations(self, serials: dict[str, list[int]], now_ns: int) -> None:
+        at_ns = max(now_ns, self._listed_ns() + NS_PER_S)
+        lists = [revocations_of(self.authorities.services(), [], at_ns)]
+        if self.authorities.is_legacy:
+            every = [serial for some in serials.values() for serial in some]
+            lists = [revocations_of(self.authorities.services(), every, at_ns)]
+        else:
+            lists += [
+                revocations_of(self.authorities.tenant(tenant), serials.get(tenant, []), at_ns)
+                for tenant in self.authorities.tenants()
+            ]
+        write_whole(self.crl, b"".join(lists))
+
+    def _add_list(self, tenant: str, now_ns: int) -> None:
+        fresh = revocations_of(self.authorities.tenant(tenant), [], now_ns)
+        write_whole(self.crl, self.crl.read_bytes() + fresh)
+
+    def _listed_ns(self) -> int:
+        """Return when the list that is there was dated; long ago when there is none that can be read."""
+        with suppress(OSError, ValueError):
+            listed = x509.load_pem_x509_crl(self.crl.read_bytes()).last_update_utc
+            return int(listed.timestamp()) * NS_PER_S
+        return 0
+
+    def _ensure(
         self,
+        name: str,
         path: Path,
         key_path: Path,
-        now: dt.datetime,
-        names: x509.SubjectAlternativeName | None,
+        now_ns: int,
+        names: list[x509.GeneralName] | None,
+    ) -> None:
+        if not self._is_due(path, key_path, now_ns, names):
+            return
+        signer = file.fresh()
+        identity = self.identity(Kind.CLOUD, DEFAULT_TENANT, name)
+        authority = self.authorities.services()
+        life = _SERVER_DAYS * DAY
+        leaf = leaf_of(authority, identity, signer.public_key(), now_ns, life, names=names)
+        write_whole(key_path, signer.pem(), secret=True)
+        write_whole(path, pem(leaf))
+
+    def _is_due(
+        self, path: Path, key_path: Path, now_ns: int, names: list[x509.GeneralName] | None
     ) -> bool:
         if not path.exists() or not key_path.exists():
             return True
-        certificate = _load(path)
-        if certificate.not_valid_after_utc - now < _RENEW_DAYS * _DAY:
+        certificate = load_certificate(path)
+        if certificate.not_valid_after_utc - time_of(now_ns) < _RENEW_DAYS * DAY:
             return True
         try:
             # A process may have died between writing the one and the other, or a folder been put together.
-            certificate.verify_directly_issued_by(_load(self.ca))
-            if _private_key(key_path).public_key() != certificate.public_key():
+            certificate.verify_directly_issued_by(self.authorities.services().anchor)
+            if file.load(key_path).public_key() != certificate.public_key():
                 return True
-            if names is None:
-                return False
             found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
         except (InvalidSignature, ValueError, TypeError, x509.ExtensionNotFound):
             return True
-        return found.value != names
-
-    def _issue(
-        self,
-        name: str,
-        path: Path,
-        key_path: Path,
-        now: dt.datetime,
-        names: x509.SubjectAlternativeName | None,
-    ) -> None:
-        certificate, key = self._signed(name, now, names, days=_SERVER_DAYS)
-        write_whole(key_path, _key_pem(key), secret=True)
-        write_whole(path, certificate.public_bytes(serialization.Encoding.PEM))
-
-    def _signed(
-        self,
-        name: str,
-        now: dt.datetime,
-        names: x509.SubjectAlternativeName | None,
-        *,
-        days: int,
-    ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-        authority = _load(self.ca)
-        key = ec.generate_private_key(ec.SECP256R1())
-        is_server = names is not None
-        purpose = ExtendedKeyUsageOID.SERVER_AUTH if is_server else ExtendedKeyUsageOID.CLIENT_AUTH
-        identifier = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
-            .issuer_name(authority.subject)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - _EARLIER)
-            .not_valid_after(now + days * _DAY)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(signs_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
-            .add_extension(
-                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
-            )
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier.value),
-                critical=False,
-            )
-        )
-        if names is not None:
-            builder = builder.add_extension(names, critical=False)
-        return builder.sign(self._ca_key(), hashes.SHA256()), key
-
-    def _ca_key(self) -> ec.EllipticCurvePrivateKey:
-        return _private_key(self._folder / "ca-key.pem")
+        wanted = self.identity(Kind.CLOUD, DEFAULT_TENANT, "x").urn.rpartition(":")[0]
+        uris = found.value.get_values_for_type(x509.UniformResourceIdentifier)
+        hosts = [one for one in found.value if not isinstance(one, x509.UniformResourceIdentifier)]
+        is_of_region = any(uri.rpartition(":")[0] == wanted for uri in uris)
+        return not is_of_region or (names is not None and hosts != names)
 
 
-def write_whole(path: Path, content: bytes, *, secret: bool = False) -> None:
-    """Put `content` at `path` so that a reader, or a crash, sees all of it or what was there before."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if secret else 0o644)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-
-
-def _alternative_names(names: Sequence[str]) -> x509.SubjectAlternativeName:
-    found: list[x509.GeneralName] = []
-    for name in dict.fromkeys(names):
-        try:
-            found.append(x509.IPAddress(ipaddress.ip_address(name)))
-        except ValueError:
-            try:
-                found.append(x509.DNSName(name))
-            except ValueError as error:
-                raise BadInput(f"{name!r} cannot stand in a certificate: {error}") from error
-    return x509.SubjectAlternativeName(found)
-
-
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        encipher_only=False,
-        decipher_only=False,
+def record_of(leaf: x509.Certificate, identity: Identity, now_ns: int) -> Certificate:
+    """Return what the registry keeps of a certificate."""
+    return Certificate(
+        sha256=fingerprint(leaf),
+        number=identity.number,
+        vehicle=identity.name,
+        serial=f"{leaf.serial_number:x}",
+        issued_time_ns=now_ns,
+        expires_time_ns=int(leaf.not_valid_after_utc.timestamp()) * NS_PER_S,
+        tenant=identity.scope.tenant,
     )
-
-
-def _private_key(path: Path) -> ec.EllipticCurvePrivateKey:
-    try:
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    except (ValueError, TypeError) as error:
-        raise BadInput(f"{path} is not a private key: {error}") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise BadInput(f"{path} is not a P-256 key")
-    return key
-
-
-def _load(path: Path) -> x509.Certificate:
-    try:
-        return x509.load_pem_x509_certificate(path.read_bytes())
-    except ValueError as error:
-        raise BadInput(f"{path} is not a certificate: {error}") from error
-
-
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-
-
-def _time(now_ns: int) -> dt.datetime:
-    return dt.datetime.fromtimestamp(now_ns // NS_PER_S, tz=dt.UTC)

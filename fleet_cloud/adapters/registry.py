@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
+from fairway.identity import DEFAULT_REGION
+from fleet_cloud.adapters.registry_certificates import SqlCertificates
 from fleet_cloud.adapters.registry_ledger import SqlLedger
 from fleet_cloud.adapters.registry_quarantine import SqlDictionaries, SqlQuarantine
 from fleet_cloud.adapters.registry_sql import Database
 from fleet_cloud.adapters.registry_vehicles import SqlVehicles
 from fleet_cloud.ingest.ports import Dictionaries, Ledger, Quarantine
+from fleet_cloud.vehicles.certificates import Certificates
 from fleet_cloud.vehicles.registry import VehicleRegistry
 
 
@@ -18,6 +21,7 @@ class Registry:
     ledger: Ledger
     dictionaries: Dictionaries
     quarantine: Quarantine
+    certificates: Certificates
     database: Database | None = None  # None: in memory
 
     def close(self) -> None:
@@ -26,7 +30,7 @@ class Registry:
             self.database.close()
 
 
-def open_registry(url: str) -> Registry:
+def open_registry(url: str, region: str = DEFAULT_REGION) -> Registry:
     """Open (and migrate) `sqlite:///FILE` or `postgresql+psycopg://...`.
 
     Raises BadInput for a URL that cannot work, Unavailable when the database does not answer.
@@ -37,5 +41,6 @@ def open_registry(url: str) -> Registry:
         SqlLedger(database),
         SqlDictionaries(database),
         SqlQuarantine(database),
+        SqlCertificates(database, region),
         database,
     )

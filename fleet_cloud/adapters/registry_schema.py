@@ -1,6 +1,7 @@
 """The tables of the registry, as the newest migration leaves them (a test compares the two).
 
     tenants --- vehicles                         who belongs to the fleet
+    certificates                                 by which vehicles are let in
     streams, claims                              the ledger: which batches are stored, or being stored
     dictionaries, quarantine                     what vehicles sent that is not samples
     counters                                     numbers that only grow: the fleet's revision
@@ -48,6 +49,25 @@ vehicles = Table(
     Column("certificate_expires_time_ns", BigInteger),
     Column("revision", BigInteger, nullable=False),
     Index("vehicles_by_revision", "revision"),
+)
+
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("region", String(32), primary_key=True),
+    Column("tenant", String(64), primary_key=True),
+    Column("sha256", String(64), primary_key=True),
+    Column("number", String(32), nullable=False),
+    Column("vehicle", String(64), nullable=False),
+    Column("serial", String(64), nullable=False),
+    Column("issued_time_ns", BigInteger, nullable=False),
+    Column("expires_time_ns", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("ended_time_ns", BigInteger),
+    Column("reason", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Index("certificates_by_vehicle", "region", "tenant", "vehicle"),
+    Index("certificates_by_revision", "revision"),
 )
 
 counters = Table(

@@ -42,7 +42,7 @@ class SqlVehicles:
 
     def add(self, vehicle: Vehicle) -> None:
         with self._database.writing() as connection:
-            revision = _next_revision(connection)
+            revision = next_revision(connection)
             tenant = {"id": vehicle.tenant, "created_time_ns": vehicle.registered_time_ns}
             connection.execute(self._insert(tenants).values(tenant).on_conflict_do_nothing())
             values = {
@@ -75,7 +75,7 @@ class SqlVehicles:
 
     def remove(self, vehicle: str) -> None:
         with self._database.writing() as connection:
-            revision = _next_revision(connection)
+            revision = next_revision(connection)
             done = connection.execute(
                 update(vehicles)
                 .where(vehicles.c.id == vehicle, vehicles.c.state == VehicleState.ACTIVE.value)
@@ -112,10 +112,18 @@ class SqlVehicles:
             connection.execute(note, rows)
 
 
-def _next_revision(connection: Connection) -> int:
+def next_revision(connection: Connection) -> int:
     """Move the fleet's revision on; the row stays locked, so revisions become visible in order."""
     step = update(counters).where(counters.c.name == REVISION).values(value=counters.c.value + 1)
     return int(connection.execute(step.returning(counters.c.value)).scalar_one())
+
+
+def tenant_of(connection: Connection, vehicle: str) -> str | None:
+    """Return whose a vehicle is, removed or not; None when it never was."""
+    found: str | None = connection.execute(
+        select(vehicles.c.tenant).where(vehicles.c.id == vehicle)
+    ).scalar()
+    return found
 
 
 def _vehicle(row: Row[tuple[object, ...]]) -> Vehicle:

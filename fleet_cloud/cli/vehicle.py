@@ -1,20 +1,23 @@
-"""`fleet-cloud vehicle add | list | remove`: who belongs to the fleet.  Works while the cloud runs."""
+"""`fleet-cloud vehicle`: who belongs to the fleet, and by which certificates.  Works while the cloud runs."""
 
 import argparse
+import dataclasses
 import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
 
 from fairway.clock import NS_PER_S, SystemClock
-from fairway.errors import Conflict, Unavailable
+from fairway.errors import BadInput, Conflict, Unavailable
+from fairway.identity import DEFAULT_TENANT, Kind, tenant_name
+from fairway.signers import file
 from fleet_cloud.adapters import addresses
 from fleet_cloud.adapters.fleet_files import open_fleet
-from fleet_cloud.adapters.pki_files import write_whole
+from fleet_cloud.adapters.whole_files import write_whole
 from fleet_cloud.cli import settings
 from fleet_cloud.config import Config, endpoint
+from fleet_cloud.vehicles.certificates import REPLACED
 from fleet_cloud.vehicles.registry import (
-    DEFAULT_TENANT,
     Vehicle,
     VehicleState,
     checked_vehicle_name,
@@ -52,14 +55,25 @@ def add(commands: Any) -> None:
     removing = actions.add_parser("remove", help="deny a vehicle from now on")
     removing.add_argument("vehicle", metavar="VEHICLE")
     removing.set_defaults(run=_remove)
-    for action in (adding, listing, removing):
+    showing = actions.add_parser("certificates", help="list the certificates of a vehicle")
+    showing.add_argument("vehicle", metavar="VEHICLE")
+    showing.add_argument("--json", action="store_true", help="for machines")
+    showing.set_defaults(run=_certificates)
+    revoking = actions.add_parser("revoke", help="refuse a vehicle's certificates from now on")
+    revoking.add_argument("vehicle", metavar="VEHICLE")
+    revoking.add_argument(
+        "--certificate", default="", metavar="SHA256", help="only this one (default: all of them)"
+    )
+    revoking.add_argument("--reason", required=True, help="why, for the record")
+    revoking.set_defaults(run=_revoke)
+    for action in (adding, listing, removing, showing, revoking):
         settings.add_arguments(action)
 
 
 def _add(args: argparse.Namespace) -> int:
     config = settings.read(args)
     name = checked_vehicle_name(args.vehicle)
-    tenant = checked_vehicle_name(args.tenant)
+    tenant = tenant_name(args.tenant)
     out: Path = args.out or Path(name)
     now_ns = SystemClock().now_ns()
     with open_fleet(config) as fleet:
@@ -69,27 +83,25 @@ def _add(args: argparse.Namespace) -> int:
                 f"the vehicle {name} is registered already: remove it first to add it anew"
             )
         fragment = _fragment(name, config, fleet.data.endpoints())
-        issued = fleet.pki.issue(name, now_ns)
+        fleet.pki.add_tenant(tenant, now_ns)
+        signer = file.fresh()
+        identity = fleet.pki.identity(Kind.VEHICLE, tenant, name)
+        life = dt.timedelta(days=config.pki.vehicle_days)
+        issued = fleet.pki.issue(identity, signer.public_key(), now_ns, life)
         authority = config.broker.ca if config.broker.mode == "external" else None
         try:
             out.mkdir(parents=True, exist_ok=True)
-            write_whole(out / "key.pem", issued.key_pem, secret=True)
+            write_whole(out / "key.pem", signer.pem(), secret=True)
             write_whole(out / "certificate.pem", issued.certificate_pem)
             write_whole(out / "ca.pem", (authority or fleet.pki.ca).read_bytes())
             write_whole(out / "agent.toml", fragment.encode())
         except OSError as error:
             raise Unavailable(f"cannot write the vehicle's files to {out}: {error}") from error
-        fleet.registry.vehicles.add(
-            Vehicle(
-                name,
-                tenant,
-                VehicleState.ACTIVE,
-                now_ns,
-                None,
-                issued.sha256,
-                issued.expires_time_ns,
-            )
-        )
+        # A vehicle that was here before comes back with this certificate, and with no other.
+        fleet.registry.certificates.revoke(name, now_ns, REPLACED)
+        vehicle = Vehicle(name, tenant, VehicleState.ACTIVE, now_ns, None)
+        fleet.registry.vehicles.add(vehicle)
+        fleet.registry.certificates.record(issued.record)
     print(f"{name} added; its files are in {out}: include agent.toml in the agent's configuration")
     return 0
 
@@ -112,7 +124,35 @@ def _list(args: argparse.Namespace) -> int:
 def _remove(args: argparse.Namespace) -> int:
     with open_fleet(settings.read(args)) as fleet:
         fleet.registry.vehicles.remove(args.vehicle)
+        fleet.registry.certificates.revoke(args.vehicle, SystemClock().now_ns(), "removed")
     print(f"{args.vehicle} removed: it is denied from now on; its samples stay")
+    return 0
+
+
+def _certificates(args: argparse.Namespace) -> int:
+    with open_fleet(settings.read(args)) as fleet:
+        found = fleet.registry.certificates.of_vehicle(args.vehicle)
+    if args.json:
+        print(json.dumps([dataclasses.asdict(one) for one in found], indent=1))
+        return 0
+    for one in found:
+        ends = f"until {_shown(one.expires_time_ns)}" if one.state != "revoked" else one.reason
+        print(f"{one.sha256}  {one.state:10}  {ends}")
+    if not found:
+        print(f"no certificate of {args.vehicle} is known here")
+    return 0
+
+
+def _revoke(args: argparse.Namespace) -> int:
+    now_ns = SystemClock().now_ns()
+    with open_fleet(settings.read(args)) as fleet:
+        certificates = fleet.registry.certificates
+        count = certificates.revoke(args.vehicle, now_ns, args.reason, sha256=args.certificate)
+        if not count:
+            raise BadInput(
+                f"{args.vehicle} has no such certificate in force: see `fleet-cloud vehicle certificates`"
+            )
+    print(f"{count} of {args.vehicle} revoked: open connections end within seconds")
     return 0
 
 

@@ -4,6 +4,7 @@
     ACTIVE, SUPERSEDED --revoke--> REVOKED, for ever
 
 Rule 1: a certificate lets in while it is known here, not revoked, not expired, and its vehicle may connect.
+A vehicle of which no certificate was ever known here has one of somebody else's, and is told by its name.
 Rule 2: a superseded one is good for OVERLAP_NS more: the vehicle may not have got the newer one yet.
 Rule 3: certificates are told apart by their number (fairway/identity.py), which is in them, and by their hash.
 """
@@ -11,12 +12,18 @@ Rule 3: certificates are told apart by their number (fairway/identity.py), which
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from fairway.clock import NS_PER_S
+from fairway.identity import DEFAULT_TENANT
 from fleet_cloud.vehicles.registry import Vehicle
 
 # A renewed vehicle switches at its next connection; one that lost the answer asks again within a day or two.
 OVERLAP_NS = 3 * 86_400 * NS_PER_S
+
+
+# Why the certificates of a head unit that was exchanged are revoked.
+REPLACED = "replaced"
 
 
 class CertificateState(StrEnum):
@@ -40,6 +47,7 @@ class Certificate:
     state: CertificateState = CertificateState.ACTIVE
     ended_time_ns: int | None = None  # when it was superseded or revoked
     reason: str = ""  # why it was revoked
+    tenant: str = DEFAULT_TENANT
 
     @property
     def lets_in_until_ns(self) -> int:
@@ -61,29 +69,63 @@ class Member:
     tenant: str
     numbers: frozenset[str] = frozenset()
     sha256s: frozenset[str] = frozenset()
+    by_name: bool = False  # its certificates are issued elsewhere, or before they were numbered
+
+    def shows(self, sha256: str) -> bool:
+        """Whether the certificate of that hash lets this vehicle in."""
+        return sha256 in self.sha256s or (self.by_name and not self.sha256s)
 
 
 def members(
     vehicles: Iterable[Vehicle], certificates: Sequence[Certificate], now_ns: int
 ) -> list[Member]:
     """Return the vehicles that may connect at `now_ns`, in order of id, each with what lets it in."""
-    good: dict[str, list[Certificate]] = {}
+    known: dict[str, list[Certificate]] = {}
     for certificate in certificates:
-        if now_ns < certificate.lets_in_until_ns:
-            good.setdefault(certificate.vehicle, []).append(certificate)
-    return [
-        Member(
-            vehicle.id,
-            vehicle.tenant,
-            frozenset(one.number for one in good.get(vehicle.id, ()) if one.number),
-            frozenset(one.sha256 for one in good.get(vehicle.id, ())),
-        )
-        for vehicle in sorted(vehicles, key=lambda vehicle: vehicle.id)
-        if vehicle.may_connect
-    ]
+        known.setdefault(certificate.vehicle, []).append(certificate)
+    found = []
+    for vehicle in sorted(vehicles, key=lambda vehicle: vehicle.id):
+        of_it = known.get(vehicle.id, [])
+        good = [one for one in of_it if now_ns < one.lets_in_until_ns]
+        if vehicle.may_connect and (good or not of_it):
+            found.append(_member(vehicle, good))
+    return found
+
+
+def _member(vehicle: Vehicle, good: Sequence[Certificate]) -> Member:
+    return Member(
+        vehicle.id,
+        vehicle.tenant,
+        frozenset(one.number for one in good if one.number),
+        frozenset(one.sha256 for one in good),
+        by_name=not all(one.number for one in good) or not good,
+    )
 
 
 def next_change_ns(certificates: Iterable[Certificate], now_ns: int) -> int | None:
     """Return when, after `now_ns`, a certificate stops to let in by itself; None: none does."""
     ends = [one.lets_in_until_ns for one in certificates if one.lets_in_until_ns > now_ns]
     return min(ends, default=None)
+
+
+class Certificates(Protocol):
+    """Keeps the certificates of vehicles.  Contract: tests/contracts/test_certificates.py."""
+
+    def record(self, certificate: Certificate, *, replaces: bool = False) -> None:
+        """Keep a new certificate; the vehicle's others are superseded by it, or revoked with `replaces`.
+
+        The same certificate again changes nothing of it.  Raises Unavailable.
+        """
+        ...
+
+    def of_vehicle(self, vehicle: str) -> list[Certificate]:
+        """Return every certificate of a vehicle, the newest first.  Raises Unavailable."""
+        ...
+
+    def revoke(self, vehicle: str, now_ns: int, reason: str, *, sha256: str = "") -> int:
+        """Revoke one certificate of a vehicle, or all, and return how many were.  Raises Unavailable."""
+        ...
+
+    def changed(self, after_revision: int, until_revision: int) -> list[Certificate]:
+        """Return those that changed between two of the fleet's revisions.  Raises Unavailable."""
+        ...

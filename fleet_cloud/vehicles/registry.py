@@ -16,8 +16,6 @@ from typing import Protocol
 from fairway.errors import BadInput
 from fairway.ids import vehicle_id
 
-DEFAULT_TENANT = "default"
-
 # The cloud's own name in certificates and access rules; no vehicle may be called so.
 CLOUD_NAME = "fairway-cloud"
 

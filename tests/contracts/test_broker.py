@@ -23,6 +23,7 @@ from fleet_cloud.adapters.broker_child import (
 from fleet_cloud.adapters.child import Child
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.vehicles.registry import CLOUD_NAME
+from tests.issued import keys_of
 from tests.mqtt_client import MqttClient
 
 pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled")]
@@ -45,15 +46,12 @@ class Site:
         self.broker: MosquittoBroker | NatsBroker = make_broker(program, place, CLOCK)
 
     def vehicle(self, name: str) -> MqttClient:
-        issued = self.pki.issue(name, CLOCK.now_ns())
-        certificate, key = self.folder / f"{name}.pem", self.folder / f"{name}-key.pem"
-        certificate.write_bytes(issued.certificate_pem)
-        key.write_bytes(issued.key_pem)
+        keys = keys_of(self.pki, self.folder, name)
         return MqttClient(
             self.port,
-            ca=self.pki.ca,
-            certificate=certificate,
-            key=key,
+            ca=keys.ca,
+            certificate=keys.certificate,
+            key=keys.key,
             name=client_id(name),
         )
 

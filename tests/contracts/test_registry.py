@@ -11,6 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
 from fairway.errors import BadInput, Conflict
+from fairway.identity import DEFAULT_TENANT
 from fairway.ids import BatchName
 from fleet_cloud.adapters.addresses import sqlite_url
 from fleet_cloud.adapters.memory import memory_registry
@@ -18,7 +19,7 @@ from fleet_cloud.adapters.registry import Registry, open_registry
 from fleet_cloud.adapters.registry_schema import NEWEST, metadata
 from fleet_cloud.adapters.registry_sql import Database
 from fleet_cloud.ingest.ports import Claimant, Misfit, Standing
-from fleet_cloud.vehicles.registry import DEFAULT_TENANT, Vehicle, VehicleState
+from fleet_cloud.vehicles.registry import Vehicle, VehicleState
 from tests.postgres import postgres  # noqa: F401 - a fixture
 
 S = 1_000_000_000

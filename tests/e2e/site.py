@@ -99,7 +99,7 @@ class Site:
             port=self.mqtt_port,
             folder=self.folder,
             access=access,
-            ca=self._pki.ca,
+            ca=self._pki.anchors,
             certificate=self._pki.server,
             key=self._pki.server_key,
             user="root",

@@ -29,6 +29,7 @@ from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.adapters.worker import Limits, Worker
 from fleet_cloud.config import Broker, Config
 from fleet_cloud.ingest.ports import AcceptedBatch
+from fleet_cloud.vehicles.certificates import Member
 from tests.e2e.programs import free_port
 from tests.fleet_cloud.ingest.desk import (
     DICTIONARY_BYTES,
@@ -37,6 +38,7 @@ from tests.fleet_cloud.ingest.desk import (
     WilfulStore,
     batch_bytes,
 )
+from tests.issued import keys_of
 from tests.mqtt_client import MqttClient
 
 pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled")]
@@ -85,11 +87,11 @@ class House:
         self.worker.start()
 
     def keys(self, vehicle: str) -> dict[str, Path]:
-        issued = self.pki.issue(vehicle, CLOCK.now_ns())
-        certificate, key = self.folder / f"{vehicle}.pem", self.folder / f"{vehicle}-key.pem"
-        certificate.write_bytes(issued.certificate_pem)
-        key.write_bytes(issued.key_pem)
-        return {"ca": self.pki.ca, "certificate": certificate, "key": key}
+        keys = keys_of(self.pki, self.folder, vehicle)
+        return {"ca": keys.ca, "certificate": keys.certificate, "key": keys.key}
+
+    def members(self) -> dict[str, Member]:
+        return {name: Member(name, tenant, by_name=True) for name, tenant in self.tenants.items()}
 
 
 @pytest.fixture
@@ -103,10 +105,12 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 @pytest.fixture
 async def grpc_port(house: House) -> AsyncIterator[int]:
-    door = GrpcDoor(intake=house.intake, clock=CLOCK, tenants=lambda: house.tenants)
+    door = GrpcDoor(intake=house.intake, clock=CLOCK, members=house.members)
     house.door = door
     pki = house.pki
-    yield await door.start("127.0.0.1:0", ca=pki.ca, certificate=pki.server, key=pki.server_key)
+    yield await door.start(
+        "127.0.0.1:0", ca=pki.anchors, certificate=pki.server, key=pki.server_key
+    )
     house.store.gate.set()
     await door.stop()
 

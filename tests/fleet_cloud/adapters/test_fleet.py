@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
+from fairway.clock import SystemClock
 from fairway.errors import Unavailable
 from fleet_cloud.adapters import fleet as following
 from fleet_cloud.adapters.fleet import Fleet
-from fleet_cloud.adapters.memory import MemoryVehicles
+from fleet_cloud.adapters.memory import MemoryCertificates, MemoryVehicles
 from fleet_cloud.vehicles.registry import Vehicle, VehicleState
 
 
@@ -18,7 +19,7 @@ def quick(monkeypatch: pytest.MonkeyPatch):
 
 async def test_a_change_is_passed_on_until_it_is_taken():
     registry = MemoryVehicles()
-    fleet = Fleet(registry)
+    fleet = Fleet(registry, MemoryCertificates(registry), SystemClock())
     told: list[list[str]] = []
     taken = asyncio.Event()
 

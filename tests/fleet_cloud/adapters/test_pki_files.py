@@ -1,6 +1,7 @@
 """The fleet's certificates."""
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from fairway.clock import NS_PER_S
-from fairway.errors import BadInput
+from fairway.errors import BadInput, Conflict, Unavailable
+from fairway.identity import Kind, Scope, identity_of
 from fleet_cloud.adapters.pki_files import FilePki
+from fleet_cloud.vehicles.certificates import CertificateState
+from tests.certificates import Authority
+from tests.issued import keys_of
 
 DAY = 86_400 * NS_PER_S
 NOW = 1_780_000_000 * NS_PER_S
@@ -38,21 +43,110 @@ def test_the_server_is_known_by_every_name_it_has(pki: FilePki):
     assert addresses == ["127.0.0.1", "::1", "192.0.2.7"]
 
 
-def test_a_vehicle_s_certificate_names_it_and_is_signed_by_the_fleet(pki: FilePki):
-    issued = pki.issue("VIN1", NOW)
-    certificate = x509.load_pem_x509_certificate(issued.certificate_pem)
+def test_a_vehicle_s_certificate_names_it_and_is_signed_by_its_tenant_s_authority(
+    pki: FilePki, tmp_path: Path
+):
+    keys = keys_of(pki, tmp_path, "VIN1", now_ns=NOW)
+    certificate, authority = x509.load_pem_x509_certificates(keys.certificate.read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    identity = identity_of(names.get_values_for_type(x509.UniformResourceIdentifier))
 
-    certificate.verify_directly_issued_by(load(pki.ca))
+    certificate.verify_directly_issued_by(authority)
+    authority.verify_directly_issued_by(load(pki.authorities.root))
     assert name(certificate) == "CN=VIN1"
-    assert issued.expires_time_ns == int(certificate.not_valid_after_utc.timestamp()) * NS_PER_S
+    assert (identity.scope, identity.kind) == (Scope("local", "default"), Kind.VEHICLE)
+    assert identity.number == keys.record.number
+    ends_ns = int(certificate.not_valid_after_utc.timestamp()) * NS_PER_S
+    assert keys.record.expires_time_ns == ends_ns
     assert not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
 
 
-def test_keys_are_for_their_owner_only(pki: FilePki):
-    keys = sorted(pki.ca.parent.glob("*-key.pem"))
+def test_doors_trust_the_authorities_of_their_region_each_signed_by_itself(pki: FilePki):
+    anchors = x509.load_pem_x509_certificates(pki.anchors.read_bytes())
 
-    assert [key.name for key in keys] == ["ca-key.pem", "cloud-key.pem", "server-key.pem"]
+    assert [name(anchor) for anchor in anchors] == [
+        "CN=Fairway services local",
+        "CN=Fairway default local",
+    ]
+    for anchor in anchors:
+        anchor.verify_directly_issued_by(anchor)
+    assert load(pki.ca) == anchors[0]
+
+
+def test_keys_are_for_their_owner_only(pki: FilePki):
+    keys = sorted(pki.ca.parent.rglob("*key.pem"))
+
+    assert [key.name for key in keys] == [
+        "cloud-key.pem",
+        "root-key.pem",
+        "server-key.pem",
+        "key.pem",
+        "key.pem",
+    ]
     assert {stat.S_IMODE(key.stat().st_mode) for key in keys} == {0o600}
+
+
+def test_a_root_whose_key_was_taken_away_signs_no_further_tenant(tmp_path: Path):
+    pki = FilePki(tmp_path / "pki", region="eu")
+    pki.init(tmp_path / "safe", NOW, password=b"a long sentence")
+    pki.ensure([], NOW)
+
+    assert not pki.authorities.root_key_is_here
+    with pytest.raises(Unavailable, match="say --root DIR"):
+        pki.add_tenant("acme", NOW)
+    with pytest.raises(BadInput, match="is not a private key"):
+        pki.add_tenant("acme", NOW, tmp_path / "safe", password=b"a wrong one")
+    pki.add_tenant("acme", NOW, tmp_path / "safe", password=b"a long sentence")
+    assert pki.authorities.tenants() == ["acme", "default"]
+    with pytest.raises(Conflict, match="has authorities already"):
+        pki.init(tmp_path / "other", NOW)
+
+
+def test_a_tenant_without_an_authority_gets_no_certificates(pki: FilePki, tmp_path: Path):
+    with pytest.raises(BadInput, match="fleet-cloud pki authority --tenant acme"):
+        keys_of(pki, tmp_path, "VIN1", tenant="acme")
+
+
+def test_a_list_is_dated_later_than_the_one_before_and_names_whom_it_means(
+    pki: FilePki, tmp_path: Path
+):
+    good, bad = (
+        keys_of(pki, tmp_path, "VIN1", now_ns=NOW),
+        keys_of(pki, tmp_path, "VIN2", now_ns=NOW),
+    )
+    before = x509.load_pem_x509_crl(pki.crl.read_bytes()).last_update_utc
+
+    revoked = replace(bad.record, state=CertificateState.REVOKED, ended_time_ns=NOW)
+    pki.write_revocations([good.record, revoked], NOW - 9 * DAY)  # the clock went back
+
+    blocks = pki.crl.read_text().split("-----END X509 CRL-----\n")[:-1]
+    lists = [x509.load_pem_x509_crl((b + "-----END X509 CRL-----\n").encode()) for b in blocks]
+    assert all(one.last_update_utc > before for one in lists)
+    assert [[f"{entry.serial_number:x}" for entry in one] for one in lists] == [
+        [],
+        [bad.record.serial],
+    ]
+
+
+def test_a_folder_of_the_first_version_goes_on(tmp_path: Path):
+    old = Authority(tmp_path / "made")
+    folder = tmp_path / "pki"
+    folder.mkdir()
+    (folder / "ca.pem").write_bytes(old.ca.read_bytes())
+    key = old._key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    (folder / "ca-key.pem").write_bytes(key)
+    (folder / "ca-key.pem").chmod(0o600)
+    pki = FilePki(folder)
+    pki.ensure([], NOW)
+
+    keys = keys_of(pki, tmp_path, "VIN1", now_ns=NOW)
+    load(keys.certificate).verify_directly_issued_by(load(pki.ca))
+    load(pki.server).verify_directly_issued_by(load(pki.ca))
+    assert pki.anchors.read_bytes() == pki.ca.read_bytes() == old.ca.read_bytes()
 
 
 def test_what_stands_stays_until_it_is_about_to_expire(pki: FilePki):
@@ -90,7 +184,7 @@ def test_a_name_that_no_certificate_can_hold_is_named(tmp_path: Path):
 
 def test_a_certificate_without_its_key_or_its_authority_is_made_anew(pki: FilePki, tmp_path: Path):
     pki.server_key.unlink()
-    pki.cloud_key.write_bytes(pki.issue("VIN1", NOW).key_pem)
+    pki.cloud_key.write_bytes(keys_of(pki, tmp_path, "VIN1", now_ns=NOW).key.read_bytes())
 
     pki.ensure(["cloud.example", "192.0.2.7"], NOW)
 

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from fairway.clock import SystemClock
+from fairway.identity import DEFAULT_TENANT
 from fairway.telemetry import Outcome
 from fleet_cloud.adapters.feed import Feed
 from fleet_cloud.adapters.intake import Intake
 from fleet_cloud.adapters.worker import Limits, Worker
 from fleet_cloud.ingest.ports import AcceptedBatch, Answer, Message
-from fleet_cloud.vehicles.registry import DEFAULT_TENANT, Vehicle, VehicleState
+from fleet_cloud.vehicles.registry import Vehicle, VehicleState
 from tests.fleet_cloud.ingest.desk import (
     DICTIONARY_BYTES,
     NOW,

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from fairway.clock import NS_PER_S, ManualClock
+from fairway.identity import DEFAULT_TENANT
 from fairway.ids import BatchName
 from fairway.samples import Kind, SampleBlock, Signal, SignalTable
 from fleet_cloud.adapters.feed import Feed
@@ -21,7 +22,7 @@ from fleet_cloud.api.ports import ApiPorts
 from fleet_cloud.api.service import make_api
 from fleet_cloud.ingest.ports import AcceptedBatch, Misfit
 from fleet_cloud.ingest.status import STARTING, IngestStatus
-from fleet_cloud.vehicles.registry import DEFAULT_TENANT, Vehicle, VehicleState
+from fleet_cloud.vehicles.registry import Vehicle, VehicleState
 
 START_NS = 1_700_000_000 * NS_PER_S  # 2023-11-14T22:13:20Z
 STREAM = "00000000000000aa"

@@ -80,7 +80,7 @@ class Site:
             port=self.port,
             folder=self.folder,
             access=access,
-            ca=pki.ca,
+            ca=pki.anchors,
             certificate=pki.server,
             key=pki.server_key,
             user="root",

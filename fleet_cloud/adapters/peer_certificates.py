@@ -1,0 +1,52 @@
+"""Who a TLS peer is, read from the certificate that TLS has checked.
+
+Rule 1: a certificate with an identity of Fairway's speaks for what that says; its common name says the same.
+Rule 2: one without (of an earlier version, or of somebody else's authority) is a vehicle's, by its common name.
+"""
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from fairway.crypto import fingerprint
+from fairway.errors import BadInput
+from fairway.identity import Identity, Kind, identity_of
+from fairway.ids import vehicle_id
+
+_OURS = "urn:fairway:"
+
+
+def vehicle_shown(certificate_pem: bytes) -> tuple[str, str]:
+    """Return the vehicle that a certificate speaks for, and its hash.  Raises BadInput when it is for none."""
+    name, identity, sha256 = shown(certificate_pem)
+    if identity is not None and identity.kind is not Kind.VEHICLE:
+        raise BadInput(f"the client certificate is that of a {identity.kind}, not of a vehicle")
+    return name, sha256
+
+
+def shown(certificate_pem: bytes) -> tuple[str, Identity | None, str]:
+    """Return a certificate's common name, identity (None: it has none of ours) and hash.  Raises BadInput."""
+    try:
+        certificate = x509.load_pem_x509_certificate(certificate_pem)
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        uris = _uris(certificate)
+    except ValueError as error:
+        raise BadInput(f"the client certificate cannot be read: {error}") from error
+    name = str(names[0].value) if len(names) == 1 else ""
+    try:
+        vehicle_id(name)
+    except BadInput as error:
+        raise BadInput("the client certificate names no vehicle") from error
+    if not any(uri.startswith(_OURS) for uri in uris):
+        return name, None, fingerprint(certificate)
+    identity = identity_of(uris)
+    if identity.name != name:
+        raise BadInput(f"the client certificate is for {identity.name!r} and calls itself {name!r}")
+    return name, identity, fingerprint(certificate)
+
+
+def _uris(certificate: x509.Certificate) -> list[str]:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    return found.value.get_values_for_type(x509.UniformResourceIdentifier)

@@ -1,0 +1,44 @@
+"""Vehicles' certificates of a real authority, as files."""
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairway.clock import SystemClock
+from fairway.identity import DEFAULT_TENANT, Kind
+from fairway.signers import file
+from fleet_cloud.adapters.pki_files import FilePki
+from fleet_cloud.vehicles.certificates import Certificate
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What a vehicle needs to be let in, and what the registry keeps of it."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+    record: Certificate
+
+
+def keys_of(
+    pki: FilePki,
+    folder: Path,
+    name: str,
+    *,
+    kind: Kind = Kind.VEHICLE,
+    tenant: str = DEFAULT_TENANT,
+    now_ns: int | None = None,
+    life: dt.timedelta = dt.timedelta(days=90),
+) -> Keys:
+    """Issue a certificate for `name`, and write it into `folder` under a name of its own."""
+    now_ns = SystemClock().now_ns() if now_ns is None else now_ns
+    signer = file.fresh()
+    issued = pki.issue(pki.identity(kind, tenant, name), signer.public_key(), now_ns, life)
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = f"{name}-{issued.record.number[:8]}"
+    certificate, key = folder / f"{stem}.pem", folder / f"{stem}-key.pem"
+    certificate.write_bytes(issued.certificate_pem)
+    key.write_bytes(signer.pem())
+    key.chmod(0o600)
+    return Keys(pki.ca, certificate, key, issued.record)
