@@ -6,34 +6,27 @@ de-duplicating and storing.  The peer is the same rows in the same groups handed
 
 import contextlib
 import io
-import json
 import os
 import socket
-import ssl
 import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import grpc
 import numpy as np
 
 import fleet_cloud.cli
 from benchmarks.report import Row
 from fairway.ids import BatchName
 from fairway.samples import SampleBlock, Signal, SignalTable
-from fairway.telemetry import Batch, Outcome
-from fairway.topics import down_telemetry, up_telemetry
+from fairway.telemetry import Batch
 from fairway.wire.telemetry import (
     batch_to_bytes,
     dictionary_of,
     dictionary_to_bytes,
-    receipts_from_bytes,
 )
 from fleet_cloud.adapters.telemetry_store import open_store
 from fleet_cloud.ingest.ports import AcceptedBatch
@@ -145,7 +138,7 @@ def _door_rate(parent: Path, door: str, batches: int) -> float:
             time.sleep(0.1)
         time.sleep(1.0)  # the doors are open a moment after the API
         sent = subprocess.run(
-            [sys.executable, "-m", "benchmarks.ingest", door, str(folder)],
+            [sys.executable, "-m", "benchmarks._vehicles", door, str(folder)],
             check=True,
             capture_output=True,
             text=True,
@@ -161,132 +154,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _vehicles(door: str, folder: Path) -> float:
-    """Send everything over `door` and return the seconds until the last receipt."""
-    endpoints = json.loads((folder / "data" / "endpoints.json").read_text())
-    port = int(endpoints[door].rpartition(":")[2])
-    send = {"mqtt": _send_mqtt, "grpc": _send_grpc}[door]
-    ready = threading.Barrier(VEHICLES + 1)
-    threads = [
-        threading.Thread(target=send, args=(folder, path.stem, port, ready))
-        for path in sorted(folder.glob("*.messages"))
-    ]
-    for thread in threads:
-        thread.start()
-    ready.wait()
-    begun = time.perf_counter()
-    for thread in threads:
-        thread.join()
-    return time.perf_counter() - begun
-
-
-def _messages(folder: Path, vehicle: str) -> list[bytes]:
-    data = (folder / f"{vehicle}.messages").read_bytes()
-    found = []
-    at = 0
-    while at < len(data):
-        (size,) = struct.unpack_from("<I", data, at)
-        found.append(data[at + 4 : at + 4 + size])
-        at += 4 + size
-    return found
-
-
-def _send_grpc(folder: Path, vehicle: str, port: int, ready: threading.Barrier) -> None:
-    keys = [
-        (folder / vehicle / name).read_bytes() for name in ("ca.pem", "key.pem", "certificate.pem")
-    ]
-    messages = _messages(folder, vehicle)
-    with grpc.secure_channel(f"127.0.0.1:{port}", grpc.ssl_channel_credentials(*keys)) as channel:
-        grpc.channel_ready_future(channel).result(20)
-        ready.wait()
-        call: Any = channel.stream_stream("/fairway.v1.IngestService/Telemetry")
-        stored = 0
-        for response in call(iter(messages)):
-            stored += _stored(response)
-    assert stored == len(messages) - 1, stored
-
-
-def _send_mqtt(folder: Path, vehicle: str, port: int, ready: threading.Barrier) -> None:
-    """Speak just enough MQTT 3.1.1: the vehicles are not what is measured."""
-    keys = folder / vehicle
-    context = ssl.create_default_context(cafile=keys / "ca.pem")
-    context.load_cert_chain(keys / "certificate.pem", keys / "key.pem")
-    messages = _messages(folder, vehicle)
-    topic = _text(up_telemetry(vehicle))
-    packets = [
-        _packet(0x32, topic + struct.pack(">H", number % 65_535 + 1) + data)
-        for number, data in enumerate(messages)
-    ]
-    with (
-        socket.create_connection(("127.0.0.1", port)) as plain,
-        context.wrap_socket(plain, server_hostname="127.0.0.1") as tls,
-    ):
-        reader = _Reader(tls)
-        tls.sendall(_packet(0x10, _text("MQTT") + b"\x04\x02\x00\x3c" + _text(vehicle)))
-        assert next(reader)[0] >> 4 == 2
-        tls.sendall(_packet(0x82, b"\x00\x01" + _text(down_telemetry(vehicle)) + b"\x01"))
-        assert next(reader)[0] >> 4 == 9
-        ready.wait()
-        sender = threading.Thread(target=tls.sendall, args=(b"".join(packets),))
-        sender.start()
-        stored = 0
-        for head, body in reader:
-            if head >> 4 == 3:
-                stored += _stored(body[2 + int.from_bytes(body[:2], "big") + 2 :])
-            if stored == len(messages) - 1:
-                break
-        sender.join()
-
-
-class _Reader:
-    """Cuts what comes from a socket into MQTT packets."""
-
-    def __init__(self, tls: ssl.SSLSocket) -> None:
-        self._tls = tls
-        self._data = b""
-
-    def __iter__(self) -> "_Reader":
-        return self
-
-    def __next__(self) -> tuple[int, bytes]:
-        while True:
-            size, at = 0, 1
-            while at < len(self._data):
-                size |= (self._data[at] & 127) << 7 * (at - 1)
-                at += 1
-                if not self._data[at - 1] & 128:
-                    if len(self._data) < at + size:
-                        break
-                    head, body = self._data[0], self._data[at : at + size]
-                    self._data = self._data[at + size :]
-                    return head, body
-            more = self._tls.recv(65_536)
-            assert more, "the broker closed the connection"
-            self._data += more
-
-
-def _packet(head: int, body: bytes) -> bytes:
-    size = len(body)
-    length = bytearray()
-    while True:
-        size, digit = divmod(size, 128)
-        length.append(digit | (128 if size else 0))
-        if not size:
-            return bytes([head]) + bytes(length) + body
-
-
-def _text(text: str) -> bytes:
-    return struct.pack(">H", len(text)) + text.encode()
-
-
-def _stored(response: bytes) -> int:
-    receipts = receipts_from_bytes(response)
-    failed = [receipt for receipt in receipts if receipt.outcome is not Outcome.STORED]
-    assert not failed, failed[0]
-    return len(receipts)
-
-
-if __name__ == "__main__":
-    print(_vehicles(sys.argv[1], Path(sys.argv[2])))

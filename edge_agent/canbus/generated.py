@@ -9,10 +9,11 @@ Rule 3: what comes from a database enters the text as numbers and as escaped str
 """
 
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import CodeType
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -126,7 +127,7 @@ def values_function(table: Table, run: int, size: int, space: Namespace) -> Valu
     return made
 
 
-class _Writer(Generic[Found]):
+class _Writer(ABC):
     """Walks runs and writes one line after the other; its children say what is found in a run.
 
     What is found on the way down is returned at its end: a dict made in one go is made soonest.  Where ways
@@ -210,33 +211,40 @@ class _Writer(Generic[Found]):
         lines.append(f"{indent}else:" if arms else f"{indent}if 1:")
         return lines + [f"{indent} {line}" for line in self.miss(before)]
 
+    @abstractmethod
     def needed(self, ops: int, selectors: list[int]) -> Sequence[int]:
         """Return which of the ops of a run have to be read."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def find(self, run: int, ops: list[Op], read: Layout) -> tuple[list[str], tuple[Found, ...]]:
         """Return what is found in a run, and lines that must come first."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def hold(self, found: tuple[Found, ...], at: int) -> tuple[list[str], tuple[Found, ...]]:
         """Return what was found so that it outlives the variables of its run, and lines that see to it."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def keep(self, found: tuple[Found, ...]) -> list[str]:
         """Return the lines that put what was found so far into a variable."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def add(self, found: tuple[Found, ...]) -> list[str]:
         """Return the lines that add to what is kept."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def end(self, found: tuple[Found, ...]) -> list[str]:
         """Return the lines that return what was found."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def miss(self, found: tuple[Found, ...] | None) -> list[str]:
         """Return the lines for a multiplexer value that brings nothing."""
-        raise NotImplementedError
+        ...
 
 
 def _signed(text: str, sign: int) -> str:

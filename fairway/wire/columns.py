@@ -8,38 +8,31 @@ Rule 2: a signal goes as raw numbers only when raw * scale + offset gives back e
 Rule 3: no loop over samples; every array made from foreign bytes is bounded by the samples the batch declares.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
-from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from fairway.errors import BadInput
-from fairway.samples import Floats, SampleBlock, SignalTable, Times, empty_block
+from fairway.samples import Floats, SampleBlock, Times
 from fairway.v1 import telemetry_pb2 as v1
-from fairway.wire.compression import compressed, compressed_apart, decompressed
+from fairway.wire.compression import compressed, compressed_apart
 from fairway.wire.layout import Layout, layout_of
-from fairway.wire.planes import SIGNED, from_planes, planes, unzigzag, width_of, zigzag
-from fairway.wire.steps import put_times, times
+from fairway.wire.planes import SIGNED, planes, width_of, zigzag
+from fairway.wire.steps import put_times
 
 # A batch is decoded in one piece: 24 MB of columns, and a fifth of a second, at the most.
 BATCH_MAX_SAMPLES = 1_000_000
 # Texts are states and messages for people, and repeat; a batch has room for 1,000 long ones.
 TEXTS_MAX_BYTES = 1_048_576
-# A sample takes at most a time, a part, a mask, a class and a value.
-_SAMPLE_MAX_BYTES = 8 + 2 + 8 + 1 + 8
-# The message around the columns.
-_FRAMING_MAX_BYTES = 4096
 
 # How the runs of a batch are stored: `classes` of TelemetryColumns.
 FLOAT = 7
-_STEP_WIDTH = np.array([1, 1, 2, 2, 4, 4, 8, 0], np.uint8)
+STEP_WIDTH = np.array([1, 1, 2, 2, 4, 4, 8, 0], np.uint8)
 # raw = ((accumulated + BIAS) & MASK) - BIAS: wrapped to the class's width, with its sign.
 BIAS = np.array([0, 1 << 7, 0, 1 << 15, 0, 1 << 31, 0, 0], np.int64)
 MASK = np.array([0xFF, 0xFF, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, -1, -1], np.int64)
 _LOWEST = np.array([0, -(1 << 7), 0, -(1 << 15), 0, -(1 << 31)], np.int64)
 _HIGHEST = _LOWEST + MASK[:6]
-_VALUES = {1: "values_8", 2: "values_16", 4: "values_32", 8: "values_64"}
+VALUES = {1: "values_8", 2: "values_16", 4: "values_32", 8: "values_64"}
 # Beyond this a float64 is no longer sure to be the whole number it stands for.
 _WHOLE_MAX = float(1 << 53)
 
@@ -94,7 +87,7 @@ def _put_values(columns: v1.TelemetryColumns, block: SampleBlock, layout: Layout
     rank = layout.rank[block.signal]
     order = rank.argsort(kind="stable")
     rank, value = rank[order], block.value[order]
-    head, count = _runs(rank)
+    head, count = runs(rank)
     run = rank[head]
     if layout.any_text:
         value = _put_texts(columns, block, value, layout.is_text[run].repeat(count))
@@ -111,7 +104,7 @@ def _put_values(columns: v1.TelemetryColumns, block: SampleBlock, layout: Layout
         _put_floats(columns, value, head, (class_ == FLOAT).repeat(count))
 
 
-def _runs(rank: NDArray[np.uint16] | NDArray[np.int64]) -> tuple[Rows, Rows]:
+def runs(rank: NDArray[np.uint16] | NDArray[np.int64]) -> tuple[Rows, Rows]:
     """Return where the runs of equal ranks begin, and how long they are."""
     begins = np.empty(len(rank), np.bool_)
     begins[0] = True
@@ -145,8 +138,8 @@ def _classes(lowest: Times, highest: Times) -> NDArray[np.uint8]:
 
 
 def _put_runs(columns: v1.TelemetryColumns, step: Times, class_: NDArray[np.uint8]) -> None:
-    width = _STEP_WIDTH[class_]
-    for octets, name in _VALUES.items():
+    width = STEP_WIDTH[class_]
+    for octets, name in VALUES.items():
         rows = (width == octets).nonzero()[0]
         if len(rows):
             setattr(columns, name, planes(zigzag(step[rows].astype(SIGNED[octets])), octets))
@@ -180,133 +173,9 @@ def _put_texts(
     return value
 
 
-def check_texts(value: Floats, texts: int) -> None:
-    """Raise BadInput unless every one of `value` counts one of so many texts."""
+def check_texts(value: Floats, texts: int | NDArray[np.int64]) -> None:
+    """Raise BadInput unless every one of `value` counts one of so many texts (each of its own, in an array)."""
     if not ((value >= 0) & (value < texts) & (value == np.floor(value))).all():
-        raise BadInput(f"a sample of a TEXT signal is not one of the {texts} texts of its block")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Frames:
-    """The rows of a batch, by part, then frame, then bit."""
-
-    rank: NDArray[np.int64]
-    place: NDArray[np.int64]  # where the row stands in the block
-    time_ns: Times  # of the block
-
-
-def unseal(data: bytes, samples: int, table: SignalTable) -> SampleBlock:
-    """Return the block of so many `samples` that `data` holds.  Raises BadInput."""
-    if samples > BATCH_MAX_SAMPLES:
-        raise BadInput(f"a batch of {samples} samples is over the limit of {BATCH_MAX_SAMPLES}")
-    limit = _FRAMING_MAX_BYTES + TEXTS_MAX_BYTES + samples * _SAMPLE_MAX_BYTES
-    content = decompressed(data, max_bytes=limit, what="the columns of a batch")
-    try:
-        columns = v1.TelemetryColumns.FromString(content)
-    except DecodeError as error:
-        raise BadInput("the columns of a batch are no TelemetryColumns") from error
-    if len(columns.texts) > samples:
-        raise BadInput(f"a batch of {samples} samples has {len(columns.texts)} texts")
-    layout = layout_of(table)
-    frames = _frames(columns, samples, layout)
-    if frames is None:
-        return empty_block(table)
-    order = frames.rank.astype(np.uint16).argsort(kind="stable")
-    value = np.empty(samples, np.float64)
-    value[frames.place[order]] = _values(columns, frames.rank[order], layout)
-    signal = np.empty(samples, np.int32)
-    signal[frames.place] = layout.position[frames.rank]
-    return SampleBlock(table, signal, frames.time_ns, value, tuple(columns.texts))
-
-
-def _frames(columns: v1.TelemetryColumns, samples: int, layout: Layout) -> _Frames | None:
-    count = columns.frames
-    if count > samples or (samples and not count):
-        raise BadInput(f"a batch of {samples} samples cannot have {count} frames")
-    if not count:
-        return None
-    part = from_planes(columns.parts, count, what="parts")
-    if int(part.max()) >= len(layout.part_bytes):
         raise BadInput(
-            f"a batch has part {int(part.max())}, its dictionary {len(layout.part_bytes)} parts"
+            f"a sample of a TEXT signal is not one of the {np.max(texts)} texts of its block"
         )
-    part = part.astype(np.uint16)
-    order = part.argsort(kind="stable")
-    part = part[order]
-    octets = layout.part_bytes[part]
-    end_octet = octets.cumsum()
-    if len(columns.masks) != int(end_octet[-1]):
-        raise BadInput(
-            f"masks of {len(columns.masks)} bytes where the parts of a batch need {end_octet[-1]}"
-        )
-    at = np.unpackbits(np.frombuffer(columns.masks, np.uint8), bitorder="little").nonzero()[0]
-    if len(at) != samples:
-        raise BadInput(f"a batch that declares {samples} samples has {len(at)}")
-    frame = np.arange(count).repeat(octets)[at >> 3]
-    size = np.bincount(frame, minlength=count)
-    rank = at + (layout.part_start[part] - 8 * (end_octet - octets))[frame]
-    if not size.all() or (rank >= layout.part_start[part + 1][frame]).any():
-        raise BadInput("a batch has a frame without samples, or with signals that its part has not")
-    size_in_order = np.empty_like(size)
-    size_in_order[order] = size
-    start = size_in_order.cumsum() - size_in_order
-    place = np.arange(samples) + (start[order] - (size.cumsum() - size))[frame]
-    return _Frames(rank, place, times(columns, count).repeat(size_in_order))
-
-
-def _values(columns: v1.TelemetryColumns, rank: NDArray[np.int64], layout: Layout) -> Floats:
-    head, count = _runs(rank)
-    class_ = np.frombuffer(columns.classes, np.uint8)
-    if len(class_) != len(head) or int(class_.max()) > FLOAT:
-        raise BadInput(
-            f"a batch has {len(class_)} classes for the runs of {len(head)} signals, or unknown ones"
-        )
-    run = rank[head]
-    step = _steps(columns, _STEP_WIDTH[class_].repeat(count))
-    total = step.cumsum()
-    bias = BIAS[class_]
-    # Each run starts anew: what was accumulated before it is taken off, and the class's bias put on.
-    total += (bias - (total[head] - step[head])).repeat(count)
-    total &= MASK[class_].repeat(count)
-    total -= bias.repeat(count)
-    value = total.astype(np.float64)
-    with np.errstate(over="ignore"):  # a hostile batch may name any number
-        value *= layout.scale[run].repeat(count)
-        value += layout.offset[run].repeat(count)
-    is_float = class_ == FLOAT
-    if is_float.any():
-        _take_floats(columns, value, head, is_float, count)
-    elif columns.floats:
-        raise BadInput("a batch has floats but no run of them")
-    if layout.any_text and layout.is_text[run].any():
-        check_texts(value[layout.is_text[run].repeat(count)], len(columns.texts))
-    return value
-
-
-def _steps(columns: v1.TelemetryColumns, width: NDArray[np.uint8]) -> Times:
-    step = np.zeros(len(width), np.int64)
-    for octets, name in _VALUES.items():
-        data: bytes = getattr(columns, name)
-        rows = (width == octets).nonzero()[0]
-        if len(data) != octets * len(rows):
-            raise BadInput(f"{name}: {len(data)} bytes for {len(rows)} numbers")
-        if data:
-            step[rows] = unzigzag(from_planes(data, len(rows), what=name))
-    return step
-
-
-def _take_floats(
-    columns: v1.TelemetryColumns,
-    value: Floats,
-    head: Rows,
-    is_float: NDArray[np.bool_],
-    count: Rows,
-) -> None:
-    chosen = is_float.repeat(count)
-    bits = np.zeros(len(value), np.uint64)
-    if len(columns.floats) != 8 * int(chosen.sum()):
-        raise BadInput(f"floats: {len(columns.floats)} bytes for {int(chosen.sum())} numbers")
-    bits[chosen] = from_planes(columns.floats, int(chosen.sum()), what="floats")
-    total = np.bitwise_xor.accumulate(bits)
-    total ^= (total[head] ^ bits[head]).repeat(count)
-    value[chosen] = total.view(np.float64)[chosen]

@@ -11,7 +11,10 @@
 Within a burst of frames a step is a few microseconds, between bursts it is noise: the split keeps them apart.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from fairway.errors import BadInput
 from fairway.samples import Times
@@ -22,6 +25,9 @@ PLAIN, ZIGZAG, SECOND = 0, 1, 2
 _UNITS_NS = (1_000_000, 1_000)
 _LONG = 128  # steps from here on have a low byte of their own
 _FAR = 255 - _LONG  # high parts from here on do not fit the first byte
+
+Rows = NDArray[np.intp]
+_NONE = v1.TelemetryColumns()
 
 
 def put_times(columns: v1.TelemetryColumns, time_ns: Times) -> None:
@@ -63,39 +69,77 @@ def _numbers(steps: Times) -> tuple[np.ndarray[tuple[int], np.dtype[np.uint64]],
     return best, order
 
 
-def times(columns: v1.TelemetryColumns, count: int) -> Times:
-    """Return the times of `count` frames, of which there is at least one.  Raises BadInput."""
-    time_ns = np.empty(count, np.int64)
-    time_ns[0] = columns.first_time_ns
-    if count > 1:
-        steps = _steps(columns, count - 1)
-        steps *= columns.time_unit_ns
-        time_ns[1:] = steps
-    return time_ns.cumsum()
+def times(columns: Sequence[v1.TelemetryColumns], counts: NDArray[np.int64]) -> Times:
+    """Return the times of the frames of several batches, end to end; each has `counts` of them, one at least.
+
+    Raises BadInput.
+    """
+    start = counts.cumsum() - counts
+    # Nobody looks at the steps of a lone frame.
+    some = [
+        one if count > 1 else _NONE for one, count in zip(columns, counts.tolist(), strict=True)
+    ]
+    steps = _ordered(_numbers_of(some, start, counts), some, start, counts)
+    steps *= np.array([one.time_unit_ns for one in some], np.int64).repeat(counts)
+    steps[start] = [one.first_time_ns for one in columns]
+    return accumulated(steps, start, counts)
 
 
-def _steps(columns: v1.TelemetryColumns, count: int) -> Times:
-    if len(columns.steps) != count:
-        raise BadInput(f"a batch of {count + 1} frames has {len(columns.steps)} steps")
-    numbers = np.frombuffer(columns.steps, np.uint8).astype(np.uint64)
-    long = (numbers >= _LONG).nonzero()[0]
-    if len(columns.step_lows) != len(long):
-        raise BadInput(
-            f"{len(long)} steps of a batch are long, and have {len(columns.step_lows)} low bytes"
-        )
-    if len(long):
-        high = numbers[long] - np.uint64(_LONG)
-        far = (high == _FAR).nonzero()[0]
-        if len(far) or columns.step_highs:
-            high[far] = from_planes(columns.step_highs, len(far), what="step_highs")
-        lows = np.frombuffer(columns.step_lows, np.uint8)
-        numbers[long] = (high << np.uint64(8)) + lows + np.uint64(_LONG)
-    match columns.step_order:
-        case 0:
-            return numbers.view(np.int64)
-        case 1:
-            return unzigzag(numbers)
-        case 2:
-            return unzigzag(numbers).cumsum()
-        case order:
-            raise BadInput(f"a batch has steps of order {order}; 0, 1 and 2 are known")
+def accumulated(numbers: Times, start: Rows, count: Rows) -> Times:
+    """Return the running total of `numbers`, which begins anew at each of `start`; it wraps."""
+    total = numbers.cumsum()
+    if len(start) > 1:
+        total -= (total[start] - numbers[start]).repeat(count)
+    return total
+
+
+def _numbers_of(
+    columns: Sequence[v1.TelemetryColumns], start: Rows, counts: NDArray[np.int64]
+) -> NDArray[np.uint64]:
+    """Return the numbers of the steps of several batches; before those of each, from `start` on, stands a 0."""
+    codes = [b"\0" + one.steps for one in columns]
+    for steps, count in zip(codes, counts.tolist(), strict=True):
+        if len(steps) != count:
+            raise BadInput(f"a batch of {count} frames has {len(steps) - 1} steps")
+    code = np.frombuffer(b"".join(codes), np.uint8)
+    numbers = code.astype(np.uint64)
+    is_long = code >= _LONG
+    longs = np.add.reduceat(is_long, start, dtype=np.int64).tolist()
+    lows = [one.step_lows for one in columns]
+    for low, count in zip(lows, longs, strict=True):
+        if len(low) != count:
+            raise BadInput(f"{count} steps of a batch are long, and have {len(low)} low bytes")
+    if any(longs):
+        # Without a long step nobody looks at the highs.
+        highs = [
+            one.step_highs if count else b"" for one, count in zip(columns, longs, strict=True)
+        ]
+        high = numbers[is_long] - np.uint64(_LONG)
+        is_far = high == _FAR
+        if any(highs) or is_far.any():
+            far = np.add.reduceat(code == _LONG + _FAR, start, dtype=np.int64).tolist()
+            high[is_far] = from_planes(highs, far, what="step_highs")
+        beyond = (high << np.uint64(8)) + np.frombuffer(b"".join(lows), np.uint8)
+        numbers[is_long] = beyond + np.uint64(_LONG)
+    return numbers
+
+
+def _ordered(
+    numbers: NDArray[np.uint64],
+    columns: Sequence[v1.TelemetryColumns],
+    start: Rows,
+    counts: NDArray[np.int64],
+) -> Times:
+    """Return the steps, in units, that `numbers` stand for."""
+    orders = [one.step_order for one in columns]
+    if max(orders) > SECOND:
+        raise BadInput(f"a batch has steps of order {max(orders)}; 0, 1 and 2 are known")
+    plain = numbers.view(np.int64)
+    if not any(orders):
+        return plain
+    zigzagged = unzigzag(numbers)
+    second = accumulated(zigzagged, start, counts) if SECOND in orders else zigzagged
+    if len(set(orders)) == 1:
+        return second
+    order = np.array(orders, np.uint8).repeat(counts)
+    return np.where(order == PLAIN, plain, np.where(order == SECOND, second, zigzagged))

@@ -20,8 +20,9 @@ from fairway.ids import BatchName, stream_id
 from fairway.samples import Kind, SampleBlock, Signal, SignalTable
 from fairway.telemetry import Batch, Dictionary, Outcome, Receipt, SealedBatch
 from fairway.v1 import telemetry_pb2 as v1
-from fairway.wire.columns import BATCH_MAX_SAMPLES, seal, unseal
+from fairway.wire.columns import BATCH_MAX_SAMPLES, seal
 from fairway.wire.compression import compressed, decompressed
+from fairway.wire.stacks import unseal, unseal_each
 
 # A rank is 16 bits; the largest ARXML of a whole vehicle names some 30,000 signals.
 DICTIONARY_MAX_SIGNALS = 65_536
@@ -90,6 +91,23 @@ def request_from_bytes(data: bytes, *, vehicle: str) -> Dictionary | SealedBatch
 def opened(sealed: SealedBatch, table: SignalTable) -> SampleBlock:
     """Return the samples of `sealed`, whose dictionary describes `table`.  Raises BadInput."""
     return unseal(sealed.columns, sealed.samples, table)
+
+
+def opened_each(
+    batches: Sequence[tuple[SealedBatch, SignalTable]],
+) -> list[SampleBlock | BadInput]:
+    """Return for each batch, beside the table of its dictionary, what `opened` returns or raises.
+
+    Batches of one table are decoded together, at a fraction of the cost.
+    """
+    by_table: dict[int, list[int]] = {}
+    for at, (_, table) in enumerate(batches):
+        by_table.setdefault(id(table), []).append(at)
+    answers: dict[int, SampleBlock | BadInput] = {}
+    for some in by_table.values():
+        sealed = [(batches[at][0].columns, batches[at][0].samples) for at in some]
+        answers.update(zip(some, unseal_each(sealed, batches[some[0]][1]), strict=True))
+    return [answers[at] for at in range(len(batches))]
 
 
 def receipts_to_bytes(receipts: Sequence[Receipt]) -> bytes:

@@ -32,8 +32,9 @@ from fleet_cloud.vehicles.certificates import Member
 log = logs.get("fleet_cloud.grpc")
 
 SERVICE = "fairway.v1.IngestService"
-# Unanswered messages of one stream: two group commits of a vehicle that catches up after an outage.
-UNANSWERED_MAX = 256
+# Unanswered messages of one stream.  Of a few vehicles that catch up after an outage, one group is inserted,
+# one waits and one is read: 1,200 batches of 1,000 samples.  Memory is bounded by the intake, in bytes.
+UNANSWERED_MAX = 512
 STREAMS_MAX = 10_000
 # A vehicle that went through a tunnel is noticed before its stream costs anything worth mentioning.
 _OPTIONS = [
@@ -194,10 +195,11 @@ class GrpcDoor:
 
     async def _hand_in(self, stream: _Stream, data: bytes) -> None:
         message = Message(stream.vehicle, data, self._clock.now_ns(), self, stream)
-        async with stream.changed:
-            await stream.changed.wait_for(
-                lambda: stream.unanswered < UNANSWERED_MAX or self._is_over(stream)
-            )
+        if stream.unanswered >= UNANSWERED_MAX:
+            async with stream.changed:
+                await stream.changed.wait_for(
+                    lambda: stream.unanswered < UNANSWERED_MAX or self._is_over(stream)
+                )
         while not self._is_over(stream):
             self._room.clear()
             if self._intake.offer(message):

@@ -30,6 +30,7 @@ from fairway.topics import ALL_UP_TELEMETRY, down_telemetry, vehicle_of
 from fairway.wire.telemetry import receipts_to_bytes, request_from_bytes
 from fleet_cloud.adapters.addresses import BrokerAddress
 from fleet_cloud.adapters.intake import Intake
+from fleet_cloud.adapters.mqtt_client import MqttClient, ReadAheadSocket
 from fleet_cloud.ingest.ports import Answer, Message
 from fleet_cloud.ingest.status import Counts
 
@@ -102,15 +103,15 @@ class MqttDoor:
         for vehicle, some in receipts.items():
             # Dropped when too many wait already: the vehicle sends the batch again and hears DUPLICATE.
             self._client.publish(down_telemetry(vehicle), receipts_to_bytes(some), qos=1)
-        for answer in answers:
-            self._acknowledge(answer.message.token)
+        self._acknowledge([answer.message.token for answer in answers])
 
-    def _acknowledge(self, token: tuple[int, int, int]) -> None:
-        connection, message, qos = token
-        if connection == self._connection:
-            self._client.ack(message, qos)
+    def _acknowledge(self, tokens: Sequence[tuple[int, int, int]]) -> None:
+        now = self._connection
+        self._client.acknowledge(
+            [message for connection, message, qos in tokens if connection == now and qos == 1]
+        )
 
-    def _run(self, client: paho.Client) -> None:
+    def _run(self, client: MqttClient) -> None:
         host, port = _host_and_port(self._address.url)
         is_5 = client.protocol == MQTTProtocolVersion.MQTTv5
         more: dict[str, Any] = {}
@@ -121,9 +122,9 @@ class MqttDoor:
         client.connect_async(host, port, keepalive=KEEPALIVE_S, **more)
         client.loop_start()
 
-    def _made(self, protocol: MQTTProtocolVersion) -> paho.Client:
+    def _made(self, protocol: MQTTProtocolVersion) -> MqttClient:
         clean = None if protocol == MQTTProtocolVersion.MQTTv5 else True
-        client = paho.Client(
+        client = MqttClient(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
             protocol=protocol,
@@ -153,7 +154,7 @@ class MqttDoor:
         properties: Properties | None,
     ) -> None:
         if reason.getName() == "Unsupported protocol version":
-            self._speak_311(client)
+            self._speak_311()
             return
         if reason.is_failure:
             log.error("broker_refuses", url=self._address.url, reason=str(reason))
@@ -173,10 +174,11 @@ class MqttDoor:
             self._unreachable = reason
             log.error("broker_unreachable", url=self._address.url, reason=reason)
 
-    def _speak_311(self, client: paho.Client) -> None:
+    def _speak_311(self) -> None:
         """Go on with MQTT 3.1.1; called in the network thread of the client that was refused."""
-        client.on_connect = client.on_disconnect = None
-        client.disconnect()
+        refused = self._client
+        refused.on_connect = refused.on_disconnect = None
+        refused.disconnect()
         if not self._stopping:
             self._client = self._made(MQTTProtocolVersion.MQTTv311)
             self._run(self._client)
@@ -216,7 +218,7 @@ class MqttDoor:
         except BadInput as error:
             log.warning("topic_refused", reason=str(error))
             self._count(Counts(messages=1, bytes=len(received.payload), denied=1))
-            self._acknowledge(token)
+            self._acknowledge([token])
             return
         message = Message(vehicle, bytes(received.payload), self._clock.now_ns(), self, token)
         if not self._intake.offer(message, wait_s=STALL_S):
@@ -261,6 +263,7 @@ def _tls(address: BrokerAddress) -> ssl.SSLContext:
     except OSError as error:
         files = [str(path) for path in (address.ca, address.certificate, address.key) if path]
         raise BadInput(f"cannot use {', '.join(files)} for TLS: {error}") from error
+    context.sslsocket_class = ReadAheadSocket
     if _host_and_port(address.url)[1] == _WEB_PORT:
         context.set_alpn_protocols(["x-amzn-mqtt-ca"])  # AWS IoT Core's MQTT on the web's port
     return context

@@ -33,7 +33,7 @@ GROUP_MAX_MESSAGES = 5_000
 # Taken from the intake at once: enough that its lock does not show.
 _TAKE_MAX = 256
 _IDLE_WAIT_S = 0.5
-# How often a group that is old enough looks whether the store has become free.
+# How often an open group looks for more messages, and one that is old enough whether the store is free.
 _BUSY_WAIT_S = 0.005
 # When vehicles were last heard of is written this often: it is looked at by people.
 SEEN_INTERVAL_NS = NS_PER_S
@@ -170,6 +170,8 @@ class Worker:
         if deadline_ns:
             left_s = (deadline_ns - self._clock.monotonic_ns()) / NS_PER_S
             wait_s = max(left_s, 0.0)
+            # A group is open: to be woken for every message would cost more than the message.
+            self._broken.wait(min(wait_s, _BUSY_WAIT_S))
         self._left.extend(self._intake.take(_TAKE_MAX, wait_s=wait_s))
         return bool(self._left)
 

@@ -6,14 +6,14 @@ Rule 1: whose message it is comes from the connection, never from the message.
 Rule 2: every byte string has an answer here; nothing a vehicle sends may raise past this file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fairway.errors import BadInput, Denied
 from fairway.ids import BatchName
 from fairway.samples import SampleBlock, SignalTable
 from fairway.telemetry import Dictionary, SealedBatch
-from fairway.wire.telemetry import opened, request_from_bytes
+from fairway.wire.telemetry import opened_each, request_from_bytes
 from fleet_cloud.ingest.ports import Fault, Message
 
 # A batch of 10,000 samples is 10 to 40 kB on the wire and a dictionary of 10,000 signals 200 kB; brokers often
@@ -68,9 +68,8 @@ def _content(message: Message, tenants: Mapping[str, str]) -> Dictionary | Seale
     return content
 
 
-def columns(sealed: SealedBatch, table: SignalTable) -> SampleBlock | str:
-    """Return the samples of a batch, or in one sentence why they cannot be read."""
-    try:
-        return opened(sealed, table)
-    except BadInput as error:
-        return str(error)
+def columns_of_each(
+    batches: Sequence[tuple[SealedBatch, SignalTable]],
+) -> list[SampleBlock | str]:
+    """Return the samples of each batch, or in one sentence why they cannot be read."""
+    return [str(block) if isinstance(block, BadInput) else block for block in opened_each(batches)]

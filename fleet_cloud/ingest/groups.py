@@ -17,7 +17,7 @@ from fairway.errors import BadInput, FairwayError, Unavailable
 from fairway.ids import BatchName
 from fairway.samples import SignalTable
 from fairway.telemetry import Dictionary, Outcome, Receipt, SealedBatch
-from fleet_cloud.ingest.accept import Parsed, Rejected, columns
+from fleet_cloud.ingest.accept import Parsed, Rejected, columns_of_each
 from fleet_cloud.ingest.ports import (
     AcceptedBatch,
     Answer,
@@ -232,8 +232,11 @@ class Groups:
     ) -> list[AcceptedBatch]:
         batches = []
         refused = []
-        for name, entry in list(draft.pending.items()):
-            block = columns(entry.sealed, tables[entry.sealed.dictionary_id])
+        entries = list(draft.pending.items())
+        blocks = columns_of_each(
+            [(entry.sealed, tables[entry.sealed.dictionary_id]) for _, entry in entries]
+        )
+        for (name, entry), block in zip(entries, blocks, strict=True):
             first = entry.messages[0]
             if isinstance(block, str):
                 refused.append(name)

@@ -13,8 +13,9 @@ from fairway.clock import NS_PER_MS
 from fairway.samples import Kind, SampleBlock, Signal, SignalTable
 from fairway.telemetry import Outcome
 from fairway.v1 import telemetry_pb2 as v1
-from fairway.wire.columns import seal, unseal
+from fairway.wire.columns import seal
 from fairway.wire.compression import compressed, decompressed
+from fairway.wire.stacks import unseal
 from tests.docs.pages import DOCS, blocks
 
 PAGE = (DOCS / "reference" / "telemetry-protocol.md").read_text(encoding="utf-8")
