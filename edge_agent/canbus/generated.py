@@ -127,7 +127,7 @@ def values_function(table: Table, run: int, size: int, space: Namespace) -> Valu
     return made
 
 
-class _Writer(ABC):
+class _Writer(ABC, Generic[Found]):
     """Walks runs and writes one line after the other; its children say what is found in a run.
 
     What is found on the way down is returned at its end: a dict made in one go is made soonest.  Where ways
