@@ -6,6 +6,7 @@ Why not python-can's client: when the server goes away it spins without telling 
 
 Rule 1: the stamp is the server's, to the last digit it sends.
 Rule 2: a server that is not there, or gone, is Unavailable; the next `receive` tries to reach it again.
+Rule 3: a wait that is cancelled leaves a handshake under way alone: on a busy machine none would ever end.
 """
 
 import asyncio
@@ -46,7 +47,7 @@ class SocketcandBus:
         self._bus = bus
         self._socket: socket.socket | None = None
         self._readiness = Readiness()
-        self._connecting = asyncio.Lock()
+        self._connecting: asyncio.Task[None] | None = None
         self._rest = b""  # the beginning of a message
         self._held: list[FrameBlock] = []
         self._dropped = 0
@@ -95,39 +96,39 @@ class SocketcandBus:
 
     async def _connected(self) -> socket.socket | None:
         """Return the connection, made now if there is none; None once the source was closed."""
-        async with self._connecting:
-            if self._socket is not None:
-                return self._socket
+        if self._socket is None:
+            if self._connecting is None or self._connecting.done():
+                self._connecting = asyncio.create_task(self._connect())
+                self._connecting.add_done_callback(_look)
             try:
-                async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
-                    sock = await self._connect()
+                await asyncio.shield(self._connecting)
             except (OSError, TimeoutError) as error:
                 reason = getattr(error, "strerror", None) or str(error) or "no answer"
                 raise Unavailable(f"{self._name()} is not there: {reason}") from error
-            if self._is_closed:
-                sock.close()
-                return None
-            self._socket = sock
-            return sock
+        return self._socket
 
-    async def _connect(self) -> socket.socket:
+    async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _, address = found[0]
-        sock = socket.socket(family, kind, protocol)
-        sock.settimeout(0.0)
-        try:
-            await loop.sock_connect(sock, address)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._rest = b""
-            await self._expect(sock, "hi")
-            for command in (f"open {self._channel}", "rawmode"):
-                await loop.sock_sendall(sock, f"< {command} >".encode())
-                await self._expect(sock, "ok")
-        except BaseException:
+        async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
+            found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+            family, kind, protocol, _, address = found[0]
+            sock = socket.socket(family, kind, protocol)
+            sock.settimeout(0.0)
+            try:
+                await loop.sock_connect(sock, address)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._rest = b""
+                await self._expect(sock, "hi")
+                for command in (f"open {self._channel}", "rawmode"):
+                    await loop.sock_sendall(sock, f"< {command} >".encode())
+                    await self._expect(sock, "ok")
+            except BaseException:
+                sock.close()
+                raise
+        if self._is_closed:
             sock.close()
-            raise
-        return sock
+        else:
+            self._socket = sock
 
     async def _expect(self, sock: socket.socket, word: str) -> None:
         """Read one message; what follows it stays in `_rest`."""
@@ -172,6 +173,12 @@ class SocketcandBus:
         if sock is not None:
             self._readiness.wake(sock)
             sock.close()
+
+
+def _look(connecting: "asyncio.Task[None]") -> None:
+    """Take note of how it ended, for when nobody waits any more."""
+    if not connecting.cancelled():
+        connecting.exception()
 
 
 def frames_of(data: bytes, bus: int) -> tuple[FrameBlock, bytes, int]:

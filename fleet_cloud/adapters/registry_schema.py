@@ -25,7 +25,7 @@ from sqlalchemy import (
 metadata = MetaData()
 
 # The newest migration, which leaves these tables behind.
-NEWEST = "0005"
+NEWEST = "0006"
 
 # SQLite counts row ids only for a column declared INTEGER.
 ROW_ID = BigInteger().with_variant(Integer, "sqlite")

@@ -1,0 +1,1 @@
+"""Who did what to whom: the log that nobody can change unnoticed."""
