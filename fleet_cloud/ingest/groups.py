@@ -54,6 +54,7 @@ WAIT_MAX_PART = 4
 class Pending:
     """A batch on its way through a group, with every message that carried it."""
 
+    tenant: str
     sealed: SealedBatch
     messages: list[Message]
 
@@ -124,8 +125,8 @@ class Groups:
         # A million failures are as many as sixteen.
         return int(min(FAILED_RETRY_MAX_MS, FAILED_RETRY_MIN_MS * 2 ** min(self._failures, 16)))
 
-    def prepare(self, parsed: Sequence[Parsed], tenants: Mapping[str, str], now_ns: int) -> Group:
-        """Claim and read what `parsed` holds; `tenants` names every vehicle's tenant."""
+    def prepare(self, parsed: Sequence[Parsed], now_ns: int) -> Group:
+        """Claim and read what `parsed` holds."""
         draft = _Draft(now_ns)
         draft.add(
             Counts(messages=len(parsed), bytes=sum(len(item.message.data) for item in parsed))
@@ -137,7 +138,7 @@ class Groups:
             tables = self._tables.load({p.sealed.dictionary_id for p in draft.pending.values()})
             self._drop_unknown(tables, draft)
             self._claim(draft)
-            batches = self._read(tables, tenants, draft)
+            batches = self._read(tables, draft)
         except Unavailable as error:
             self._give_back(draft, error)
         self._keep_misfits(draft)
@@ -168,11 +169,13 @@ class Groups:
                     draft.answers.append(Answer(item.message))
                 case SealedBatch() as sealed if sealed.name in self._in_flight:
                     draft.answer(
-                        Pending(sealed, [item.message]), Outcome.BUSY, retry_after_ms=HELD_RETRY_MS
+                        Pending(item.tenant, sealed, [item.message]),
+                        Outcome.BUSY,
+                        retry_after_ms=HELD_RETRY_MS,
                     )
                     draft.add(Counts(busy=1))
                 case SealedBatch() as sealed:
-                    entry = draft.pending.setdefault(sealed.name, Pending(sealed, []))
+                    entry = draft.pending.setdefault(sealed.name, Pending(item.tenant, sealed, []))
                     entry.messages.append(item.message)
                 case Rejected() as rejected:
                     self._reject(item.message, rejected, draft)
@@ -227,9 +230,7 @@ class Groups:
             for sequence in self._store.stored(vehicle, stream, sequences)
         }
 
-    def _read(
-        self, tables: Mapping[bytes, SignalTable], tenants: Mapping[str, str], draft: _Draft
-    ) -> list[AcceptedBatch]:
+    def _read(self, tables: Mapping[bytes, SignalTable], draft: _Draft) -> list[AcceptedBatch]:
         batches = []
         refused = []
         entries = list(draft.pending.items())
@@ -243,8 +244,7 @@ class Groups:
                 misfit = Misfit(name.vehicle, block, first.received_time_ns, first.data, name)
                 draft.misfits.append((misfit, draft.pending.pop(name).messages))
             else:
-                tenant = tenants[name.vehicle]
-                batches.append(AcceptedBatch(tenant, name, block, first.received_time_ns))
+                batches.append(AcceptedBatch(entry.tenant, name, block, first.received_time_ns))
         if refused:
             self._ledger.release(refused, self._claims(draft.now_ns))
         return batches
