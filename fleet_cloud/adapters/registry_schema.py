@@ -4,6 +4,7 @@
     certificates                                 by which vehicles are let in
     streams, claims                              the ledger: which batches are stored, or being stored
     dictionaries, quarantine                     what vehicles sent that is not samples
+    audit, audit_heads                           who did what, and how far each chain goes
     counters                                     numbers that only grow: the fleet's revision
 
 Rule 1: nothing refers to a vehicle by foreign key but its tenant: ledger and quarantine outlive a vehicle.
@@ -133,4 +134,33 @@ quarantine = Table(
     Column("kept_bytes", BigInteger, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Index("quarantine_by_batch", "region", "tenant", "vehicle", "stream", "sequence", unique=True),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", ROW_ID, primary_key=True, autoincrement=True),
+    *_scope(key=False),
+    Column("number", BigInteger, nullable=False),
+    Column("time_ns", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("details", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("audit_by_number", "region", "tenant", "number", unique=True),
+    Index("audit_by_time", "region", "time_ns"),
+)
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    *_scope(),
+    Column("number", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("time_ns", BigInteger, nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("signature", Text, nullable=False),
 )
