@@ -97,6 +97,18 @@ class Stage:
         )
         self.agents: list[Agent] = []
 
+    @property
+    def key_file(self) -> Path:
+        """Where the cloud wrote the key of its first administrator."""
+        return self._folder / "cloud" / "admin-key"
+
+    def key(self) -> str:
+        """Return that key.  Raises Unavailable."""
+        try:
+            return self.key_file.read_text().strip()
+        except OSError as error:
+            raise Unavailable(f"the cloud has left no key in {self.key_file}: {error}") from error
+
     async def open_cloud(self) -> None:
         """Start the cloud and wait until it answers.  Raises Unavailable."""
         await self._cloud.start()

@@ -12,13 +12,13 @@ from fastapi import FastAPI
 from fleet_cloud.adapters.feed import Feed
 from fleet_cloud.api import live
 from fleet_cloud.api.service import make_api
-from tests.fleet_cloud.api.conftest import START_NS, Cloud, batch
+from tests.fleet_cloud.api.conftest import START_NS, Cloud, batch, bearer
 
 Read = Callable[[], Any]
 
 
 @asynccontextmanager
-async def listening(app: FastAPI, query: str = "") -> AsyncIterator[Read]:
+async def listening(app: FastAPI, query: str = "", *, credential: str = "") -> AsyncIterator[Read]:
     """Open /v1/live as a server would, and lend a function that returns its next piece."""
     pieces: asyncio.Queue[bytes] = asyncio.Queue()
     hang_up = asyncio.Event()
@@ -36,7 +36,7 @@ async def listening(app: FastAPI, query: str = "") -> AsyncIterator[Read]:
         "method": "GET",
         "path": "/v1/live",
         "query_string": query.encode(),
-        "headers": [],
+        "headers": [(b"authorization", shown.encode()) for shown in bearer(credential).values()],
         "http_version": "1.1",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
     }
@@ -58,7 +58,7 @@ def event(piece: bytes) -> tuple[str, Any]:
 
 
 async def test_a_stored_batch_is_an_event(cloud: Cloud):
-    async with listening(make_api(cloud.ports())) as read:
+    async with listening(make_api(cloud.ports()), credential=cloud.key()) as read:
         assert await read() == b"retry: 5000\n\n"
         cloud.feed.publish([batch("VIN1", (0, 1, 10.0), (1, 1, 3.0), (2, 1, 1.0))])
         name, told = event(await read())
@@ -73,7 +73,9 @@ async def test_a_stored_batch_is_an_event(cloud: Cloud):
 
 
 async def test_a_listener_hears_the_vehicles_and_signals_it_chose(cloud: Cloud):
-    async with listening(make_api(cloud.ports()), "vehicle=VIN2&signal=*.Speed") as read:
+    async with listening(
+        make_api(cloud.ports()), "vehicle=VIN2&signal=*.Speed", credential=cloud.key()
+    ) as read:
         await read()
         cloud.feed.publish(
             [
@@ -88,14 +90,14 @@ async def test_a_listener_hears_the_vehicles_and_signals_it_chose(cloud: Cloud):
 
 
 async def test_a_quiet_line_is_kept_open(cloud: Cloud):
-    async with listening(make_api(cloud.ports(), heartbeat_s=0.01)) as read:
+    async with listening(make_api(cloud.ports(), heartbeat_s=0.01), credential=cloud.key()) as read:
         await read()
         assert await read() == b": still here\n\n"
 
 
 async def test_what_a_slow_listener_loses_is_told(cloud: Cloud):
     cloud.feed = Feed(batches_max=2)
-    async with listening(make_api(cloud.ports())) as read:
+    async with listening(make_api(cloud.ports()), credential=cloud.key()) as read:
         await read()
         cloud.feed.publish([batch("VIN1", (0, n, float(n)), sequence=n + 1) for n in range(5)])
         first = event(await read())
@@ -106,7 +108,7 @@ async def test_what_a_slow_listener_loses_is_told(cloud: Cloud):
 
 async def test_of_a_long_batch_the_newest_samples_are_told(cloud: Cloud):
     rows = [(0, n, float(n)) for n in range(live.EVENT_MAX_SAMPLES + 5)]
-    async with listening(make_api(cloud.ports())) as read:
+    async with listening(make_api(cloud.ports()), credential=cloud.key()) as read:
         await read()
         cloud.feed.publish([batch("VIN1", *rows)])
         _, told = event(await read())
@@ -116,7 +118,7 @@ async def test_of_a_long_batch_the_newest_samples_are_told(cloud: Cloud):
 
 
 async def test_numbers_without_a_json_word_are_null(cloud: Cloud):
-    async with listening(make_api(cloud.ports())) as read:
+    async with listening(make_api(cloud.ports()), credential=cloud.key()) as read:
         await read()
         cloud.feed.publish([batch("VIN1", (0, 1, float("nan")))])
         _, told = event(await read())
@@ -127,7 +129,7 @@ async def test_numbers_without_a_json_word_are_null(cloud: Cloud):
 async def test_who_hangs_up_is_forgotten(cloud: Cloud):
     app = make_api(cloud.ports())
     for _ in range(3):
-        async with listening(app) as read:
+        async with listening(app, credential=cloud.key()) as read:
             await read()
 
     assert cloud.feed._listeners == ()
@@ -135,7 +137,7 @@ async def test_who_hangs_up_is_forgotten(cloud: Cloud):
 
 async def test_a_service_that_stops_hangs_up(cloud: Cloud):
     app = make_api(cloud.ports())
-    async with listening(app) as read:
+    async with listening(app, credential=cloud.key()) as read:
         await read()
         app.state.hang_up()
         while cloud.feed._listeners:
@@ -147,9 +149,9 @@ async def test_a_service_that_stops_hangs_up(cloud: Cloud):
 async def test_too_many_listeners_are_turned_away(cloud: Cloud, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(live, "LISTENERS_MAX", 1)
     app = make_api(cloud.ports())
-    async with listening(app) as first:
+    async with listening(app, credential=cloud.key()) as first:
         await first()
-        async with listening(app) as second:
+        async with listening(app, credential=cloud.key()) as second:
             problem = json.loads(await second())
 
     assert (problem["status"], "listen already" in problem["detail"]) == (503, True)
