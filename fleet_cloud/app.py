@@ -22,7 +22,6 @@ from prometheus_client import CollectorRegistry
 from fairway import log as logs
 from fairway.clock import NS_PER_S, Clock, JumpWatch, SystemClock
 from fairway.errors import BadInput, Unavailable
-from fleet_cloud.access.tokens import NoTokens
 from fleet_cloud.adapters import addresses
 from fleet_cloud.adapters.addresses import BrokerAddress
 from fleet_cloud.adapters.broker_child import BrokerPlace, MosquittoBroker, NatsBroker, make_broker
@@ -36,12 +35,14 @@ from fleet_cloud.adapters.fleet_files import open_fleet
 from fleet_cloud.adapters.grpc import GrpcDoor
 from fleet_cloud.adapters.ingest_metrics import IngestCollector
 from fleet_cloud.adapters.intake import Intake
+from fleet_cloud.adapters.issuers import tokens_of
 from fleet_cloud.adapters.mqtt import MqttDoor
+from fleet_cloud.adapters.own_issuer import OwnIssuer, own_signer
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.adapters.telemetry_store import open_store
 from fleet_cloud.adapters.worker import Limits, Worker
-from fleet_cloud.api.ports import ApiPorts, Telemetry
+from fleet_cloud.api.ports import ApiPorts, SignIn, Telemetry
 from fleet_cloud.api.server import ServerTls, serving
 from fleet_cloud.api.service import make_api
 from fleet_cloud.audit.acts import Audit
@@ -236,6 +237,16 @@ async def _grpc(cloud: _Cloud, intake: Intake) -> GrpcDoor:
 async def _api(
     cloud: _Cloud, listen: str, telemetry: Telemetry, status: Callable[[], IngestStatus]
 ) -> AsyncIterator[None]:
+    where = endpoint(listen)
+    tls = _api_tls(cloud, where)
+    opened = listening(where.host, cloud.data.port("api", where.host, where.port))
+    port = opened.getsockname()[1]
+    scheme = "https" if tls else "http"
+    url = f"{scheme}://{addresses.reached(cloud.config, where.host, port)}"
+    cloud.urls["api"] = url
+    settings = cloud.config.api
+    own = OwnIssuer(url, own_signer(cloud.data.folder)) if settings.sign_in else None
+    users = cloud.registry.users
     ports = ApiPorts(
         telemetry=telemetry,
         vehicles=cloud.registry.vehicles,
@@ -245,17 +256,11 @@ async def _api(
         metrics=cloud.metrics,
         clock=cloud.clock,
         keys=cloud.registry.keys,
-        tokens=NoTokens(),
+        tokens=tokens_of(settings.oidc, own.believed(users) if own else None, cloud.clock),
         audit=cloud.audit,
+        sign_in=SignIn(own, users) if own else None,
     )
-    where = endpoint(listen)
-    tls = _api_tls(cloud, where)
-    opened = listening(where.host, cloud.data.port("api", where.host, where.port))
-    port = opened.getsockname()[1]
-    scheme = "https" if tls else "http"
-    cloud.urls["api"] = f"{scheme}://{addresses.reached(cloud.config, where.host, port)}"
     api = make_api(ports)
-    settings = cloud.config.api
     async with serving(api, opened, tls=tls, proxies=settings.proxies, ended=cloud.end.request):
         yield
 

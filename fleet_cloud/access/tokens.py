@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from fairway.clock import NS_PER_S
 from fairway.errors import BadInput, Denied
 from fleet_cloud.access.grants import Grant, Principal, grant_of
+from fleet_cloud.access.users import User
 
 # Machines keep time to a second; more would let a token live on that somebody meant to end.
 LEEWAY_S = 30
@@ -57,6 +58,23 @@ class Tokens(Protocol):
 
         Raises Denied with the reason when it is not believed, Unavailable when its issuer cannot be asked.
         """
+        ...
+
+
+class TokenMaker(Protocol):
+    """An issuer of our own: makes tokens, and publishes the keys that they are signed with."""
+
+    @property
+    def issuer(self) -> str:
+        """Its URL."""
+        ...
+
+    def made(self, user: User, now_ns: int, *, nonce: str) -> tuple[str, str, int]:
+        """Return an access token, an ID token, and for how many seconds they are good.  Raises Unavailable."""
+        ...
+
+    def keys(self) -> Mapping[str, Any]:
+        """Return its public keys (RFC 7517)."""
         ...
 
 

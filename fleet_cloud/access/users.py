@@ -22,7 +22,8 @@ _N, _R, _P = 2**16, 8, 1
 _SALT_BYTES, _HASH_BYTES = 16, 32
 PASSWORD_MIN_CHARS, PASSWORD_MAX_CHARS = 12, 256
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}", re.ASCII)
+# Without @: behind one stands whose issuer's somebody else is.
+_NAME = re.compile(r"[a-z0-9][a-z0-9._+-]{0,63}", re.ASCII)
 _KEPT = re.compile(r"scrypt\$(\d{1,9})\$(\d{1,3})\$(\d{1,3})\$([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+)")
 
 
@@ -63,7 +64,7 @@ class Users(UserReader, Protocol):
 def user_name(text: str) -> str:
     """Return `text` when a user may be called so.  Raises BadInput."""
     if not _NAME.fullmatch(text):
-        raise BadInput(f"{text[:80]!r} is no name of a user: 1 to 64 of a-z 0-9 . _ @ + -")
+        raise BadInput(f"{text[:80]!r} is no name of a user: 1 to 64 of a-z 0-9 . _ + -")
     return text
 
 

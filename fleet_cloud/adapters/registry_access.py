@@ -55,7 +55,7 @@ class SqlKeys:
         )
         with self._database.writing() as connection:
             adding = self._insert(api_keys).values(values).on_conflict_do_nothing()
-            if not connection.execute(adding).rowcount:
+            if connection.execute(adding.returning(api_keys.c.id)).first() is None:
                 raise Conflict(f"there is a key {key.id} already")
 
     def keys(self) -> list[ApiKey]:
@@ -108,7 +108,7 @@ class SqlUsers:
         )
         with self._database.writing() as connection:
             adding = self._insert(users).values(values).on_conflict_do_nothing()
-            if not connection.execute(adding).rowcount:
+            if connection.execute(adding.returning(users.c.name)).first() is None:
                 raise Conflict(f"there is a user {user.name} already: remove that one first")
 
     def users(self) -> list[User]:

@@ -5,6 +5,7 @@
 Rule 1: a body is counted as it comes; what a client says of its length is believed only when it is too much.
 """
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fleet_cloud.api.problems import problem
@@ -32,16 +33,7 @@ class SizeLimits:
             status, detail = found
             await problem(status, detail, Connection="close")(scope, receive, send)
             return
-        counted = _Counted(receive)
-        try:
-            await self._app(scope, counted, send)
-        except _TooLargeError:
-            # The routes read a body before they answer, so nothing has been sent.
-            await problem(413, _too_large(), Connection="close")(scope, receive, send)
-
-
-class _TooLargeError(Exception):
-    """The body goes on beyond BODY_MAX_BYTES."""
+        await self._app(scope, _Counted(receive), send)
 
 
 class _Counted:
@@ -55,7 +47,8 @@ class _Counted:
         message = await self._receive()
         self._bytes += len(message.get("body", b""))
         if self._bytes > BODY_MAX_BYTES:
-            raise _TooLargeError
+            # Of the framework's own kind, which it passes on from wherever it reads a body.
+            raise HTTPException(413, _too_large(), {"Connection": "close"})
         return message
 
 

@@ -10,7 +10,8 @@ from fairway.clock import Clock
 from fairway.errors import BadInput, Denied, Unavailable
 from fleet_cloud.access.grants import DEFAULT_FLEET
 from fleet_cloud.access.keys import Keys
-from fleet_cloud.access.tokens import Tokens
+from fleet_cloud.access.tokens import TokenMaker, Tokens
+from fleet_cloud.access.users import UserReader
 from fleet_cloud.audit.acts import Audit
 from fleet_cloud.ingest.ports import LiveFeed, Quarantine
 from fleet_cloud.ingest.status import IngestStatus
@@ -54,6 +55,14 @@ class TooOften(Unavailable):
         self.wait_s = wait_s
 
 
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """An issuer of our own, and who may sign in there."""
+
+    maker: TokenMaker
+    users: UserReader
+
+
 FleetOf = Callable[[str, str], str]  # (tenant, vehicle) -> fleet
 
 
@@ -77,3 +86,4 @@ class ApiPorts:
     tokens: Tokens
     audit: Audit
     fleet_of: FleetOf = default_fleet
+    sign_in: SignIn | None = None  # None: people sign in elsewhere

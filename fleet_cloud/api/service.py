@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from fleet_cloud.api import access, ingest, live, operations, problems, series, vehicles
+from fleet_cloud.api import access, ingest, live, operations, problems, series, sign_in, vehicles
 from fleet_cloud.api.gate import Gate
 from fleet_cloud.api.limits import SizeLimits
 from fleet_cloud.api.ports import ApiPorts
@@ -47,6 +47,8 @@ def make_api(
     app.include_router(live.router(listeners))
     app.state.hang_up = listeners.hang_up
     app.include_router(ingest.router(ports))
+    if ports.sign_in is not None:
+        app.include_router(sign_in.router(ports, ports.sign_in))
     _describe(app)
     return app
 
