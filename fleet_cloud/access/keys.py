@@ -66,7 +66,7 @@ class Keys(KeyReader, Protocol):
         """Keep a new key.  Raises Conflict when there is one of that id, Unavailable."""
         ...
 
-    def keys(self) -> list[ApiKey]:
+    def listed(self) -> list[ApiKey]:
         """Return every key there ever was, the newest first.  Raises Unavailable."""
         ...
 

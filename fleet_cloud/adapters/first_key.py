@@ -22,7 +22,7 @@ FILE = "admin-key"
 
 def ensure_first_key(keys: Keys, folder: Path, audit: Audit, now_ns: int) -> None:
     """Make the key of the first administrator unless there is, or was, a key.  Raises Unavailable."""
-    if keys.keys():
+    if keys.listed():
         return
     path = folder / FILE
     kept, text = fresh_key("first administrator", Grant(Role.ADMIN, ALL), now_ns)

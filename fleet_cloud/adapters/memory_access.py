@@ -31,7 +31,7 @@ class MemoryKeys:
                 raise Conflict(f"there is a key {key.id} already")
             self._keys[key.id] = key
 
-    def keys(self) -> list[ApiKey]:
+    def listed(self) -> list[ApiKey]:
         with self._lock:
             return sorted(self._keys.values(), key=lambda one: (-one.created_time_ns, one.id))
 

@@ -58,7 +58,7 @@ class SqlKeys:
             if connection.execute(adding.returning(api_keys.c.id)).first() is None:
                 raise Conflict(f"there is a key {key.id} already")
 
-    def keys(self) -> list[ApiKey]:
+    def listed(self) -> list[ApiKey]:
         wanted = in_region(api_keys, self._region).order_by(
             api_keys.c.created_time_ns.desc(), api_keys.c.id
         )

@@ -104,7 +104,7 @@ def router(ports: ApiPorts) -> APIRouter:
     def list_keys(caller: Annotated[Caller, needs(Permission.KEYS_READ)]) -> KeyList:
         """List the API keys there are, and were."""
         now_ns = ports.clock.now_ns()
-        return KeyList([_view(key, now_ns) for key in _all(ports) if _sees(caller, key)])
+        return KeyList([_view(key, now_ns) for key in ports.keys.listed() if _sees(caller, key)])
 
     @routes.post("/keys", status_code=201, responses=responses(400, 401, 403, 409, 413, 429, 503))
     def make_key(caller: Annotated[Caller, needs(Permission.KEYS_WRITE)], wish: KeyWish) -> MadeKey:
@@ -138,11 +138,6 @@ def router(ports: ApiPorts) -> APIRouter:
         ports.keys.revoke(key, ports.clock.now_ns())
 
     return routes
-
-
-def _all(ports: ApiPorts) -> list[ApiKey]:
-    kept = ports.keys
-    return kept.keys()
 
 
 def _sees(caller: Caller, key: ApiKey) -> bool:

@@ -69,7 +69,7 @@ def _create(args: argparse.Namespace) -> int:
 def _list(args: argparse.Namespace) -> int:
     now_ns = SystemClock().now_ns()
     with open_fleet(settings.read(args)) as fleet:
-        found = fleet.registry.keys.keys()
+        found = fleet.registry.keys.listed()
     if args.json:
         print(json.dumps([_as_json(key) for key in found], indent=1))
         return 0

@@ -71,7 +71,7 @@ def test_keys_are_listed_the_newest_first(registry: Registry):
     for key in (KEY, newer):
         registry.keys.add(key)
 
-    assert registry.keys.keys() == [newer, KEY]
+    assert registry.keys.listed() == [newer, KEY]
 
 
 def test_a_user_is_kept_once_whatever_the_tenant_and_can_be_forgotten(registry: Registry):

@@ -24,7 +24,7 @@ from fleet_cloud.adapters.memory import MemoryQuarantine, MemoryVehicles
 from fleet_cloud.adapters.memory_access import MemoryKeys
 from fleet_cloud.adapters.memory_audit import MemoryAudit
 from fleet_cloud.adapters.telemetry_store_memory import MemoryTelemetryStore
-from fleet_cloud.api.ports import ApiPorts
+from fleet_cloud.api.ports import ApiPorts, SignIn
 from fleet_cloud.api.service import make_api
 from fleet_cloud.ingest.ports import AcceptedBatch, Misfit
 from fleet_cloud.ingest.status import STARTING, IngestStatus
@@ -54,6 +54,7 @@ class Cloud:
     keys: MemoryKeys = field(default_factory=MemoryKeys)
     tokens: Any = field(default_factory=NoTokens)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
+    sign_in: SignIn | None = None
 
     def key(self, role: str = "admin", tenant: str = ALL, fleet: str = ALL) -> str:
         """Make a key, and return it."""
@@ -73,6 +74,7 @@ class Cloud:
             keys=self.keys,
             tokens=self.tokens,
             audit=self.audit,
+            sign_in=self.sign_in,
         )
 
 
@@ -133,10 +135,15 @@ def bearer(credential: str) -> dict[str, str]:
 
 
 @contextmanager
-def client_of(cloud: Cloud, credential: str | None = None) -> Iterator[Client]:
-    """A client of `cloud`: an administrator, unless it shows something else."""
+def client_of(
+    cloud: Cloud, credential: str | None = None, *, is_ending: bool = False
+) -> Iterator[Client]:
+    """A client of `cloud`: an administrator, unless it shows something else.  One that ends ends live feeds."""
     headers = bearer(cloud.key() if credential is None else credential)
-    transport = httpx.ASGITransport(make_api(cloud.ports()), raise_app_exceptions=False)
+    api = make_api(cloud.ports())
+    if is_ending:
+        api.state.hang_up()
+    transport = httpx.ASGITransport(api, raise_app_exceptions=False)
     with asyncio.Runner() as runner:
         http = httpx.AsyncClient(transport=transport, base_url="http://cloud", headers=headers)
         yield Client(runner, http)

@@ -4,11 +4,15 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 
+from fleet_cloud.access.grants import Grant
+from fleet_cloud.access.keys import fresh_key
+from fleet_cloud.access.roles import Role
 from fleet_cloud.adapters.feed import Feed
 from fleet_cloud.api import live
 from fleet_cloud.api.service import make_api
@@ -124,6 +128,36 @@ async def test_numbers_without_a_json_word_are_null(cloud: Cloud):
         _, told = event(await read())
 
     assert told["samples"][0]["value"] is None
+
+
+async def test_a_listener_hears_of_its_own_tenant_whatever_it_asks_for(cloud: Cloud):
+    theirs = replace(batch("OTHER", (0, 1, 1.0)), tenant="umbrella")
+    for query in ("", "vehicle=OTHER&vehicle=VIN1"):
+        shown = cloud.key("viewer", "default")
+        async with listening(make_api(cloud.ports()), query, credential=shown) as read:
+            await read()
+            cloud.feed.publish([theirs, batch("VIN1", (0, 1, 2.0))])
+            _, told = event(await read())
+        assert told["vehicle"] == "VIN1"
+
+
+@pytest.mark.parametrize("how", ["revoked", "expired"])
+async def test_a_feed_ends_with_the_key_it_was_opened_with(cloud: Cloud, how: str):
+    grant = Grant(Role.VIEWER, "default")
+    soon_ns = cloud.clock.now_ns() + 60 * 10**9
+    kept, shown = fresh_key("ends", grant, 1, expires_time_ns=soon_ns)
+    cloud.keys.add(kept)
+    app = make_api(cloud.ports(), review_s=0.01)
+    async with listening(app, credential=shown) as read:
+        await read()
+        cloud.feed.publish([batch("VIN1", (0, 1, 2.0))])
+        assert event(await read())[0] == "samples"
+        if how == "revoked":
+            cloud.keys.revoke(kept.id, cloud.clock.now_ns())
+        else:
+            cloud.clock.advance(60 * 10**9)
+        while cloud.feed._listeners:
+            await asyncio.sleep(0)
 
 
 async def test_who_hangs_up_is_forgotten(cloud: Cloud):
