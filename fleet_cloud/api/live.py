@@ -167,14 +167,19 @@ def router(listeners: Listeners) -> APIRouter:
         caller: Annotated[Caller, needs(Permission.TELEMETRY_READ)],
         request: Request,
         vehicle: Annotated[
-            list[str] | None, Query(description="Only these vehicles; all without.")
-        ] = None,
+            list[str],
+            Query(default_factory=list, description="Only these vehicles; all without."),
+        ],
         signal: Annotated[
-            list[str] | None, Query(description="Only signals that fit such a pattern: `*.Speed`.")
-        ] = None,
+            list[str],
+            Query(
+                default_factory=list,
+                description="Only signals that fit such a pattern: `*.Speed`.",
+            ),
+        ],
     ) -> StreamingResponse:
         """Hear samples as they are stored, until you hang up, or your token or key ends."""
-        choice = Choice(caller, vehicle or [], signal or [])
+        choice = Choice(caller, vehicle, signal)
         listeners.check_room()
         gate: Gate = request.app.state.gate
         return StreamingResponse(

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 
 from fairway import log as logs
@@ -140,7 +141,22 @@ async def _of_routing(request: Request, error: Exception) -> Response:
         405: f"{request.method} is not possible at {request.url.path[:200]}",
     }
     detail = details.get(error.status_code, str(error.detail))
-    return problem(error.status_code, _printable(detail), **dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_methods(request))
+    return problem(error.status_code, _printable(detail), **headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Return what can be done at a path: each of its methods is a route of its own."""
+    app: FastAPI = request.app
+    found = {
+        method
+        for route in iter_route_contexts(app.routes)
+        if route.path_regex.match(request.url.path)
+        for method in route.methods or ()
+    }
+    return sorted(found)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

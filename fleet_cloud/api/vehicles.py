@@ -96,13 +96,16 @@ def router(ports: ApiPorts) -> APIRouter:
         caller: Annotated[Caller, needs(Permission.TELEMETRY_READ)],
         vehicle: VehicleName,
         signal: Annotated[
-            list[str] | None,
-            Query(description="Only signals that fit one of these patterns, as in `*.Speed`."),
-        ] = None,
+            list[str],
+            Query(
+                default_factory=list,
+                description="Only signals that fit one of these patterns, as in `*.Speed`.",
+            ),
+        ],
     ) -> SignalList:
         """List the newest value of every signal of a vehicle."""
         found = known_vehicle(ports.vehicles, vehicle, caller)
-        fits = signal_filter(signal or [])
+        fits = signal_filter(signal)
         return SignalList(
             found.id,
             [

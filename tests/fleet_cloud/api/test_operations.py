@@ -107,6 +107,12 @@ def test_every_error_is_a_problem_document(client: Client, method: str, path: st
     assert problem["status"] == status
 
 
+def test_a_wrong_method_is_told_the_right_ones(client: Client):
+    answer = client.request("PUT", "/v1/keys")
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+
+
 def test_what_should_not_happen_is_a_problem_without_a_traceback(
     client: Client, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ):
