@@ -245,7 +245,8 @@ async def _api(
     url = f"{scheme}://{addresses.reached(cloud.config, where.host, port)}"
     cloud.urls["api"] = url
     settings = cloud.config.api
-    own = OwnIssuer(url, own_signer(cloud.data.folder)) if settings.sign_in else None
+    is_own = settings.sign_in and where.is_loopback
+    own = OwnIssuer(url, own_signer(cloud.data.folder)) if is_own else None
     users = cloud.registry.users
     ports = ApiPorts(
         telemetry=telemetry,

@@ -13,7 +13,7 @@ from fleet_cloud.access.grants import ALL, Grant
 from fleet_cloud.access.keys import ApiKey, Keys, fresh_key
 from fleet_cloud.access.roles import Role
 from fleet_cloud.adapters.whole_files import write_whole
-from fleet_cloud.audit.acts import Act, Audit
+from fleet_cloud.audit.acts import Act, Audit, chain_of
 
 log = logs.get("fleet_cloud.access")
 
@@ -43,4 +43,4 @@ def write_key(path: Path, text: str) -> None:
 def key_act(action: str, actor: str, key: ApiKey) -> Act:
     """Return what the audit log keeps of something done with a key."""
     details = {"name": key.name, "grant": str(key.grant)}
-    return Act(action, actor, f"key:{key.id}", key.grant.tenant, details=details)
+    return Act(action, actor, f"key:{key.id}", chain_of(key.grant.tenant), details=details)

@@ -21,7 +21,7 @@ from fleet_cloud.api.parameters import iso
 from fleet_cloud.api.ports import ApiPorts, NotFound
 from fleet_cloud.api.problems import responses
 from fleet_cloud.api.visible import Caller
-from fleet_cloud.audit.acts import Act
+from fleet_cloud.audit.acts import Act, chain_of
 
 # A key that is wanted for longer is made anew once a year.
 DAYS_MAX = 366
@@ -146,7 +146,8 @@ def _sees(caller: Caller, key: ApiKey) -> bool:
 
 def _act(action: str, caller: Caller, key: ApiKey) -> Act:
     details = {"name": key.name, "grant": str(key.grant)}
-    return Act(action, caller.principal.actor, f"key:{key.id}", key.grant.tenant, details=details)
+    tenant = chain_of(key.grant.tenant)
+    return Act(action, caller.principal.actor, f"key:{key.id}", tenant, details=details)
 
 
 def _granted(grant: Grant) -> GrantView:

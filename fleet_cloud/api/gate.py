@@ -25,7 +25,7 @@ from fleet_cloud.access.keys import PREFIX, USED_STEP_NS, ApiKey, holder, key_pa
 from fleet_cloud.access.limits import Limit
 from fleet_cloud.access.roles import Permission
 from fleet_cloud.access.tokens import TOKEN_MAX_CHARS
-from fleet_cloud.api.limiter import Limiter, Recent
+from fleet_cloud.api.limiter import Limiter, Recent, address_of
 from fleet_cloud.api.ports import ApiPorts, NotAllowed, NotSignedIn, TooOften
 from fleet_cloud.api.visible import Caller
 from fleet_cloud.audit.acts import Act, Audit, Outcome
@@ -110,7 +110,7 @@ class Gate:
         return Caller(principal, permission, self._ports.fleet_of, credential)
 
     def _identified(self, request: Request, route: str) -> tuple[Principal, str]:
-        address = request.client.host if request.client else ""
+        address = address_of(request.client.host if request.client else "")
         try:
             credential = _shown(request)
         except NotSignedIn:

@@ -1,5 +1,6 @@
 """Buckets and recent things by name, bounded: whoever comes with a new name every time fills no memory."""
 
+import ipaddress
 import threading
 from collections import OrderedDict
 
@@ -8,6 +9,17 @@ from fleet_cloud.access.limits import Bucket, Limit, taken, wait_s
 
 # A bucket is some 200 bytes; whoever is pushed out of 10,000 begins with a full one.
 NAMES_MAX = 10_000
+
+
+def address_of(host: str) -> str:
+    """Return what counts as one address: of IPv6 the network, for everybody is given a whole one."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return host
 
 
 class Limiter:

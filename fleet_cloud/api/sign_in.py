@@ -23,7 +23,7 @@ from fleet_cloud.access.codes import Code, Wish, check_code, code_of, wish_of
 from fleet_cloud.access.limits import Limit
 from fleet_cloud.access.users import User, check_password, user_name
 from fleet_cloud.api.gate import public
-from fleet_cloud.api.limiter import Limiter
+from fleet_cloud.api.limiter import Limiter, address_of
 from fleet_cloud.api.ports import ApiPorts, SignIn, TooOften
 from fleet_cloud.audit.acts import Act, Outcome
 
@@ -166,7 +166,7 @@ def router(ports: ApiPorts, people: SignIn) -> APIRouter:
     def sign_in(request: Request, form: _Form) -> Response:
         wish = wish_of(form)
         _check_origin(request)
-        address = request.client.host if request.client else ""
+        address = address_of(request.client.host if request.client else "")
         try:
             user = desk.signed_in(form.get("username", ""), form.get("password", ""), address)
         except Denied as error:

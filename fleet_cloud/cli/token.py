@@ -11,7 +11,7 @@ from fairway.clock import SystemClock
 from fairway.errors import BadInput, Conflict
 from fleet_cloud.adapters.fleet_files import open_fleet
 from fleet_cloud.adapters.own_issuer import OwnIssuer, own_signer
-from fleet_cloud.audit.acts import Act
+from fleet_cloud.audit.acts import Act, chain_of
 from fleet_cloud.cli import settings
 from fleet_cloud.cli.people import actor
 
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         if user is None:
             raise BadInput(f"nobody is called {args.name[:80]!r} here: see `fleet-cloud user list`")
         issuer = OwnIssuer(address, own_signer(fleet.data.folder))
-        act = Act("user.token", actor(), f"user:{user.name}", user.grant.tenant)
+        act = Act("user.token", actor(), f"user:{user.name}", chain_of(user.grant.tenant))
         fleet.audit.write(act)
         now_ns = SystemClock().now_ns()
         print(issuer.access_token(user, now_ns, life_s=args.minutes * 60))

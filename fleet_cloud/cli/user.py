@@ -18,7 +18,7 @@ from fleet_cloud.access.grants import ALL, Grant, scope_name
 from fleet_cloud.access.roles import Role
 from fleet_cloud.access.users import User, kept_password, user_name
 from fleet_cloud.adapters.fleet_files import open_fleet
-from fleet_cloud.audit.acts import Act
+from fleet_cloud.audit.acts import Act, chain_of
 from fleet_cloud.cli import settings
 from fleet_cloud.cli.people import actor, shown
 
@@ -113,4 +113,4 @@ def _password(path: Path | None) -> tuple[str, bool]:
 
 def _act(action: str, user: User) -> Act:
     details = {"grant": str(user.grant)}
-    return Act(action, actor(), f"user:{user.name}", user.grant.tenant, details=details)
+    return Act(action, actor(), f"user:{user.name}", chain_of(user.grant.tenant), details=details)

@@ -15,7 +15,7 @@ from typing import TextIO
 from fairway.clock import NS_PER_S, Clock, SystemClock
 from fairway.errors import Unavailable
 from simulators.demo import http, traffic, watch
-from simulators.demo.stage import Stage
+from simulators.demo.stage import PERSON, Stage
 from simulators.demo.summary import Summary, percentile
 
 # What is on its way when the drive ends: a batch of half a second, a group commit, a resend on a busy machine.
@@ -88,6 +88,9 @@ async def _set_up(
     await stage.open_cloud()
     print(f"  API    {stage.api}        documentation {stage.api}/docs", file=out)
     print(f'         curl -H "Authorization: Bearer $(cat {stage.key_file})" URL', file=out)
+    if stage.is_here:
+        await stage.add_person()
+        print(f"         or sign in as {PERSON}, password in {stage.password_file}", file=out)
     cars += traffic.make_cars(options.vehicles, options.folder, clock)
     for car in cars:
         await car.front.open()
