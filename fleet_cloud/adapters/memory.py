@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from fairway.errors import BadInput, Conflict
 from fairway.ids import BatchName
+from fleet_cloud.adapters.memory_access import MemoryKeys, MemoryUsers
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.ingest.ledger import Claim, Stream, standing
 from fleet_cloud.ingest.ports import (
@@ -270,4 +271,6 @@ def memory_registry() -> Registry:
         MemoryDictionaries(),
         MemoryQuarantine(),
         MemoryCertificates(vehicles),
+        MemoryKeys(),
+        MemoryUsers(),
     )

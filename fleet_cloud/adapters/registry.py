@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 
 from fairway.identity import DEFAULT_REGION
+from fleet_cloud.access.keys import Keys
+from fleet_cloud.access.users import Users
+from fleet_cloud.adapters.registry_access import SqlKeys, SqlUsers
 from fleet_cloud.adapters.registry_certificates import SqlCertificates
 from fleet_cloud.adapters.registry_ledger import SqlLedger
 from fleet_cloud.adapters.registry_quarantine import SqlDictionaries, SqlQuarantine
@@ -22,6 +25,8 @@ class Registry:
     dictionaries: Dictionaries
     quarantine: Quarantine
     certificates: Certificates
+    keys: Keys
+    users: Users
     database: Database | None = None  # None: in memory
 
     def close(self) -> None:
@@ -42,5 +47,7 @@ def open_registry(url: str, region: str = DEFAULT_REGION) -> Registry:
         SqlDictionaries(database, region),
         SqlQuarantine(database, region),
         SqlCertificates(database, region),
+        SqlKeys(database, region),
+        SqlUsers(database, region),
         database,
     )
