@@ -1,6 +1,6 @@
 """The API against its own description, by schemathesis: nothing fails of ours, and no answer is undocumented.
 
-Two checks are left out: a parameter that nobody knows is ignored, so that an older cloud answers a newer client;
+Two checks are left out: a parameter that nobody knows is ignored, so that an older cloud answers newer clients;
 and times and spans are texts, of which a schema cannot say that there is no 31 February.
 """
 
