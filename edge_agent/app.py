@@ -97,7 +97,7 @@ async def _run(config: Config, *, until_drained: bool) -> Summary:
     )
     try:
         spool.spool.keep_dictionary(dictionary.id, dictionary_to_bytes(dictionary))
-        agent = _Agent(config, clock, pipeline, dictionary, spool, uplink, door)
+        agent = _Agent(config, clock, pipeline, dictionary, spool, uplink, door=door)
         return await agent.run(until_drained=until_drained)
     finally:
         await spool.close()
@@ -146,6 +146,7 @@ class _Agent:
         dictionary: Dictionary,
         spool: SpoolWorker,
         uplink: Uplink | None,
+        *,
         door: Door | None,
     ) -> None:
         self._config, self._clock, self._spool = config, clock, spool

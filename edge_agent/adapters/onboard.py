@@ -1,4 +1,4 @@
-"""Opens the door for on-board apps as the settings describe it; gRPC and PyJWT are loaded where there is one."""
+"""Opens the door for on-board apps as the settings describe it; where there is none, its libraries stay out."""
 
 from pathlib import Path
 from typing import Protocol

@@ -29,6 +29,9 @@ log = logs.get("edge_agent.onboard")
 # Half of what rule 3 allows.
 REVIEW_INTERVAL_S = 0.5
 
+# How long an app that reads nothing may keep a call that is over.
+FAREWELL_MAX_S = 2.0
+
 NOBODY = Grant("", NOTHING)
 # Who opens the socket and shows no token, where the socket's mode is all that is asked for.
 SOCKET = Grant("socket", EVERYTHING)
@@ -185,11 +188,11 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
             if not deadline.expired():
                 raise
             self._refused("ended", Denied(call.why_over))
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, call.why_over)
+            await _aborted(context, grpc.StatusCode.UNAUTHENTICATED, call.why_over)
         except FairwayError as error:
             if isinstance(error, Denied):
                 self._refused("no_scope", error)
-            await context.abort(_CODES[type(error)], str(error))
+            await _aborted(context, _CODES[type(error)], str(error))
         finally:
             self._calls.discard(call)
             self.counts.open -= 1
@@ -213,6 +216,15 @@ async def _written(answers: Any, context: _Context) -> None:
             await context.write(answer)
     finally:
         await answers.aclose()
+
+
+async def _aborted(context: _Context, code: grpc.StatusCode, sentence: str) -> None:
+    """End a call with a sentence, or, when its app does not read what was sent before it, without."""
+    try:
+        async with asyncio.timeout(FAREWELL_MAX_S):
+            await context.abort(code, sentence)
+    except TimeoutError:
+        raise asyncio.CancelledError from None  # grpc lets go of a call that was cancelled
 
 
 def _refusing(sentence: str) -> Any:

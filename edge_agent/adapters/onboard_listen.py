@@ -12,6 +12,7 @@ import contextlib
 import grp
 import ipaddress
 import os
+import re
 import socket
 import stat
 import tempfile
@@ -58,7 +59,7 @@ class Listen:
 def listen_at(text: str, *, plain: bool) -> Listen:
     """Read an address to listen on; `plain` allows TCP without TLS.  Raises BadInput."""
     if text.startswith("unix:"):
-        path = Path(text.removeprefix("unix:").replace("//", "/", 1))
+        path = Path(re.sub("^/+", "/", text.removeprefix("unix:")))
         if not path.is_absolute() or "\0" in text or path.name in ("", ".."):
             raise BadInput(
                 f"onboard.listen is {text!r}: write the whole path, as in unix:/run/fairway/x.sock"
