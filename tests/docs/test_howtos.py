@@ -9,6 +9,7 @@ PAGES = {
     "howto/replay-a-recorded-drive.md": 0,
     "howto/connect-a-can-bus.md": 2,  # CAN hardware, or the kernel's virtual CAN
     "howto/write-a-mapping.md": 0,
+    "howto/onboard-apps.md": 1,  # KUKSA's client, which tests/e2e/test_identity runs
 }
 
 
