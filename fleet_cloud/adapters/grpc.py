@@ -1,4 +1,4 @@
-"""The gRPC door: fairway.v1.IngestService, the bulk door for telemetry.
+"""The gRPC door: fairway.v1.IngestService, the bulk door for telemetry; other services may stand behind it.
 
     vehicle ==Telemetry==> one stream: read a message, hand it in, read the next; receipts go out as they come
 
@@ -20,7 +20,7 @@ import grpc.aio
 
 from fairway import log as logs
 from fairway.clock import Clock
-from fairway.errors import BadInput, Unavailable
+from fairway.errors import BadInput, Denied, Unavailable
 from fairway.telemetry import Receipt
 from fairway.wire.telemetry import receipts_to_bytes
 from fleet_cloud.adapters.intake import Intake
@@ -76,8 +76,14 @@ class GrpcDoor:
     """Takes telemetry over gRPC, and sends receipts on the same stream."""
 
     def __init__(
-        self, *, intake: Intake, clock: Clock, members: Callable[[], Mapping[str, Member]]
+        self,
+        *,
+        intake: Intake,
+        clock: Clock,
+        members: Callable[[], Mapping[str, Member]],
+        services: Sequence[grpc.GenericRpcHandler] = (),  # what else is behind this door
     ) -> None:
+        self._services = tuple(services)
         self._intake = intake
         self._clock = clock
         self._members = members
@@ -98,7 +104,7 @@ class GrpcDoor:
         server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=STREAMS_MAX)
         handler: Any = grpc.stream_stream_rpc_method_handler(self._telemetry)
         service = grpc.method_handlers_generic_handler(SERVICE, {"Telemetry": handler})
-        server.add_generic_rpc_handlers((service,))
+        server.add_generic_rpc_handlers((service, *self._services))
         try:
             port = server.add_secure_port(listen, _credentials(ca, certificate, key))
             await server.start()
@@ -174,6 +180,9 @@ class GrpcDoor:
         except BadInput as error:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
             raise  # for the type checker: abort does not return
+        except Denied as error:
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
+            raise
         if not self._may_connect(vehicle, sha256):
             log.warning("vehicle_denied", vehicle=vehicle, certificate=sha256[:16], door="grpc")
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, _removed(vehicle))
