@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from fairway.clock import SystemClock
 from fleet_cloud.adapters.addresses import registry_url
 from fleet_cloud.adapters.data_dir import DataDir
+from fleet_cloud.adapters.log_audit import LogAudit
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.adapters.registry import Registry, open_registry
+from fleet_cloud.audit.acts import Audit
 from fleet_cloud.config import Config
 
 
@@ -19,6 +21,7 @@ class FleetFiles:
     registry: Registry
     pki: FilePki
     data: DataDir
+    audit: Audit
 
 
 def open_pki(config: Config) -> FilePki:
@@ -36,6 +39,6 @@ def open_fleet(config: Config) -> Iterator[FleetFiles]:
     pki.ensure(config.tls.names, SystemClock().now_ns())
     registry = open_registry(registry_url(config, data.folder), config.region)
     try:
-        yield FleetFiles(registry, pki, data)
+        yield FleetFiles(registry, pki, data, LogAudit())
     finally:
         registry.close()

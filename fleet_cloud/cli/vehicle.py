@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from fairway.clock import NS_PER_S, SystemClock
+from fairway.enrolment import Endpoints
 from fairway.errors import BadInput, Conflict, Unavailable
 from fairway.identity import DEFAULT_TENANT, Kind, tenant_name
 from fairway.signers import file
-from fleet_cloud.adapters import addresses
 from fleet_cloud.adapters.fleet_files import open_fleet
+from fleet_cloud.adapters.handing_out import endpoints_of
 from fleet_cloud.adapters.whole_files import write_whole
 from fleet_cloud.cli import settings
-from fleet_cloud.config import Config, endpoint
 from fleet_cloud.vehicles.certificates import REPLACED
 from fleet_cloud.vehicles.registry import (
     Vehicle,
@@ -82,7 +82,7 @@ def _add(args: argparse.Namespace) -> int:
             raise Conflict(
                 f"the vehicle {name} is registered already: remove it first to add it anew"
             )
-        fragment = _fragment(name, config, fleet.data.endpoints())
+        fragment = _fragment(name, endpoints_of(config, fleet.data.endpoints()))
         fleet.pki.add_tenant(tenant, now_ns)
         signer = file.fresh()
         identity = fleet.pki.identity(Kind.VEHICLE, tenant, name)
@@ -156,29 +156,15 @@ def _revoke(args: argparse.Namespace) -> int:
     return 0
 
 
-def _fragment(name: str, config: Config, endpoints: dict[str, str]) -> str:
+def _fragment(name: str, urls: Endpoints) -> str:
     """Return the agent's settings that belong to this cloud."""
-    mqtt = grpc = ""
-    if config.broker.mode == "external":
-        mqtt = config.broker.url
-    elif config.broker.mode == "embedded":
-        mqtt = endpoints.get("mqtt") or _reached(config, "mqtts", config.broker.listen)
-    if config.grpc.enabled:
-        grpc = endpoints.get("grpc") or _reached(config, "grpcs", config.grpc.listen)
+    mqtt, grpc = urls.mqtt_url, urls.grpc_url
     if not mqtt and not grpc:
         raise Conflict(
             "nobody knows yet at which port vehicles are let in: start fleet-cloud once, or choose one"
         )
     other = f'\n# url = "{grpc}"' if mqtt and grpc else ""
     return _FRAGMENT.format(vehicle=name, url=mqtt or grpc, other=other)
-
-
-def _reached(config: Config, scheme: str, listen: str) -> str:
-    """Return the URL of what will listen there; empty while its port is any that is free."""
-    where = endpoint(listen)
-    if not where.port:
-        return ""
-    return f"{scheme}://{addresses.reached(config, where.host, where.port)}"
 
 
 def _as_json(vehicle: Vehicle) -> dict[str, object]:
