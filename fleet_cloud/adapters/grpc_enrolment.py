@@ -1,7 +1,7 @@
 """fairway.v1.EnrolmentService, behind the gRPC door: the one thing that a claim may call.
 
-Rule 1: who asks is said by the client certificate alone.  A claim may enrol, and nothing else; a vehicle asks for
-itself, with a certificate that the registry knows.
+Rule 1: who asks is said by the client certificate alone.  A claim may enrol, and nothing else; a vehicle asks
+for itself, with a certificate that the registry knows.
 Rule 2: the answer leaves when this process lets the new certificate in: the vehicle connects with it at once.
 Rule 3: whoever is refused too often is not listened to for a while, and nothing more of it is written down.
 """
