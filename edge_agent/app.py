@@ -237,9 +237,9 @@ class _Agent:
                 source.close()
             await _ended(stopping)
             await _ended(watching)
-            for task in (renewing, delivering):
-                if task:
-                    await _ended(task)
+            for carrying in (renewing, delivering):
+                if carrying:
+                    await _ended(carrying)
             await metrics.stop()
         for task in tasks:
             if not task.cancelled() and task.exception() is not None:

@@ -37,7 +37,7 @@ async def ask_cloud(target: Address, ask: Ask, signer: Signer | None = None) -> 
     where = f"{target.host}:{target.port}"
     credentials = channel_credentials(target, signer)
     async with grpc.aio.secure_channel(where, credentials, options=_OPTIONS) as channel:
-        call = channel.unary_unary(METHOD)
+        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
         try:
             answer = await call(ask_to_bytes(ask), timeout=TIMEOUT_S)
         except grpc.aio.AioRpcError as error:

@@ -30,11 +30,12 @@ def channel_credentials(target: Address, signer: Signer | None = None) -> grpc.C
         raise BadInput(f"{target.certificate} is no certificate: {error}") from error
     if leaf.public_key() != signer.public_key():
         raise BadInput(f"{target.certificate} is not for the key that the vehicle has")
-    return experimental.ssl_channel_credentials_with_custom_signer(
+    made: grpc.ChannelCredentials = experimental.ssl_channel_credentials_with_custom_signer(
         private_key_sign_fn=_signing(signer),
         root_certificates=content(target.ca),
         certificate_chain=chain,
     )
+    return made
 
 
 def _signing(signer: Signer) -> Callable[[bytes, Any, Any], bytes]:

@@ -195,7 +195,7 @@ async def _asked(args: argparse.Namespace, ask: Ask) -> Granted:
 def _waiting(ask: Ask, answer: Waiting) -> Unavailable:
     return Unavailable(
         f"{ask.vehicle} was enrolled before: a person has to approve this head unit (fleet-cloud enrolment"
-        f" approve {ask.vehicle}); run this again afterwards, or with --wait {max(answer.retry_after_s, 1) * 10}"
+        f" approve {ask.vehicle}); run this again afterwards, or --wait {max(answer.retry_after_s, 1) * 10}"
     )
 
 
