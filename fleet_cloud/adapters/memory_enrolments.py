@@ -58,14 +58,16 @@ class MemoryEnrolments:
                 one for one in self._kept.values() if (one.tenant, one.vehicle) == (tenant, vehicle)
             ]
             with_key = [one for one in of_it if one.key_sha256 == key_sha256]
-            issued = [
-                one.decided_time_ns or 0 for one in of_it if one.state is EnrolmentState.ISSUED
+            renewed = [
+                one.decided_time_ns or 0
+                for one in of_it
+                if not one.claim and one.state is EnrolmentState.ISSUED
             ]
             return Standing(
                 self._claims.get((tenant, claim)),
                 self._lists.get((tenant, claim), {}).get(vehicle),
                 max(with_key, key=_age, default=None),
-                max(issued, default=None),
+                max(renewed, default=None),
             )
 
     def open(self, enrolment: Enrolment) -> bool:

@@ -93,8 +93,8 @@ class SqlEnrolments:
         of_it = chosen(enrolments, scope, enrolments.c.vehicle == vehicle)
         newest = (enrolments.c.requested_time_ns.desc(), enrolments.c.id.desc())
         with_key = of_it.where(enrolments.c.key_sha256 == key_sha256).order_by(*newest).limit(1)
-        issued = (
-            of_it.where(enrolments.c.state == EnrolmentState.ISSUED.value)
+        renewed = (
+            of_it.where(enrolments.c.claim == "", enrolments.c.state == EnrolmentState.ISSUED.value)
             .order_by(enrolments.c.decided_time_ns.desc())
             .limit(1)
         )
@@ -109,7 +109,7 @@ class SqlEnrolments:
                 )
             ).first()
             same = connection.execute(with_key).first()
-            last = connection.execute(issued).first()
+            last = connection.execute(renewed).first()
         return Standing(
             None if asks is None else _claim(asks),
             None if allowed is None else _allowance(allowed),

@@ -37,7 +37,7 @@ class Reason(StrEnum):
     REUSED = "this claim was used for this vehicle before, with another key or too long ago"
     REJECTED = "a person rejected the enrolment of this vehicle with this key"
     OTHER_TENANT = "this vehicle cannot be enrolled with this claim"
-    TOO_SOON = "a certificate was issued a moment ago: ask again in some minutes"
+    TOO_SOON = "the certificate was renewed a moment ago: ask again in some minutes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def _renewal(standing: Standing, now_ns: int) -> Decision:
             return Issue(enrolment)
         if now_ns < (enrolment.decided_time_ns or 0) + REPEAT_NS:
             return Repeat(enrolment)
-    last_ns = standing.last_issued_ns
+    last_ns = standing.renewed_time_ns
     if last_ns is not None and now_ns < last_ns + RENEWAL_MIN_NS:
         return Refuse(Reason.TOO_SOON)
     return Take(EnrolmentState.TAKEN)

@@ -82,7 +82,7 @@ class Standing:
     claim: Claim | None = None  # the one that asks
     allowance: Allowance | None = None  # of it, for the vehicle
     enrolment: Enrolment | None = None  # the newest of this vehicle with this key
-    last_issued_ns: int | None = None  # when the vehicle was issued a certificate last
+    renewed_time_ns: int | None = None  # when the vehicle renewed its certificate last
 
 
 class Claims(Protocol):
