@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -113,11 +114,15 @@ def channel(house: House, keys: Keys) -> grpc.aio.Channel:
     return grpc.aio.secure_channel(f"127.0.0.1:{house.port}", grpc.ssl_channel_credentials(*parts))
 
 
+def rpc(to_cloud: grpc.aio.Channel) -> Any:
+    return to_cloud.unary_unary(METHOD)
+
+
 async def test_a_claim_reaches_enrolment_and_nothing_else(house: House):
     assert isinstance(await house.ask(house.claim, "VIN1"), Granted)
     assert "VIN1" in house.fleet.members
     async with channel(house, house.claim) as to_cloud:
-        call = to_cloud.stream_stream("/fairway.v1.IngestService/Telemetry")()
+        call: Any = to_cloud.stream_stream("/fairway.v1.IngestService/Telemetry")()
         assert await call.code() is grpc.StatusCode.PERMISSION_DENIED
         assert "that of a claim" in (await call.details() or "")
 
@@ -153,7 +158,7 @@ async def test_whoever_is_refused_too_often_is_not_listened_to(house: House):
 
 async def test_a_message_that_is_longer_than_any_request_is_refused_unread(house: House):
     async with channel(house, house.claim) as to_cloud:
-        call = to_cloud.unary_unary(METHOD)(b"x" * 1_000_000)
+        call: Any = rpc(to_cloud)(b"x" * 1_000_000)
         assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -177,5 +182,5 @@ async def test_garbage_in_place_of_a_request_is_a_defect_of_the_sender(house: Ho
     messages = [b"\xff" * 40, b"", v1.EnrolRequest(vehicle="VIN1").SerializeToString()]
     async with channel(house, house.claim) as to_cloud:
         for message in messages:
-            call = to_cloud.unary_unary(METHOD)(message)
+            call: Any = rpc(to_cloud)(message)
             assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
