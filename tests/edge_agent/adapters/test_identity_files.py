@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.adapters import identity_files
+from edge_agent.adapters.disk import replace_file
 from edge_agent.adapters.identity_files import (
     IdentityFiles,
     identity_target,
@@ -82,9 +83,9 @@ def test_a_folder_belongs_to_one_vehicle_and_one_key(pki: FilePki, tmp_path: Pat
             files.begin(vehicle, key)
     other = IdentityFiles(tmp_path / "cn")
     other.begin("VIN1", "file:key.pem", "cn")
-    key = other.signer("file:key.pem", make=True)
+    signer = other.signer("file:key.pem", make=True)
     with pytest.raises(BadInput, match="region eu, and this vehicle belongs to cn"):
-        other.install(granted(pki, key), key, NOW)
+        other.install(granted(pki, signer), signer, NOW)
     assert not other.certificate.exists()
 
 
@@ -124,7 +125,7 @@ def test_a_power_cut_leaves_an_identity_that_works(
         written += 1
         whole(disk, path, data, mode=mode)
 
-    whole = identity_files.replace_file
+    whole = replace_file
     monkeypatch.setattr(identity_files, "replace_file", cut)
     if survivors < 3:
         with pytest.raises(Unavailable, match="power"):
