@@ -39,13 +39,13 @@ def open_registry(url: str, region: str = DEFAULT_REGION) -> Registry:
 
     Raises BadInput for a URL that cannot work, Unavailable when the database does not answer.
     """
-    database = Database(url)
+    database = Database(url, region)
     enrolments = SqlEnrolments(database, region)
     return Registry(
-        SqlVehicles(database),
-        SqlLedger(database),
-        SqlDictionaries(database),
-        SqlQuarantine(database),
+        SqlVehicles(database, region),
+        SqlLedger(database, region),
+        SqlDictionaries(database, region),
+        SqlQuarantine(database, region),
         SqlCertificates(database, region),
         enrolments,
         enrolments,
