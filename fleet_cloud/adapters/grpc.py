@@ -245,11 +245,37 @@ def _removed(vehicle: str) -> str:
 
 
 def _credentials(ca: Path, certificate: Path, key: Path) -> grpc.ServerCredentials:
-    return grpc.ssl_server_credentials(
-        [(key.read_bytes(), certificate.read_bytes())],
-        root_certificates=ca.read_bytes(),
-        require_client_auth=True,
+    """Return credentials that follow their files: a tenant may be added, a certificate renewed."""
+    files = _Files(key, certificate, ca)
+    changed: Any = files.changed  # its types know nothing of the None that its words promise
+    return grpc.dynamic_ssl_server_credentials(
+        files.read(), changed, require_client_authentication=True
     )
+
+
+class _Files:
+    """What the door shows and trusts; looked at before each handshake, in a thread of gRPC's."""
+
+    def __init__(self, *paths: Path) -> None:
+        self._paths = paths
+        self._read: tuple[bytes, ...] = ()
+
+    def read(self) -> grpc.ServerCertificateConfiguration:
+        """Return what the files say.  Raises OSError."""
+        self._read = tuple(path.read_bytes() for path in self._paths)
+        key, certificate, ca = self._read
+        return grpc.ssl_server_certificate_configuration([(key, certificate)], root_certificates=ca)
+
+    def changed(self) -> grpc.ServerCertificateConfiguration | None:
+        """Return what the files say now when it is something else; None goes on as before."""
+        before = self._read
+        try:
+            now = self.read()
+        except OSError as error:
+            self._read = before
+            log.warning("door_files_unreadable", reason=str(error))
+            return None
+        return None if self._read == before else now
 
 
 async def _wake(stream: _Stream) -> None:

@@ -146,6 +146,19 @@ async def test_others_of_the_authority_are_denied(house: House, tmp_path: Path):
         assert await house.ask(keys, "VIN1") is Denied
 
 
+async def test_a_tenant_that_is_added_is_let_in_without_a_restart(house: House, tmp_path: Path):
+    assert isinstance(await house.ask(house.claim, "VIN1"), Granted)
+    house.pki.add_tenant("acme", CLOCK.now_ns())
+    claim = keys_of(house.pki, tmp_path / "acme", "line-1", kind=Kind.CLAIM, tenant="acme")
+    now_ns = CLOCK.now_ns()
+    house.registry.claims.create(
+        Claim("acme", "line-1", claim.record.sha256, "2f", now_ns, now_ns + DAY_NS), ["VIN2"]
+    )
+
+    assert isinstance(await house.ask(claim, "VIN2"), Granted)
+    assert house.fleet.members["VIN2"].tenant == "acme"
+
+
 async def test_whoever_is_refused_too_often_is_not_listened_to(house: House):
     for _ in range(REFUSED_MAX):
         assert await house.ask(house.claim, "VIN7") is Denied
