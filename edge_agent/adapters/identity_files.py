@@ -162,6 +162,10 @@ def identity_target(folder: Path, url: str, vehicle: str) -> Address:
         raise BadInput(
             f"vehicle.id is {vehicle}, and the identity in {folder} is that of {me.vehicle}"
         )
+    if not files.certificate.exists():
+        raise BadInput(
+            f"{vehicle} has no certificate in {folder} yet: run `edge-agent enroll` again"
+        )
     endpoints = me.endpoints
     known = [endpoints.mqtt_url, endpoints.grpc_url]
     if not is_file(me.key):

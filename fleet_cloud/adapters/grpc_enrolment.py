@@ -28,12 +28,13 @@ SERVICE = "fairway.v1.EnrolmentService"
 # The fleet is looked at every half second.
 KNOWN_WAIT_S = 3.0
 _LOOK_S = 0.05
+# The first that fits.
 _STATUS: Mapping[type[FairwayError], grpc.StatusCode] = {
     BadInput: grpc.StatusCode.INVALID_ARGUMENT,
     Denied: grpc.StatusCode.PERMISSION_DENIED,
     TooSoon: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Unavailable: grpc.StatusCode.UNAVAILABLE,
-    Conflict: grpc.StatusCode.UNAVAILABLE,  # somebody was faster: asking again helps
+    FairwayError: grpc.StatusCode.UNAVAILABLE,  # somebody was faster: asking again helps
 }
 
 
@@ -120,5 +121,6 @@ class EnrolmentDoor:
 
 
 async def _abort(context: _Context, error: FairwayError) -> NoReturn:
-    await context.abort(_STATUS[type(error)], str(error)[:500])
+    code = next(code for kind, code in _STATUS.items() if isinstance(error, kind))
+    await context.abort(code, str(error)[:500])
     raise error  # for the type checker: abort does not return

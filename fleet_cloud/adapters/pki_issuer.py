@@ -4,6 +4,7 @@ import datetime as dt
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from fairway.errors import BadInput, Unavailable
 from fairway.identity import Kind
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.vehicles.certificates import Certificate
@@ -20,5 +21,8 @@ class PkiIssuer:
         self, tenant: str, vehicle: str, key: ec.EllipticCurvePublicKey, now_ns: int
     ) -> tuple[bytes, Certificate]:
         identity = self._pki.identity(Kind.VEHICLE, tenant, vehicle)
-        issued = self._pki.issue(identity, key, now_ns, self._life)
+        try:
+            issued = self._pki.issue(identity, key, now_ns, self._life)
+        except BadInput as error:  # it is not the vehicle that has to change something
+            raise Unavailable(f"the cloud cannot issue certificates now: {error}") from error
         return issued.certificate_pem, issued.record

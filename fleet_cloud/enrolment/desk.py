@@ -1,10 +1,10 @@
 """Where certificates are asked for: reads what is known, has it decided, does it, and writes it down.
 
-    standing --> decide --> open (one wins) --> audit --> issue --> certificates, vehicles --> settle --> answer
+    standing --> decide --> open (one wins) --> sign --> vehicle --> audit --> certificate --> settle --> answer
 
-Rule 1: what is refused is audited; what is granted is audited before the certificate leaves.
-Rule 2: a certificate is registered before it is given out, and the vehicle is registered after: at no moment is
-the vehicle let in by name alone.
+Rule 1: what is refused is audited; what is granted is audited before the certificate is registered or leaves.
+Rule 2: a new vehicle is registered at the very time its enrolment was opened, which tells whose it is: of two
+claims that enrol one vehicle at once one makes it, and the other waits for a person, as for any replacement.
 Rule 3: whoever loses a race asks `decide` once more, and gets what the winner has left.
 """
 
@@ -177,13 +177,16 @@ class Desk:
         chain, record = self._issuer(
             enrolment.tenant, enrolment.vehicle, request.public_key, now_ns
         )
+        if enrolment.claim and not self._register(enrolment, record) and not replaces:
+            waiting = replace(enrolment, state=EnrolmentState.PENDING)
+            if self._enrolments.settle(waiting, enrolment.state):
+                self._write("enrolment.request", peer, enrolment.vehicle, enrolment=enrolment.id)
+            return None
         action = "enrolment.issue" if enrolment.claim else "enrolment.renew"
         self._write(
             action, peer, enrolment.vehicle, enrolment=enrolment.id, certificate=record.sha256
         )
         self._certificates.record(record, replaces=replaces)
-        if enrolment.claim:
-            self._register(record, now_ns)
         issued = replace(
             enrolment,
             state=EnrolmentState.ISSUED,
@@ -194,24 +197,23 @@ class Desk:
             return None  # the same key asked twice at once; the other answer is as good
         return Given(self._granted(chain), record.sha256)
 
-    def _register(self, record: Certificate, now_ns: int) -> None:
-        known = self._vehicles.vehicle(record.vehicle)
-        if known is not None and known.may_connect:
-            return
+    def _register(self, enrolment: Enrolment, record: Certificate) -> bool:
+        """Register the vehicle of an enrolment, and return whether it is this enrolment's."""
+        vehicle = Vehicle(
+            record.vehicle,
+            record.tenant,
+            VehicleState.ACTIVE,
+            enrolment.requested_time_ns,
+            None,
+            record.sha256,
+            record.expires_time_ns,
+        )
         try:
-            self._vehicles.add(
-                Vehicle(
-                    record.vehicle,
-                    record.tenant,
-                    VehicleState.ACTIVE,
-                    now_ns,
-                    None,
-                    record.sha256,
-                    record.expires_time_ns,
-                )
-            )
-        except Conflict:  # it was added while we looked
-            return
+            self._vehicles.add(vehicle)
+        except Conflict:
+            known = self._vehicles.vehicle(record.vehicle)
+            return known is not None and known.registered_time_ns == enrolment.requested_time_ns
+        return True
 
     def _granted(self, chain: bytes) -> Granted:
         place = self._place()

@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -39,7 +40,7 @@ class House:
         self.registry = memory_registry()
         self.audit = MemoryAudit()
         self._issuer = PkiIssuer(pki, 90)
-        self.failures: list[Exception] = []
+        self.meanwhile: list[Callable[[], object]] = []  # what happens while it signs
         numbers = itertools.count(1)
         self.desk = Desk(
             enrolments=self.registry.enrolments,
@@ -56,8 +57,8 @@ class House:
     def _issued(
         self, tenant: str, vehicle: str, key: ec.EllipticCurvePublicKey, now_ns: int
     ) -> tuple[bytes, Certificate]:
-        if self.failures:
-            raise self.failures.pop()
+        if self.meanwhile:
+            self.meanwhile.pop()()
         return self._issuer(tenant, vehicle, key, now_ns)
 
     def states(self, vehicle: str = "VIN1") -> list[str]:
@@ -136,7 +137,11 @@ def test_an_answer_that_was_lost_is_given_again_and_not_written_down_twice(house
 
 def test_a_cloud_that_dies_before_it_signs_owes_the_certificate_to_that_key_alone(house: House):
     key = file.fresh()
-    house.failures.append(Unavailable("the token was pulled"))
+
+    def pulled() -> None:
+        raise Unavailable("the token was pulled")
+
+    house.meanwhile.append(pulled)
     with pytest.raises(Unavailable, match="pulled"):
         house.desk.enrol(CLAIM, ask(key=key), NOW)
     with pytest.raises(Denied, match="used for this vehicle"):
@@ -156,7 +161,27 @@ def test_what_cannot_be_written_down_is_not_done(house: House, monkeypatch: pyte
         house.desk.enrol(CLAIM, ask(), NOW)
 
     assert house.states() == []
-    assert house.registry.vehicles.vehicle("VIN1") is None
+
+
+def test_of_two_claims_for_one_new_vehicle_one_gets_it_and_the_other_waits(house: House):
+    other = Claim("default", "line-5", "cd" * 32, "2f", NOW, NOW + 86_400 * S)
+    house.registry.claims.create(other, ["VIN1"])
+    second = Peer("default", claim="line-5", sha256="cd" * 32)
+    answers: list[object] = []
+    house.meanwhile.append(lambda: answers.append(house.desk.enrol(second, ask(), NOW + 1).answer))
+    answers.append(house.desk.enrol(CLAIM, ask(), NOW).answer)
+
+    assert [type(answer) for answer in answers] == [Granted, Waiting]
+    assert house.states() == ["active"]
+    assert [act.action for act in house.audit.acts] == ["enrolment.issue", "enrolment.request"]
+
+
+def test_the_same_key_twice_at_once_is_no_replacement(house: House):
+    key = file.fresh()
+    house.meanwhile.append(lambda: house.desk.enrol(CLAIM, ask(key=key), NOW + 1))
+
+    assert isinstance(house.desk.enrol(CLAIM, ask(key=key), NOW).answer, Granted)
+    assert house.registry.enrolments.enrolments(EnrolmentState.PENDING) == []
 
 
 def test_a_replacement_waits_and_shuts_the_old_one_out_when_it_is_approved(house: House):
