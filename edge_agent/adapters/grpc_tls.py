@@ -1,5 +1,6 @@
 """TLS of gRPC channels: with a key in a file, or with one in hardware that is asked to sign."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -30,11 +31,14 @@ def channel_credentials(target: Address, signer: Signer | None = None) -> grpc.C
         raise BadInput(f"{target.certificate} is no certificate: {error}") from error
     if leaf.public_key() != signer.public_key():
         raise BadInput(f"{target.certificate} is not for the key that the vehicle has")
-    made: grpc.ChannelCredentials = experimental.ssl_channel_credentials_with_custom_signer(
-        private_key_sign_fn=_signing(signer),
-        root_certificates=content(target.ca),
-        certificate_chain=chain,
-    )
+    with warnings.catch_warnings():
+        # That it may change between releases is what the lock file and its tests are for.
+        warnings.simplefilter("ignore", experimental.ExperimentalApiWarning)
+        made: grpc.ChannelCredentials = experimental.ssl_channel_credentials_with_custom_signer(
+            private_key_sign_fn=_signing(signer),
+            root_certificates=content(target.ca),
+            certificate_chain=chain,
+        )
     return made
 
 

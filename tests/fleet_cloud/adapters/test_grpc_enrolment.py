@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ from edge_agent.adapters.identity_files import signing_request
 from edge_agent.adapters.uplink_tls import Address, address
 from fairway.clock import SystemClock
 from fairway.enrolment import Ask, Endpoints, Granted
-from fairway.errors import Denied, FairwayError, Unavailable
+from fairway.errors import BadInput, Denied, FairwayError, Unavailable
 from fairway.identity import Kind
 from fairway.signers import file
 from fairway.v1 import enrolment_pb2 as v1
@@ -157,6 +158,35 @@ async def test_a_tenant_that_is_added_is_let_in_without_a_restart(house: House, 
 
     assert isinstance(await house.ask(claim, "VIN2"), Granted)
     assert house.fleet.members["VIN2"].tenant == "acme"
+
+
+class Kept:
+    """A key that signs and is not given away, and that can be pulled."""
+
+    def __init__(self, path: Path) -> None:
+        self._key = file.load(path)
+        self.is_there = True
+
+    def public_key(self) -> ec.EllipticCurvePublicKey:
+        return self._key.public_key()
+
+    def sign(self, message: bytes) -> bytes:
+        if not self.is_there:
+            raise Unavailable("the token was pulled")
+        return self._key.sign(message)
+
+
+async def test_a_key_that_is_not_given_away_signs_handshakes_while_it_is_there(house: House):
+    key = Kept(house.vehicle.key)
+    target = replace(house.target(house.vehicle), key=None, hardware_key="pkcs11:token=t")
+    ask = Ask("VIN9", signing_request("VIN9", key))
+
+    assert isinstance(await ask_cloud(target, ask, key), Granted)
+    with pytest.raises(BadInput, match="not for the key"):
+        await ask_cloud(target, ask, file.fresh())
+    key.is_there = False
+    with pytest.raises(Unavailable):
+        await ask_cloud(target, ask, key)
 
 
 async def test_whoever_is_refused_too_often_is_not_listened_to(house: House):
