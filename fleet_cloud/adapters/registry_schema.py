@@ -6,6 +6,7 @@
     enrolments                                   what became of every request for a certificate
     streams, claims                              the ledger: which batches are stored, or being stored
     dictionaries, quarantine                     what vehicles sent that is not samples
+    audit, audit_heads                           who did what, and how far each chain goes
     counters                                     numbers that only grow: the fleet's revision
 
 Rule 1: nothing refers to a vehicle by foreign key but its tenant: ledger and quarantine outlive a vehicle.
@@ -176,4 +177,33 @@ enrolments = Table(
     Column("certificate_pem", LargeBinary, nullable=False),
     Index("enrolments_by_vehicle", "region", "tenant", "vehicle", "key_sha256"),
     Index("enrolments_by_state", "region", "state"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", ROW_ID, primary_key=True, autoincrement=True),
+    *_scope(key=False),
+    Column("number", BigInteger, nullable=False),
+    Column("time_ns", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("details", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("audit_by_number", "region", "tenant", "number", unique=True),
+    Index("audit_by_time", "region", "time_ns"),
+)
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    *_scope(),
+    Column("number", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("time_ns", BigInteger, nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("signature", Text, nullable=False),
 )
