@@ -33,12 +33,15 @@ from fleet_cloud.adapters.first_key import ensure_first_key
 from fleet_cloud.adapters.fleet import Fleet
 from fleet_cloud.adapters.fleet_files import open_fleet
 from fleet_cloud.adapters.grpc import GrpcDoor
+from fleet_cloud.adapters.grpc_enrolment import EnrolmentDoor
+from fleet_cloud.adapters.handing_out import place_of
 from fleet_cloud.adapters.ingest_metrics import IngestCollector
 from fleet_cloud.adapters.intake import Intake
 from fleet_cloud.adapters.issuers import tokens_of
 from fleet_cloud.adapters.mqtt import MqttDoor
 from fleet_cloud.adapters.own_issuer import OwnIssuer, own_signer
 from fleet_cloud.adapters.pki_files import FilePki
+from fleet_cloud.adapters.pki_issuer import PkiIssuer
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.adapters.registry_audit import SqlAudit
 from fleet_cloud.adapters.telemetry_store import open_store
@@ -47,6 +50,7 @@ from fleet_cloud.api.ports import ApiPorts, SignIn, Telemetry
 from fleet_cloud.api.server import ServerTls, serving
 from fleet_cloud.api.service import make_api
 from fleet_cloud.config import Config, Endpoint, endpoint
+from fleet_cloud.enrolment.desk import Desk
 from fleet_cloud.ingest.groups import Groups
 from fleet_cloud.ingest.ports import Claimant, TelemetryStore
 from fleet_cloud.ingest.status import IngestStatus
@@ -218,8 +222,32 @@ async def _ingest(
             await asyncio.to_thread(mqtt.stop)
 
 
+def _enrolment(cloud: _Cloud) -> EnrolmentDoor:
+    config, registry = cloud.config, cloud.registry
+    desk = Desk(
+        enrolments=registry.enrolments,
+        vehicles=registry.vehicles,
+        certificates=registry.certificates,
+        issuer=PkiIssuer(cloud.pki, config.pki.vehicle_days),
+        audit=cloud.audit,
+        new_id=lambda: secrets.token_hex(16),
+        place=lambda: place_of(config, cloud.pki, cloud.urls),
+    )
+    return EnrolmentDoor(
+        desk=desk,
+        clock=cloud.clock,
+        region=config.region,
+        members=lambda: cloud.fleet.members,
+    )
+
+
 async def _grpc(cloud: _Cloud, intake: Intake) -> GrpcDoor:
-    door = GrpcDoor(intake=intake, clock=cloud.clock, members=lambda: cloud.fleet.members)
+    door = GrpcDoor(
+        intake=intake,
+        clock=cloud.clock,
+        members=lambda: cloud.fleet.members,
+        services=[_enrolment(cloud).service()],
+    )
     where = endpoint(cloud.config.grpc.listen)
     port = cloud.data.port("grpc", where.host, where.port)
     pki = cloud.pki

@@ -9,8 +9,10 @@ from contextlib import suppress
 import grpc
 import grpc.aio
 
-from edge_agent.adapters.uplink_tls import Address, certificate_bytes
+from edge_agent.adapters.grpc_tls import channel_credentials
+from edge_agent.adapters.uplink_tls import Address
 from fairway.errors import BadInput, Denied, Unavailable
+from fairway.signers.opening import open_signer
 
 METHOD = "/fairway.v1.IngestService/Telemetry"
 CONNECT_TIMEOUT_S = 15.0
@@ -34,19 +36,26 @@ class GrpcUplink:
     """An uplink over one gRPC stream at a time."""
 
     def __init__(self, target: Address) -> None:
-        """Read the certificates.  Raises BadInput."""
+        """Read the certificates, and open the key.  Raises BadInput, Unavailable."""
         self._target = target
-        self._credentials = (
-            grpc.ssl_channel_credentials(*certificate_bytes(target)) if target.is_secure else None
-        )
+        self._signer = open_signer(target.hardware_key) if target.hardware_key else None
+        self._credentials()
         self._channel: grpc.aio.Channel | None = None
         self._call: _Call | None = None
+
+    def _credentials(self) -> grpc.ChannelCredentials | None:
+        """Return what the files say now: the certificate may have been renewed."""
+        return channel_credentials(self._target, self._signer) if self._target.is_secure else None
 
     async def connect(self) -> None:
         await self.close()
         where = f"{self._target.host}:{self._target.port}"
-        if self._credentials is not None:
-            self._channel = grpc.aio.secure_channel(where, self._credentials, options=_OPTIONS)
+        try:
+            credentials = self._credentials()
+        except BadInput as error:  # they were good when we started
+            raise Unavailable(str(error)) from error
+        if credentials is not None:
+            self._channel = grpc.aio.secure_channel(where, credentials, options=_OPTIONS)
         else:
             self._channel = grpc.aio.insecure_channel(where, options=_OPTIONS)
         try:

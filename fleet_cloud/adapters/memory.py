@@ -7,6 +7,7 @@ from dataclasses import replace
 from fairway.errors import BadInput, Conflict
 from fairway.ids import BatchName
 from fleet_cloud.adapters.memory_access import MemoryKeys, MemoryUsers
+from fleet_cloud.adapters.memory_enrolments import MemoryEnrolments
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.ingest.ledger import Claim, Stream, standing
 from fleet_cloud.ingest.ports import (
@@ -264,7 +265,7 @@ class MemoryQuarantine:
 
 def memory_registry() -> Registry:
     """Return an empty registry."""
-    vehicles = MemoryVehicles()
+    vehicles, enrolments = MemoryVehicles(), MemoryEnrolments()
     return Registry(
         vehicles,
         MemoryLedger(),
@@ -273,4 +274,6 @@ def memory_registry() -> Registry:
         MemoryCertificates(vehicles),
         MemoryKeys(),
         MemoryUsers(),
+        enrolments,
+        enrolments,
     )

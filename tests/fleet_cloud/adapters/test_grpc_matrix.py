@@ -6,7 +6,8 @@ Rule 1: the table is written by hand; a service in proto/ that is not in it fail
 import asyncio
 import importlib
 import pkgutil
-from collections.abc import AsyncIterator
+import secrets
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,28 @@ import grpc
 import pytest
 
 import fairway.v1
+from edge_agent.adapters.identity_files import signing_request
 from fairway.clock import SystemClock
+from fairway.enrolment import Ask, Endpoints, Granted
 from fairway.identity import Kind
+from fairway.signers import file
 from fairway.telemetry import Outcome
+from fairway.wire.enrolment import answer_from_bytes, ask_to_bytes
 from fairway.wire.telemetry import receipts_from_bytes
 from fleet_cloud.adapters.feed import Feed
 from fleet_cloud.adapters.fleet import Fleet
 from fleet_cloud.adapters.grpc import GrpcDoor
+from fleet_cloud.adapters.grpc_enrolment import EnrolmentDoor
 from fleet_cloud.adapters.intake import Intake
+from fleet_cloud.adapters.memory_audit import MemoryAudit
+from fleet_cloud.adapters.peer_certificates import shown as shown_by
 from fleet_cloud.adapters.pki_files import FilePki
+from fleet_cloud.adapters.pki_issuer import PkiIssuer
 from fleet_cloud.adapters.worker import Limits, Worker
+from fleet_cloud.enrolment.desk import Desk as EnrolmentDesk
+from fleet_cloud.enrolment.desk import Place as EnrolmentPlace
+from fleet_cloud.enrolment.model import Claim
+from fleet_cloud.vehicles.certificates import Member
 from fleet_cloud.vehicles.registry import Vehicle, VehicleState
 from tests.certificates import Authority
 from tests.fleet_cloud.ingest.desk import DICTIONARY_BYTES, Desk, batch_bytes
@@ -34,9 +47,11 @@ pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled")]
 
 CLOCK = SystemClock()
 TELEMETRY = "/fairway.v1.IngestService/Telemetry"
-DENIED, NOBODY, SHUT_OUT = "PERMISSION_DENIED", "UNAUTHENTICATED", "UNAVAILABLE"
+DENIED, SHUT_OUT = "PERMISSION_DENIED", "UNAVAILABLE"
 
-# Who comes, whose batch they bring, and what is said; a tenant: it is stored, as that tenant's.
+ENROL = "/fairway.v1.EnrolmentService/Enrol"
+
+# Who comes, whose batch or request they bring, and what is said; a tenant: it is stored, or issued, as theirs.
 TABLE = [
     (TELEMETRY, "vehicle A1 of tenant a", "A1", "a"),
     (TELEMETRY, "vehicle B1 of tenant b", "B1", "b"),
@@ -46,11 +61,28 @@ TABLE = [
     (TELEMETRY, "A1 with a certificate nobody noted", "A1", DENIED),
     (TELEMETRY, "a removed vehicle", "GONE", DENIED),
     (TELEMETRY, "a vehicle nobody registered", "NEW", DENIED),
-    (TELEMETRY, "a claim of tenant a called A1", "A1", NOBODY),
-    (TELEMETRY, "the cloud itself", "A1", NOBODY),
+    (TELEMETRY, "a claim of tenant a", "A1", DENIED),
+    (TELEMETRY, "a claim nobody noted, called A1", "A1", DENIED),
+    (TELEMETRY, "the cloud itself", "A1", DENIED),
     (TELEMETRY, "A1 of another region", "A1", SHUT_OUT),
     (TELEMETRY, "A1 of another authority", "A1", SHUT_OUT),
     (TELEMETRY, "nobody", "A1", SHUT_OUT),
+    (ENROL, "vehicle A1 of tenant a", "A1", "a"),
+    (ENROL, "vehicle B1 of tenant b", "B1", "b"),
+    (ENROL, "vehicle A1 of tenant a", "B1", DENIED),
+    (ENROL, "vehicle B1 of tenant b", "A1", DENIED),
+    (ENROL, "A1 with a revoked certificate", "A1", DENIED),
+    (ENROL, "A1 with a certificate nobody noted", "A1", DENIED),
+    (ENROL, "a removed vehicle", "GONE", DENIED),
+    (ENROL, "a vehicle nobody registered", "NEW", DENIED),
+    (ENROL, "a claim of tenant a", "NEW", "a"),
+    (ENROL, "a claim of tenant a", "OTHER", DENIED),
+    (ENROL, "a claim of tenant a", "B1", DENIED),
+    (ENROL, "a claim nobody noted, called A1", "A1", DENIED),
+    (ENROL, "the cloud itself", "A1", DENIED),
+    (ENROL, "A1 of another region", "A1", SHUT_OUT),
+    (ENROL, "A1 of another authority", "A1", SHUT_OUT),
+    (ENROL, "nobody", "A1", SHUT_OUT),
 ]
 
 
@@ -82,6 +114,12 @@ def everybody(folder: Path, pki: FilePki, desk: Desk) -> dict[str, Shown]:
             certificates.record(keys.record)
         return Shown(keys.key.read_bytes(), keys.certificate.read_bytes())
 
+    def claim() -> Shown:
+        keys = keys_of(pki, folder, "line-4", kind=Kind.CLAIM, tenant="a")
+        kept = Claim("a", "line-4", keys.record.sha256, "1f", now_ns, now_ns + 10**12)
+        desk.registry.claims.create(kept, ["NEW"])
+        return Shown(keys.key.read_bytes(), keys.certificate.read_bytes())
+
     for tenant in ("a", "b"):
         pki.add_tenant(tenant, now_ns)
     for name, tenant in (("A1", "a"), ("B1", "b"), ("GONE", "a")):
@@ -101,7 +139,8 @@ def everybody(folder: Path, pki: FilePki, desk: Desk) -> dict[str, Shown]:
         "A1 with a certificate nobody noted": issued("A1", "a", noted=False),
         "a removed vehicle": issued("GONE", "a"),
         "a vehicle nobody registered": issued("NEW", "a", noted=False),
-        "a claim of tenant a called A1": issued("A1", "a", Kind.CLAIM, noted=False),
+        "a claim of tenant a": claim(),
+        "a claim nobody noted, called A1": issued("A1", "a", Kind.CLAIM, noted=False),
         "the cloud itself": Shown(pki.cloud_key.read_bytes(), pki.cloud.read_bytes()),
         "A1 of another region": Shown(theirs.key.read_bytes(), theirs.certificate.read_bytes()),
         "A1 of another authority": Shown(
@@ -131,7 +170,34 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         failed=died.append,
     )
     worker.start()
-    door = GrpcDoor(intake=intake, clock=CLOCK, members=lambda: fleet.members)
+    registry = desk.registry
+
+    def members() -> Mapping[str, Member]:
+        fleet.refresh()
+        return fleet.members
+
+    enrolment = EnrolmentDoor(
+        desk=EnrolmentDesk(
+            enrolments=registry.enrolments,
+            vehicles=registry.vehicles,
+            certificates=registry.certificates,
+            issuer=PkiIssuer(pki, 90),
+            audit=MemoryAudit(),
+            new_id=lambda: secrets.token_hex(16),
+            place=lambda: EnrolmentPlace(
+                pki.ca.read_bytes(), Endpoints("", "grpcs://c:1", "local")
+            ),
+        ),
+        clock=CLOCK,
+        region="local",
+        members=members,
+    )
+    door = GrpcDoor(
+        intake=intake,
+        clock=CLOCK,
+        members=lambda: fleet.members,
+        services=[enrolment.service()],
+    )
     port = await door.start(
         "127.0.0.1:0", ca=pki.anchors, certificate=pki.server, key=pki.server_key
     )
@@ -141,9 +207,28 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     assert died == []
 
 
+def enrolled(place: Place, credentials: grpc.ChannelCredentials, vehicle: str) -> str:
+    """Ask for a certificate of `vehicle`, and return the tenant that it is issued by, or the status."""
+    request = ask_to_bytes(Ask(vehicle, signing_request(vehicle, file.fresh())))
+    with grpc.secure_channel(f"127.0.0.1:{place.port}", credentials) as channel:
+        call: Any = channel.unary_unary(ENROL)
+        try:
+            answer = answer_from_bytes(call(request, timeout=10))
+        except grpc.RpcError as error:
+            refused: Any = error
+            return str(refused.code().name)
+    assert isinstance(answer, Granted)
+    identity = shown_by(answer.certificate_pem)[1]
+    assert identity is not None
+    assert identity.name == vehicle
+    return identity.scope.tenant
+
+
 def answered(place: Place, route: str, shown: Shown, vehicle: str) -> str:
     """Send a batch of `vehicle`, and return the tenant it was stored for, or the status."""
     credentials = grpc.ssl_channel_credentials(place.ca, shown.key, shown.certificate)
+    if route == ENROL:
+        return enrolled(place, credentials, vehicle)
     place.desk.store.batches.clear()
     sent = iter([DICTIONARY_BYTES, batch_bytes(1, vehicle=vehicle)])
     with grpc.secure_channel(f"127.0.0.1:{place.port}", credentials) as channel:
