@@ -53,6 +53,11 @@ def certificate_number(text: str) -> str:
     return text
 
 
+def certificate_urn(number: str) -> str:
+    """Return how a certificate of that number calls itself."""
+    return f"{_CERTIFICATE}{number}"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Scope:
     """Whose data is meant: one tenant in one region."""
@@ -89,7 +94,7 @@ class Identity:
     @property
     def certificate_urn(self) -> str:
         """Which of the certificates of that one it is."""
-        return f"{_CERTIFICATE}{self.number}"
+        return certificate_urn(self.number)
 
 
 def identity_of(uris: Iterable[str]) -> Identity:

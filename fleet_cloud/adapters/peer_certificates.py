@@ -11,6 +11,7 @@ from fairway.crypto import fingerprint
 from fairway.errors import BadInput
 from fairway.identity import Identity, Kind, identity_of
 from fairway.ids import vehicle_id
+from fleet_cloud.adapters.broker_nats import subject_user
 
 _OURS = "urn:fairway:"
 
@@ -21,6 +22,12 @@ def vehicle_shown(certificate_pem: bytes) -> tuple[str, str]:
     if identity is not None and identity.kind is not Kind.VEHICLE:
         raise BadInput(f"the client certificate is that of a {identity.kind}, not of a vehicle")
     return name, sha256
+
+
+def user_shown(certificate_pem: bytes) -> str:
+    """Return which user nats-server takes a certificate for: its number, or its subject.  Raises BadInput."""
+    name, identity, _ = shown(certificate_pem)
+    return subject_user(name) if identity is None else identity.certificate_urn
 
 
 def shown(certificate_pem: bytes) -> tuple[str, Identity | None, str]:

@@ -22,8 +22,9 @@ from fleet_cloud.adapters.broker_child import (
 )
 from fleet_cloud.adapters.child import Child
 from fleet_cloud.adapters.pki_files import FilePki
+from fleet_cloud.vehicles.certificates import Member
 from fleet_cloud.vehicles.registry import CLOUD_NAME
-from tests.issued import keys_of
+from tests.issued import Keys, keys_of, members_by
 from tests.mqtt_client import MqttClient
 
 pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled")]
@@ -43,10 +44,21 @@ class Site:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         place = BrokerPlace(folder / "broker", "127.0.0.1", self.port, self.pki)
+        self._keys: dict[str, Keys] = {}
         self.broker: MosquittoBroker | NatsBroker = make_broker(program, place, CLOCK)
 
+    def keys(self, name: str) -> Keys:
+        if name not in self._keys:
+            self._keys[name] = keys_of(self.pki, self.folder, name)
+        return self._keys[name]
+
+    def members(self, *names: str) -> dict[str, Member]:
+        return members_by(*[self.keys(name) for name in names])
+
     def vehicle(self, name: str) -> MqttClient:
-        keys = keys_of(self.pki, self.folder, name)
+        return self.client(self.keys(name), name)
+
+    def client(self, keys: Keys, name: str) -> MqttClient:
         return MqttClient(
             self.port,
             ca=keys.ca,
@@ -66,7 +78,7 @@ class Site:
 async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Site]:
     find_program(request.param)
     site = Site(tmp_path, request.param)
-    await site.broker.start(["VIN1", "VIN2", DOTTED])
+    await site.broker.start(site.members("VIN1", "VIN2", DOTTED))
     yield site
     await site.broker.stop()
 
@@ -149,10 +161,10 @@ async def test_an_added_vehicle_is_let_in_and_a_removed_one_is_denied(site: Site
             vehicle.publish(up_telemetry("VIN3"), b"hello")
             return cloud.hears()
 
-    await site.broker.allow(["VIN1", "VIN3"])
+    await site.broker.allow(site.members("VIN1", "VIN3"))
     await asyncio.sleep(0.3)
     heard = await _in_thread(added)
-    await site.broker.allow(["VIN1"])
+    await site.broker.allow(site.members("VIN1"))
     await asyncio.sleep(0.3)
 
     def removed():
@@ -172,7 +184,7 @@ async def test_a_removed_vehicle_is_denied_on_its_open_connection(site: Site):
         assert await _in_thread(vehicle.is_connected)
         cloud.subscribe("fairway/v1/+/up/telemetry")
 
-        await site.broker.allow(["VIN2"])
+        await site.broker.allow(site.members("VIN2"))
         await asyncio.sleep(0.5)
         vehicle.publish(up_telemetry("VIN1"), b"still here")
 
@@ -203,7 +215,7 @@ async def test_a_disk_that_is_full_when_the_fleet_changes_is_told(site: Site):
     rules.write_text("a file where a folder should be")
 
     with pytest.raises(Unavailable, match="cannot write the broker's"):
-        await site.broker.allow(["VIN1"])
+        await site.broker.allow(site.members("VIN1"))
 
 
 async def test_a_port_in_use_is_named(site: Site):
@@ -211,7 +223,7 @@ async def test_a_port_in_use_is_named(site: Site):
     place = BrokerPlace(site.folder / "third", "127.0.0.1", site.port, second.pki)
 
     with pytest.raises(Unavailable, match=f"127.0.0.1:{site.port}: Address already in use"):
-        await make_broker("mosquitto", place, CLOCK).start([])
+        await make_broker("mosquitto", place, CLOCK).start({})
 
 
 async def test_an_address_of_another_machine_is_told_at_once(tmp_path: Path):

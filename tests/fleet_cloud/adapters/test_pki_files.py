@@ -78,6 +78,7 @@ def test_keys_are_for_their_owner_only(pki: FilePki):
 
     assert [key.name for key in keys] == [
         "cloud-key.pem",
+        "keeper-key.pem",
         "root-key.pem",
         "server-key.pem",
         "key.pem",
