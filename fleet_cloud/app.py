@@ -212,7 +212,12 @@ async def _ingest(
 
 
 async def _grpc(cloud: _Cloud, intake: Intake) -> GrpcDoor:
-    door = GrpcDoor(intake=intake, clock=cloud.clock, members=lambda: cloud.fleet.members)
+    door = GrpcDoor(
+        intake=intake,
+        clock=cloud.clock,
+        members=lambda: cloud.fleet.members,
+        region=cloud.config.region,
+    )
     where = endpoint(cloud.config.grpc.listen)
     port = cloud.data.port("grpc", where.host, where.port)
     pki = cloud.pki

@@ -13,7 +13,10 @@ class MqttClient:
 
     def __init__(self, port: int, *, ca, certificate, key, name: str) -> None:
         self._connected = threading.Event()
-        self._subscribed = threading.Event()
+        self._answers: Queue[bool] = Queue()
+        self.ended = (
+            threading.Event()
+        )  # a connection that was open once has been ended by the broker
         self._port = port
         self.heard: Queue[tuple[str, bytes]] = Queue()
         context = ssl.create_default_context(cafile=str(ca))
@@ -22,9 +25,13 @@ class MqttClient:
             CallbackAPIVersion.VERSION2, client_id=name, protocol=paho.MQTTv311, clean_session=True
         )
         self._client.tls_set_context(context)
-        self._client.on_connect = lambda *_: self._connected.set()
-        self._client.on_disconnect = lambda *_: self._connected.clear()
-        self._client.on_subscribe = lambda *_: self._subscribed.set()
+        self._client.on_connect = lambda _c, _u, _f, reason, _p: (
+            None if reason.is_failure else self._connected.set()
+        )
+        self._client.on_disconnect = lambda *_: self._over()
+        self._client.on_subscribe = lambda _c, _u, _m, reasons, _p: self._answers.put(
+            not any(reason.is_failure for reason in reasons)
+        )
         self._client.on_message = lambda _c, _u, m: self.heard.put((m.topic, bytes(m.payload)))
         self._client.reconnect_delay_set(1, 1)
 
@@ -41,10 +48,13 @@ class MqttClient:
         """Whether the broker took the connection, and keeps it."""
         return self._connected.wait(within_s)
 
-    def subscribe(self, topic: str) -> None:
-        self._subscribed.clear()
+    def subscribe(self, topic: str) -> bool | None:
+        """Return whether the broker grants it; None when it does not answer, for it may hang up instead."""
         self._client.subscribe(topic, qos=1)
-        self._subscribed.wait(5)
+        try:
+            return self._answers.get(timeout=5)
+        except Empty:
+            return None
 
     def publish(self, topic: str, payload: bytes) -> paho.MQTTMessageInfo:
         return self._client.publish(topic, payload, qos=1)
@@ -55,3 +65,8 @@ class MqttClient:
             return self.heard.get(timeout=within_s)
         except Empty:
             return None
+
+    def _over(self) -> None:
+        if self._connected.is_set():
+            self._connected.clear()
+            self.ended.set()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from fleet_cloud.ingest.accept import MESSAGE_MAX_BYTES
 from fleet_cloud.vehicles.registry import CLOUD_NAME, KEEPER_NAME
-from fleet_cloud.vehicles.rights import CLOUD_RIGHTS, Changes, Rights, rights_of
+from fleet_cloud.vehicles.rights import CLOUD_RIGHTS, CLOUD_SHARED, Changes, Rights, rights_of
 
 # What may wait for a slow or absent reader.  Telemetry waits in the vehicles: their spools are larger.
 _QUEUED_MAX_MESSAGES = 20_000
@@ -98,7 +98,8 @@ def mosquitto_access() -> str:
 def dynamic_security(vehicles: Iterable[str]) -> str:
     """Return the plugin's file that lets `vehicles` and the cloud in, and its keeper change it."""
     keeper = {"username": KEEPER_NAME, "roles": [{"rolename": KEEPER_NAME}]}
-    parts = [(keeper, _keeper_role()), _of(CLOUD_NAME, CLOUD_RIGHTS)]
+    cloud = _of(CLOUD_NAME, CLOUD_RIGHTS, _rule("subscribePattern", CLOUD_SHARED))
+    parts = [(keeper, _keeper_role()), cloud]
     parts += [_of(vehicle, rights_of(vehicle)) for vehicle in sorted(vehicles)]
     clients, roles = zip(*parts, strict=True)
     denied = ("publishClientSend", "publishClientReceive", "subscribe")
@@ -126,13 +127,16 @@ def commands(changes: Changes) -> list[Command]:
     return told
 
 
-def _of(name: str, rights: Rights) -> tuple[dict[str, object], dict[str, object]]:
+def _of(
+    name: str, rights: Rights, *more: dict[str, object]
+) -> tuple[dict[str, object], dict[str, object]]:
     role: dict[str, object] = {
         "rolename": name,
         "acls": [
             _rule("publishClientSend", rights.publish),
             _rule("publishClientReceive", rights.subscribe),
             _rule("subscribePattern", rights.subscribe),
+            *more,
         ],
     }
     return {"username": name, "roles": [{"rolename": name}]}, role

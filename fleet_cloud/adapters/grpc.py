@@ -76,9 +76,16 @@ class GrpcDoor:
     """Takes telemetry over gRPC, and sends receipts on the same stream."""
 
     def __init__(
-        self, *, intake: Intake, clock: Clock, members: Callable[[], Mapping[str, Member]]
+        self,
+        *,
+        intake: Intake,
+        clock: Clock,
+        members: Callable[[], Mapping[str, Member]],
+        region: str = "",
     ) -> None:
+        """`region` is whose vehicles are let in, whatever TLS was told to trust; empty: any."""
         self._intake = intake
+        self._region = region
         self._clock = clock
         self._members = members
         self._loop = asyncio.get_running_loop()
@@ -170,7 +177,7 @@ class GrpcDoor:
         """Return the vehicle and the hash of its certificate."""
         shown: Sequence[bytes] = context.auth_context().get("x509_pem_cert", ())
         try:
-            vehicle, sha256 = vehicle_shown(shown[0] if shown else b"")
+            vehicle, sha256 = vehicle_shown(shown[0] if shown else b"", region=self._region)
         except BadInput as error:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
             raise  # for the type checker: abort does not return

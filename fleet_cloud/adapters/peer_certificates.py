@@ -16,11 +16,18 @@ from fleet_cloud.adapters.broker_nats import subject_user
 _OURS = "urn:fairway:"
 
 
-def vehicle_shown(certificate_pem: bytes) -> tuple[str, str]:
-    """Return the vehicle that a certificate speaks for, and its hash.  Raises BadInput when it is for none."""
+def vehicle_shown(certificate_pem: bytes, *, region: str = "") -> tuple[str, str]:
+    """Return the vehicle that a certificate speaks for, and its hash.
+
+    Raises BadInput when it is for none, or for one of another region than `region`.
+    """
     name, identity, sha256 = shown(certificate_pem)
     if identity is not None and identity.kind is not Kind.VEHICLE:
         raise BadInput(f"the client certificate is that of a {identity.kind}, not of a vehicle")
+    if identity is not None and region and identity.scope.region != region:
+        raise BadInput(
+            f"the client certificate is of region {identity.scope.region}, and this is {region}"
+        )
     return name, sha256
 
 

@@ -24,6 +24,9 @@ class Rights:
 
 
 CLOUD_RIGHTS = Rights(publish=ALL_DOWN, subscribe=ALL_UP)
+# Ingest processes share what vehicles send: a filter of its own for brokers that look at it as it is written.
+SHARE_GROUP = "fairway-ingest"
+CLOUD_SHARED = f"$share/{SHARE_GROUP}/{ALL_UP}"
 
 
 def rights_of(vehicle: str) -> Rights:

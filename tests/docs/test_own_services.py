@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from fairway import topics
-from fleet_cloud.adapters.mqtt import SHARE_GROUP
 from fleet_cloud.vehicles.registry import CLOUD_NAME
+from fleet_cloud.vehicles.rights import SHARE_GROUP
 from tests.clickhouse import clickhouse_servers
 from tests.docs import pages
 from tests.postgres import postgres_server
