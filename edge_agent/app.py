@@ -22,7 +22,7 @@ from edge_agent.adapters.sampling import LOOK_INTERVAL_NS, Limits, Pipeline, Sam
 from edge_agent.adapters.sources import open_source
 from edge_agent.adapters.spool_files import SpoolFiles
 from edge_agent.adapters.spool_worker import SpoolWorker
-from edge_agent.adapters.uplink_tls import address
+from edge_agent.adapters.uplink_tls import address, guarded
 from edge_agent.adapters.uplinks import open_uplink
 from edge_agent.canbus import database
 from edge_agent.canbus.decoder import make_decoder
@@ -128,6 +128,12 @@ def _uplink(config: Config) -> Uplink | None:
         ca=config.uplink.ca,
         certificate=config.uplink.certificate,
         key=config.uplink.key,
+    )
+    target = guarded(
+        target,
+        region=config.vehicle.region,
+        hosts=config.uplink.region_hosts,
+        tls_min=config.uplink.tls_min,
     )
     return open_uplink(target, vehicle=config.vehicle.id)
 

@@ -53,6 +53,11 @@ def certificate_number(text: str) -> str:
     return text
 
 
+def is_ours(uri: str) -> bool:
+    """Whether a URI of a subjectAltName is one of Fairway's."""
+    return uri.startswith(_PREFIX)
+
+
 def certificate_urn(number: str) -> str:
     """Return how a certificate of that number calls itself."""
     return f"{_CERTIFICATE}{number}"

@@ -9,6 +9,7 @@ from contextlib import suppress
 import grpc
 import grpc.aio
 
+from edge_agent.adapters.server_look import server_certificate
 from edge_agent.adapters.uplink_tls import Address, certificate_bytes
 from fairway.errors import BadInput, Denied, Unavailable
 
@@ -36,21 +37,16 @@ class GrpcUplink:
     def __init__(self, target: Address) -> None:
         """Read the certificates.  Raises BadInput."""
         self._target = target
-        self._credentials = (
-            grpc.ssl_channel_credentials(*certificate_bytes(target)) if target.is_secure else None
-        )
+        files = certificate_bytes(target) if target.is_secure else (None, None, None)
+        _, self._key, self._certificate = files
         self._channel: grpc.aio.Channel | None = None
         self._call: _Call | None = None
 
     async def connect(self) -> None:
         await self.close()
-        where = f"{self._target.host}:{self._target.port}"
-        if self._credentials is not None:
-            self._channel = grpc.aio.secure_channel(where, self._credentials, options=_OPTIONS)
-        else:
-            self._channel = grpc.aio.insecure_channel(where, options=_OPTIONS)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                self._channel = await self._opened()
                 await self._ready(self._channel)
         except TimeoutError as error:
             await self.close()
@@ -61,6 +57,16 @@ class GrpcUplink:
             await self.close()
             raise
         self._call = self._channel.stream_stream(METHOD)()
+
+    async def _opened(self) -> grpc.aio.Channel:
+        """Return a channel that trusts the very server that was looked at, and no other."""
+        where = f"{self._target.host}:{self._target.port}"
+        if not self._target.is_secure:
+            return grpc.aio.insecure_channel(where, options=_OPTIONS)
+        credentials = grpc.ssl_channel_credentials(
+            await server_certificate(self._target), self._key, self._certificate
+        )
+        return grpc.aio.secure_channel(where, credentials, options=_OPTIONS)
 
     async def _ready(self, channel: grpc.aio.Channel) -> None:
         state = channel.get_state(try_to_connect=True)
