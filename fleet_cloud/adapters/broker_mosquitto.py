@@ -39,10 +39,14 @@ def mosquitto_config(  # noqa: PLR0913 - one line of the file each
     certificate: Path,
     key: Path,
     user: str,
+    one_client_a_name: bool = True,
 ) -> str:
-    """Return mosquitto.conf.  `user` is set when the broker is not to give up root: its files are root's."""
+    """Return mosquitto.conf.  `user` is set when the broker is not to give up root: its files are root's.
+
+    `one_client_a_name` has the user's name for a client id, whatever the client says: rule 1.
+    """
     lines = [
-        "# Written by fleet-cloud at every start: changes are lost.",
+        "# Written by fleet-cloud: changes are lost.",
         *([f"user {user}"] if user else []),
         f"listener {port} {host}",
         f"cafile {ca}",
@@ -52,7 +56,7 @@ def mosquitto_config(  # noqa: PLR0913 - one line of the file each
         "tls_version tlsv1.3",
         "require_certificate true",
         "use_identity_as_username true",
-        "use_username_as_clientid true",
+        *(["use_username_as_clientid true"] if one_client_a_name else []),
         "allow_anonymous false",
         *rules,
         "persistence true",

@@ -103,7 +103,8 @@ class Site:
             certificate=self._pki.server,
             key=self._pki.server_key,
             user="root",
-        ).replace("use_username_as_clientid true\n", "")  # two ingests under one certificate
+            one_client_a_name=False,  # two ingests under one certificate
+        )
         (self.folder / "mosquitto.conf").write_text(text)
         found = find_program("mosquitto")
         assert found is not None

@@ -85,7 +85,8 @@ class Site:
             certificate=pki.server,
             key=pki.server_key,
             user="root",
-        ).replace("use_username_as_clientid true\n", "")  # two ingests under one certificate
+            one_client_a_name=False,  # two ingests under one certificate
+        )
         (self.folder / "mosquitto.conf").write_text(text)
         self.broker = subprocess.Popen(
             [str(find_program("mosquitto")[1]), "-c", str(self.folder / "mosquitto.conf")],
