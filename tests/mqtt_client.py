@@ -11,7 +11,17 @@ from paho.mqtt.enums import CallbackAPIVersion
 class MqttClient:
     """A connected client; use it in a `with`."""
 
-    def __init__(self, port: int, *, ca, certificate, key, name: str) -> None:
+    def __init__(
+        self,
+        port: int,
+        *,
+        ca,
+        certificate,
+        key,
+        name: str,
+        will=None,  # topic and payload
+        is_clean=True,
+    ):
         self._connected = threading.Event()
         self._answers: Queue[bool] = Queue()
         self.ended = (
@@ -22,9 +32,15 @@ class MqttClient:
         context = ssl.create_default_context(cafile=str(ca))
         context.load_cert_chain(str(certificate), str(key))
         self._client = paho.Client(
-            CallbackAPIVersion.VERSION2, client_id=name, protocol=paho.MQTTv311, clean_session=True
+            CallbackAPIVersion.VERSION2,
+            client_id=name,
+            protocol=paho.MQTTv311,
+            clean_session=is_clean,
         )
         self._client.tls_set_context(context)
+        if will is not None:
+            topic, payload = will
+            self._client.will_set(topic, payload, qos=1)
         self._client.on_connect = lambda _c, _u, _f, reason, _p: (
             None if reason.is_failure else self._connected.set()
         )
@@ -58,6 +74,12 @@ class MqttClient:
 
     def publish(self, topic: str, payload: bytes) -> paho.MQTTMessageInfo:
         return self._client.publish(topic, payload, qos=1)
+
+    def vanish(self) -> None:
+        """End as in a tunnel: without a word."""
+        self._client.loop_stop()
+        if (socket := self._client.socket()) is not None:
+            socket.close()
 
     def hears(self, within_s: float = 5.0) -> tuple[str, bytes] | None:
         """The next message, or None when there is none in time."""
