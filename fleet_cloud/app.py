@@ -124,7 +124,7 @@ async def _run(config: Config, ready: Ready, *, whole: bool) -> None:
         elif config.broker.mode == "external":
             address = addresses.external_broker(config.broker)
             cloud.urls["mqtt"] = address.url
-        store = open_store(config.store.url, data.folder)
+        store = open_store(config.store.url, data.folder, region=config.region)
         stack.callback(store.close)
         owner = config.ingest.name or _owner(data, whole=whole)
         status, grpc = await stack.enter_async_context(_ingest(cloud, store, address, owner))

@@ -85,7 +85,7 @@ def small_fleet() -> Cloud:
             batch("VIN1", (1, 0, 0.0), (1, 3, 3.0), (2, 1, 1.0), (3, 1, -40.0), sequence=2),
         ]
     )
-    cloud.quarantine.keep([Misfit("VIN1", "not a batch", START_NS, b"\x00\xff")])
+    cloud.quarantine.keep([Misfit("default", "VIN1", "not a batch", START_NS, b"\x00\xff")])
     Counter("fairway_probe", "A probe", registry=cloud.metrics).inc(3)
     return cloud
 
