@@ -14,15 +14,17 @@ import signal
 from dataclasses import dataclass, field
 
 from edge_agent.adapters.delivery import Delivery
+from edge_agent.adapters.identity_files import identity_target
 from edge_agent.adapters.log_replay import LogReplay
 from edge_agent.adapters.merge import Merged
 from edge_agent.adapters.metrics_http import MetricsServer, Status
 from edge_agent.adapters.patience import Patient
+from edge_agent.adapters.renewal import identity_renewal
 from edge_agent.adapters.sampling import LOOK_INTERVAL_NS, Limits, Pipeline, Sampling
 from edge_agent.adapters.sources import open_source
 from edge_agent.adapters.spool_files import SpoolFiles
 from edge_agent.adapters.spool_worker import SpoolWorker
-from edge_agent.adapters.uplink_tls import address, guarded
+from edge_agent.adapters.uplink_tls import Address, address, guarded
 from edge_agent.adapters.uplinks import open_uplink
 from edge_agent.canbus import database
 from edge_agent.canbus.decoder import make_decoder
@@ -32,7 +34,6 @@ from edge_agent.canbus.source import FrameSource
 from edge_agent.config import Config, Replay
 from edge_agent.telemetry.batching import Sealing
 from edge_agent.telemetry.collection import Collection
-from edge_agent.telemetry.uplink import Uplink
 from fairway import log
 from fairway.catalog.load import load_catalog
 from fairway.clock import NS_PER_MS, NS_PER_S, Clock, JumpWatch, SystemClock
@@ -84,7 +85,8 @@ def run(config: Config, *, until_drained: bool = False) -> Summary:
 async def _run(config: Config, *, until_drained: bool) -> Summary:
     clock = SystemClock()
     pipeline, dictionary = _pipeline(config)
-    uplink = _uplink(config)
+    target = _target(config)
+    uplink = open_uplink(target, vehicle=config.vehicle.id) if target else None
     if until_drained and uplink is None:
         raise BadInput("there is no [uplink]: nothing can be drained")
     spool = SpoolWorker(
@@ -94,7 +96,8 @@ async def _run(config: Config, *, until_drained: bool) -> Summary:
     )
     try:
         spool.spool.keep_dictionary(dictionary.id, dictionary_to_bytes(dictionary))
-        agent = _Agent(config, clock, pipeline, dictionary, spool, uplink)
+        delivery = Delivery(spool, uplink, clock, where=str(target)) if uplink else None
+        agent = _Agent(config, clock, pipeline, dictionary, spool, delivery)
         return await agent.run(until_drained=until_drained)
     finally:
         await spool.close()
@@ -120,22 +123,20 @@ def _pipeline(config: Config) -> tuple[Pipeline, Dictionary]:
     return Pipeline(make_decoder(plan), mapping, collection), dictionary_of(mapping.table)
 
 
-def _uplink(config: Config) -> Uplink | None:
-    if config.uplink is None:
+def _target(config: Config) -> Address | None:
+    uplink = config.uplink
+    if uplink is None:
         return None
-    target = address(
-        config.uplink.url,
-        ca=config.uplink.ca,
-        certificate=config.uplink.certificate,
-        key=config.uplink.key,
-    )
-    target = guarded(
+    if config.identity is not None:
+        target = identity_target(config.identity.folder, uplink.url, config.vehicle.id)
+    else:
+        target = address(uplink.url, ca=uplink.ca, certificate=uplink.certificate, key=uplink.key)
+    return guarded(
         target,
         region=config.vehicle.region,
-        hosts=config.uplink.region_hosts,
-        tls_min=config.uplink.tls_min,
+        hosts=uplink.region_hosts,
+        tls_min=uplink.tls_min,
     )
-    return open_uplink(target, vehicle=config.vehicle.id)
 
 
 class _Agent:
@@ -148,13 +149,14 @@ class _Agent:
         pipeline: Pipeline,
         dictionary: Dictionary,
         spool: SpoolWorker,
-        uplink: Uplink | None,
+        delivery: Delivery | None,
     ) -> None:
         self._config, self._clock, self._spool = config, clock, spool
         self._mapping: Mapping = pipeline.mapping
-        self._delivery = (
-            Delivery(spool, uplink, clock, where=config.uplink.url)
-            if uplink is not None and config.uplink is not None
+        self._delivery = delivery
+        self._renewal = (
+            identity_renewal(config.identity.folder, clock, delivery.reconnect)
+            if config.identity is not None and delivery is not None
             else None
         )
         replay_id, skip = self._resumption(dictionary)
@@ -226,7 +228,8 @@ class _Agent:
         working = asyncio.create_task(self._work(until_drained=until_drained))
         stopping = asyncio.create_task(self._stopping.wait())
         watching = asyncio.create_task(_watch(self._clock))
-        tasks = [task for task in (working, stopping, delivering, watching) if task]
+        renewing = asyncio.create_task(self._renewal.run()) if self._renewal else None
+        tasks = [task for task in (working, stopping, delivering, watching, renewing) if task]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -237,8 +240,9 @@ class _Agent:
                 source.close()
             await _ended(stopping)
             await _ended(watching)
-            if delivering:
-                await _ended(delivering)
+            for carrying in (renewing, delivering):
+                if carrying:
+                    await _ended(carrying)
             await metrics.stop()
         for task in tasks:
             if not task.cancelled() and task.exception() is not None:

@@ -115,10 +115,17 @@ class Spool:
 
 
 @dataclass(frozen=True, slots=True)
-class Uplink:
-    """The way to the cloud: mqtts:// or grpcs://, with our certificate."""
+class Identity:
+    """What `edge-agent enroll` wrote, and the agent renews: certificate, authority, and the name of the key."""
 
-    url: str
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """The way to the cloud: mqtts:// or grpcs://, with our certificate, or with [identity]."""
+
+    url: str = ""  # with an identity: where the cloud said that it is
     ca: Path | None = (
         None  # who signed the cloud's certificate; the system's authorities by default
     )
@@ -152,6 +159,7 @@ class Config:
     bus: tuple[Bus, ...]
     spool: Spool
     uplink: Uplink | None = None  # without one, batches are only spooled
+    identity: Identity | None = None  # without one, certificates are files of somebody else
     replay: Replay | None = None
     signals: Signals = field(default_factory=Signals)
     telemetry: Telemetry = field(default_factory=Telemetry)
@@ -168,6 +176,18 @@ class Config:
             )
         if self.replay is not None and not without:
             raise BadInput("every [[bus]] has a source of its own: nothing is left for [replay]")
+        self._check_uplink()
+
+    def _check_uplink(self) -> None:
+        uplink = self.uplink
+        if uplink is None:
+            return
+        if self.identity is None and not uplink.url:
+            raise BadInput("uplink.url is missing, and there is no [identity] that knows one")
+        if self.identity is not None and (uplink.ca or uplink.certificate or uplink.key):
+            raise BadInput(
+                "[identity] has certificates: leave ca, certificate and key out of [uplink]"
+            )
 
 
 def _within(name: str, value: int, least: int, most: int) -> None:

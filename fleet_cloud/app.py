@@ -33,16 +33,21 @@ from fleet_cloud.adapters.feed import Feed
 from fleet_cloud.adapters.fleet import Fleet
 from fleet_cloud.adapters.fleet_files import open_fleet
 from fleet_cloud.adapters.grpc import GrpcDoor
+from fleet_cloud.adapters.grpc_enrolment import EnrolmentDoor
+from fleet_cloud.adapters.handing_out import place_of
 from fleet_cloud.adapters.ingest_metrics import IngestCollector
 from fleet_cloud.adapters.intake import Intake
 from fleet_cloud.adapters.mqtt import MqttDoor
 from fleet_cloud.adapters.pki_files import FilePki
+from fleet_cloud.adapters.pki_issuer import PkiIssuer
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.adapters.telemetry_store import open_store
 from fleet_cloud.adapters.worker import Limits, Worker
 from fleet_cloud.api.ports import ApiPorts, Telemetry
 from fleet_cloud.api.service import make_api
+from fleet_cloud.audit.acts import Audit
 from fleet_cloud.config import Config, Endpoint, endpoint
+from fleet_cloud.enrolment.desk import Desk
 from fleet_cloud.ingest.groups import Groups
 from fleet_cloud.ingest.ports import Claimant, TelemetryStore
 from fleet_cloud.ingest.status import IngestStatus
@@ -78,6 +83,7 @@ class _Cloud:
     pki: FilePki
     registry: Registry
     fleet: Fleet
+    audit: Audit
     feed: Feed = field(default_factory=Feed)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
     urls: dict[str, str] = field(default_factory=dict)
@@ -111,7 +117,7 @@ async def _run(config: Config, ready: Ready, *, whole: bool) -> None:
         registry, pki, data = files.registry, files.pki, files.data
         clock = SystemClock()
         fleet = Fleet(registry.vehicles, registry.certificates, clock)
-        cloud = _Cloud(config, clock, end, data, pki, registry, fleet)
+        cloud = _Cloud(config, clock, end, data, pki, registry, fleet, files.audit)
         fleet.refresh()
         pki.write_revocations(fleet.certificates, clock.now_ns())
         if pki.authorities.root_key_is_here:
@@ -211,12 +217,32 @@ async def _ingest(
             await asyncio.to_thread(mqtt.stop)
 
 
+def _enrolment(cloud: _Cloud) -> EnrolmentDoor:
+    config, registry = cloud.config, cloud.registry
+    desk = Desk(
+        enrolments=registry.enrolments,
+        vehicles=registry.vehicles,
+        certificates=registry.certificates,
+        issuer=PkiIssuer(cloud.pki, config.pki.vehicle_days),
+        audit=cloud.audit,
+        new_id=lambda: secrets.token_hex(16),
+        place=lambda: place_of(config, cloud.pki, cloud.urls),
+    )
+    return EnrolmentDoor(
+        desk=desk,
+        clock=cloud.clock,
+        region=config.region,
+        members=lambda: cloud.fleet.members,
+    )
+
+
 async def _grpc(cloud: _Cloud, intake: Intake) -> GrpcDoor:
     door = GrpcDoor(
         intake=intake,
         clock=cloud.clock,
         members=lambda: cloud.fleet.members,
         region=cloud.config.region,
+        services=[_enrolment(cloud).service()],
     )
     where = endpoint(cloud.config.grpc.listen)
     port = cloud.data.port("grpc", where.host, where.port)

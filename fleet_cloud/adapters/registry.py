@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 from fairway.identity import DEFAULT_REGION
 from fleet_cloud.adapters.registry_certificates import SqlCertificates
+from fleet_cloud.adapters.registry_enrolments import SqlEnrolments
 from fleet_cloud.adapters.registry_ledger import SqlLedger
 from fleet_cloud.adapters.registry_quarantine import SqlDictionaries, SqlQuarantine
 from fleet_cloud.adapters.registry_sql import Database
 from fleet_cloud.adapters.registry_vehicles import SqlVehicles
+from fleet_cloud.enrolment.model import Claims, Enrolments
 from fleet_cloud.ingest.ports import Dictionaries, Ledger, Quarantine
 from fleet_cloud.vehicles.certificates import Certificates
 from fleet_cloud.vehicles.registry import VehicleRegistry
@@ -22,6 +24,8 @@ class Registry:
     dictionaries: Dictionaries
     quarantine: Quarantine
     certificates: Certificates
+    claims: Claims
+    enrolments: Enrolments
     database: Database | None = None  # None: in memory
 
     def close(self) -> None:
@@ -36,11 +40,14 @@ def open_registry(url: str, region: str = DEFAULT_REGION) -> Registry:
     Raises BadInput for a URL that cannot work, Unavailable when the database does not answer.
     """
     database = Database(url, region)
+    enrolments = SqlEnrolments(database, region)
     return Registry(
         SqlVehicles(database, region),
         SqlLedger(database, region),
         SqlDictionaries(database, region),
         SqlQuarantine(database, region),
         SqlCertificates(database, region),
+        enrolments,
+        enrolments,
         database,
     )

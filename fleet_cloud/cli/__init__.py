@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from fairway import command_line
-from fleet_cloud.cli import audit, broker, ingest, pki, serve, vehicle
+from fleet_cloud.cli import audit, broker, claim, enrolment, ingest, pki, serve, vehicle
 
 
 def parser() -> argparse.ArgumentParser:
@@ -13,7 +13,7 @@ def parser() -> argparse.ArgumentParser:
         prog="fleet-cloud", description="The Fairway cloud for a fleet of vehicles."
     )
     commands = root.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (serve, ingest, vehicle, pki, broker, audit):
+    for command in (serve, ingest, vehicle, claim, enrolment, pki, broker, audit):
         command.add(commands)
     return root
 
