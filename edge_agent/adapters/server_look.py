@@ -10,7 +10,7 @@ import asyncio
 import ssl
 
 from edge_agent.adapters.uplink_tls import Address, hint, server_context, server_uris, tls_context
-from fairway.errors import Unavailable
+from fairway.errors import BadInput, Unavailable
 
 
 async def server_certificate(target: Address) -> bytes:
@@ -19,7 +19,10 @@ async def server_certificate(target: Address) -> bytes:
     Raises Unavailable, or Denied when it is none.
     """
     # Servers of TLS 1.3 show their certificate before they ask for ours, which may have its key in hardware.
-    context = tls_context(target) if target.key else server_context(target)
+    try:
+        context = tls_context(target) if target.key else server_context(target)
+    except BadInput as error:  # the files were good when we started
+        raise Unavailable(str(error)) from error
     context.set_alpn_protocols(["h2"])
     try:
         _, writer = await asyncio.open_connection(
