@@ -68,8 +68,10 @@ class Line:
 
     def audited(self, action: str, vehicle: str) -> bool:
         """Whether an act was written down."""
-        lines = self.cloud.program.log.read_text().splitlines()
-        return any(f"action={action} " in one and f"vehicle:{vehicle} " in one for one in lines)
+        found = self.command(
+            "audit", "list", "--action", action, "--object", f"vehicle:{vehicle}", "--json"
+        )
+        return bool(found.strip())
 
     def certificates(self, vehicle: str) -> list[str]:
         """Return the states of a vehicle's certificates, the newest first."""
