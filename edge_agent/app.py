@@ -26,7 +26,7 @@ from edge_agent.adapters.sampling import LOOK_INTERVAL_NS, Limits, Pipeline, Sam
 from edge_agent.adapters.sources import open_source
 from edge_agent.adapters.spool_files import SpoolFiles
 from edge_agent.adapters.spool_worker import SpoolWorker
-from edge_agent.adapters.uplink_tls import Address, address
+from edge_agent.adapters.uplink_tls import Address, address, guarded
 from edge_agent.adapters.uplinks import open_uplink
 from edge_agent.canbus import database
 from edge_agent.canbus.decoder import make_decoder
@@ -127,15 +127,18 @@ def _pipeline(config: Config) -> tuple[Pipeline, Dictionary]:
 
 
 def _target(config: Config) -> Address | None:
-    if config.uplink is None:
+    uplink = config.uplink
+    if uplink is None:
         return None
     if config.identity is not None:
-        return identity_target(config.identity.folder, config.uplink.url, config.vehicle.id)
-    return address(
-        config.uplink.url,
-        ca=config.uplink.ca,
-        certificate=config.uplink.certificate,
-        key=config.uplink.key,
+        target = identity_target(config.identity.folder, uplink.url, config.vehicle.id)
+    else:
+        target = address(uplink.url, ca=uplink.ca, certificate=uplink.certificate, key=uplink.key)
+    return guarded(
+        target,
+        region=config.vehicle.region,
+        hosts=uplink.region_hosts,
+        tls_min=uplink.tls_min,
     )
 
 

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Literal
 
 from fairway.errors import BadInput
+from fairway.identity import region_name
 from fairway.ids import vehicle_id
 
 
@@ -35,9 +36,12 @@ class Vehicle:
     """Who we are: the common name of our certificate."""
 
     id: str
+    region: str = ""  # the only one whose servers we talk to; by default that of our certificate
 
     def __post_init__(self) -> None:
         vehicle_id(self.id)
+        if self.region:
+            region_name(self.region)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,9 @@ class Uplink:
     )
     certificate: Path | None = None
     key: Path | None = None
+    # Hosts of the vehicle's region, *. for any number of names before; no other is asked.  By default any is.
+    region_hosts: tuple[str, ...] = ()
+    tls_min: Literal["1.2", "1.3"] = "1.3"  # 1.2 for a broker of somebody else's that has no newer
 
 
 @dataclass(frozen=True, slots=True)

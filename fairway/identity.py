@@ -54,6 +54,16 @@ def certificate_number(text: str) -> str:
     return text
 
 
+def is_ours(uri: str) -> bool:
+    """Whether a URI of a subjectAltName is one of Fairway's."""
+    return uri.startswith(_PREFIX)
+
+
+def certificate_urn(number: str) -> str:
+    """Return how a certificate of that number calls itself."""
+    return f"{_CERTIFICATE}{number}"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Scope:
     """Whose data is meant: one tenant in one region."""
@@ -95,7 +105,7 @@ class Identity:
     @property
     def certificate_urn(self) -> str:
         """Which of the certificates of that one it is."""
-        return f"{_CERTIFICATE}{self.number}"
+        return certificate_urn(self.number)
 
 
 def identity_of(uris: Iterable[str]) -> Identity:

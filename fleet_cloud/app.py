@@ -160,7 +160,7 @@ async def _broker(cloud: _Cloud) -> AsyncIterator[MosquittoBroker | NatsBroker]:
     port = cloud.data.port("mqtt", where.host, where.port)
     place = BrokerPlace(cloud.data.folder / "broker", where.host, port, cloud.pki)
     broker = make_broker(settings.program, place, cloud.clock)
-    await broker.start(cloud.fleet.tenants)
+    await broker.start(cloud.fleet.members)
     cloud.urls["mqtt"] = f"mqtts://{addresses.reached(cloud.config, where.host, port)}"
     try:
         yield broker
@@ -246,6 +246,7 @@ async def _grpc(cloud: _Cloud, intake: Intake) -> GrpcDoor:
         intake=intake,
         clock=cloud.clock,
         members=lambda: cloud.fleet.members,
+        region=cloud.config.region,
         services=[_enrolment(cloud).service()],
     )
     where = endpoint(cloud.config.grpc.listen)
@@ -317,7 +318,7 @@ def _following(
         if grpc is not None:
             await grpc.review()
         if broker is not None:
-            await broker.allow(cloud.fleet.tenants)
+            await broker.allow(cloud.fleet.members)
 
     tasks = [
         asyncio.create_task(cloud.fleet.follow(changed)),
@@ -354,10 +355,13 @@ async def _renew_lists(cloud: _Cloud, broker: MosquittoBroker | NatsBroker | Non
         await asyncio.sleep(LISTS_S)
         try:
             await asyncio.to_thread(
-                cloud.pki.write_revocations, cloud.fleet.certificates, cloud.clock.now_ns()
+                cloud.pki.write_revocations,
+                cloud.fleet.certificates,
+                cloud.clock.now_ns(),
+                renews=True,
             )
             if broker is not None:
-                await broker.allow(cloud.fleet.tenants)
+                await broker.allow(cloud.fleet.members)
         except Unavailable as error:  # and again tomorrow: a list is good for a month
             log.error("revocation_lists_not_renewed", reason=str(error))  # noqa: TRY400 - the reason says it
 

@@ -6,7 +6,8 @@ import grpc
 import grpc.aio
 
 from edge_agent.adapters.grpc_tls import channel_credentials
-from edge_agent.adapters.uplink_tls import Address
+from edge_agent.adapters.server_look import server_certificate
+from edge_agent.adapters.uplink_tls import Address, guarded
 from fairway.crypto import Signer
 from fairway.enrolment import Ask, Granted, Waiting
 from fairway.errors import BadInput, Denied, FairwayError, Unavailable
@@ -35,7 +36,15 @@ async def ask_cloud(target: Address, ask: Ask, signer: Signer | None = None) -> 
     if target.scheme != "grpcs":
         raise BadInput(f"{target} is no address to enrol at: write grpcs://host:port")
     where = f"{target.host}:{target.port}"
-    credentials = channel_credentials(target, signer)
+    channel_credentials(target, signer)  # files that are wrong are told as such
+    # The claim, or the certificate that is to be renewed, says of which region the cloud has to be.
+    asked = guarded(target, region="", hosts=(), tls_min=target.tls_min)
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            shown = await server_certificate(asked)
+    except TimeoutError as error:
+        raise Unavailable(f"{target} does not answer") from error
+    credentials = channel_credentials(target, signer, trusted=shown)
     async with grpc.aio.secure_channel(where, credentials, options=_OPTIONS) as channel:
         call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
         try:

@@ -16,14 +16,19 @@ from fairway.errors import BadInput, FairwayError
 EVENTS = log.get("edge_agent.uplink")
 
 
-def channel_credentials(target: Address, signer: Signer | None = None) -> grpc.ChannelCredentials:
-    """Return what a gRPC channel needs; `signer` is the key in hardware, if it lies there.  Raises BadInput."""
+def channel_credentials(
+    target: Address, signer: Signer | None = None, *, trusted: bytes | None = None
+) -> grpc.ChannelCredentials:
+    """Return what a gRPC channel needs; `signer` is the key in hardware, if it lies there.  Raises BadInput.
+
+    `trusted` is the one certificate that a server may show, in place of the authority's.
+    """
     if signer is None:
         tls_context(target)  # gRPC itself says nothing of a key that does not fit
         authority, key, certificate = (
             content(p) for p in (target.ca, target.key, target.certificate)
         )
-        return grpc.ssl_channel_credentials(authority, key, certificate)
+        return grpc.ssl_channel_credentials(trusted or authority, key, certificate)
     chain = content(target.certificate) or b""
     try:
         leaf = x509.load_pem_x509_certificate(chain)
@@ -36,7 +41,7 @@ def channel_credentials(target: Address, signer: Signer | None = None) -> grpc.C
         warnings.simplefilter("ignore", experimental.ExperimentalApiWarning)
         made: grpc.ChannelCredentials = experimental.ssl_channel_credentials_with_custom_signer(
             private_key_sign_fn=_signing(signer),
-            root_certificates=content(target.ca),
+            root_certificates=trusted or content(target.ca),
             certificate_chain=chain,
         )
     return made

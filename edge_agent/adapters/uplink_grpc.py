@@ -10,6 +10,7 @@ import grpc
 import grpc.aio
 
 from edge_agent.adapters.grpc_tls import channel_credentials
+from edge_agent.adapters.server_look import server_certificate
 from edge_agent.adapters.uplink_tls import Address
 from fairway.errors import BadInput, Denied, Unavailable
 from fairway.signers.opening import open_signer
@@ -39,27 +40,16 @@ class GrpcUplink:
         """Read the certificates, and open the key.  Raises BadInput, Unavailable."""
         self._target = target
         self._signer = open_signer(target.hardware_key) if target.hardware_key else None
-        self._credentials()
+        if target.is_secure:
+            channel_credentials(target, self._signer)
         self._channel: grpc.aio.Channel | None = None
         self._call: _Call | None = None
 
-    def _credentials(self) -> grpc.ChannelCredentials | None:
-        """Return what the files say now: the certificate may have been renewed."""
-        return channel_credentials(self._target, self._signer) if self._target.is_secure else None
-
     async def connect(self) -> None:
         await self.close()
-        where = f"{self._target.host}:{self._target.port}"
-        try:
-            credentials = self._credentials()
-        except BadInput as error:  # they were good when we started
-            raise Unavailable(str(error)) from error
-        if credentials is not None:
-            self._channel = grpc.aio.secure_channel(where, credentials, options=_OPTIONS)
-        else:
-            self._channel = grpc.aio.insecure_channel(where, options=_OPTIONS)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                self._channel = await self._opened()
                 await self._ready(self._channel)
         except TimeoutError as error:
             await self.close()
@@ -70,6 +60,18 @@ class GrpcUplink:
             await self.close()
             raise
         self._call = self._channel.stream_stream(METHOD)()
+
+    async def _opened(self) -> grpc.aio.Channel:
+        """Return a channel that trusts the very server that was looked at, and no other."""
+        where = f"{self._target.host}:{self._target.port}"
+        if not self._target.is_secure:
+            return grpc.aio.insecure_channel(where, options=_OPTIONS)
+        shown = await server_certificate(self._target)
+        try:  # what the files say now: the certificate may have been renewed
+            credentials = channel_credentials(self._target, self._signer, trusted=shown)
+        except BadInput as error:  # they were good when we started
+            raise Unavailable(str(error)) from error
+        return grpc.aio.secure_channel(where, credentials, options=_OPTIONS)
 
     async def _ready(self, channel: grpc.aio.Channel) -> None:
         state = channel.get_state(try_to_connect=True)

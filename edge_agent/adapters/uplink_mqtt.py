@@ -23,7 +23,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge_agent.adapters.uplink_tls import Address, tls_context
+from edge_agent.adapters.uplink_tls import Address, GuardedContext, hint, tls_context
 from edge_agent.telemetry.uplink import WINDOW_MAX_BATCHES
 from fairway.errors import BadInput, Denied, Unavailable
 from fairway.topics import client_id, down_telemetry, up_telemetry
@@ -118,12 +118,14 @@ class MqttUplink:
 
 
 class _TidySocket(ssl.SSLSocket):
-    """A socket that does not stay open when the other side turns out to be nobody we trust."""
+    """A socket that does not stay open when the other side turns out to be nobody we trust, or talk to."""
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as ssl has it
         try:
             super().do_handshake(block)
-        except OSError:
+            if isinstance(self.context, GuardedContext):
+                self.context.check_server(self.getpeercert())
+        except (OSError, Denied):
             self.close()
             raise
 
@@ -185,7 +187,7 @@ class _Connection:
                 lambda: self._client.connect(target.host, target.port, KEEPALIVE_S, **more)
             )
         except (OSError, ValueError) as error:
-            raise Unavailable(f"{target} cannot be reached: {error}") from error
+            raise Unavailable(f"{target} cannot be reached: {error}{hint(error)}") from error
         self._client.loop_start()
         await self._ready
 

@@ -6,10 +6,15 @@ TLS, which MQTT speaks, wants the key itself.
 """
 
 import ssl
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from cryptography import x509
+
+from edge_agent.telemetry.guard import Guard, guard_of
 from fairway.errors import BadInput
 
 # IANA's ports of MQTT and MQTT over TLS; gRPC has none of its own.
@@ -27,6 +32,8 @@ class Address:
     certificate: Path | None = None
     key: Path | None = None
     hardware_key: str = ""  # in place of `key`: the name of one in a token or a TPM
+    guard: Guard = field(default_factory=Guard)
+    tls_min: Literal["1.2", "1.3"] = "1.3"
 
     @property
     def is_secure(self) -> bool:
@@ -61,20 +68,88 @@ def address(
     return Address(*where, ca, certificate, key, hardware_key)
 
 
-def tls_context(target: Address) -> ssl.SSLContext:
+def guarded(
+    target: Address, *, region: str, hosts: tuple[str, ...], tls_min: Literal["1.2", "1.3"]
+) -> Address:
+    """Return `target` with what is asked of the server there.  Raises BadInput when it cannot be the one."""
+    guard = guard_of(region, hosts, own_uris(target.certificate))
+    guard.check_host(target.host)
+    if region and not target.is_secure:
+        raise BadInput(
+            f"{target} has no certificate that could say its region: write an s at {target.scheme}"
+        )
+    return replace(target, guard=guard, tls_min=tls_min)
+
+
+class GuardedContext(ssl.SSLContext):
+    """A context that knows what is asked of servers, for whoever finishes a handshake with it."""
+
+    target: Address
+
+    def check_server(self, shown: Mapping[str, Any] | None) -> None:
+        """Raise Denied unless the certificate that the server has shown is that of one to talk to."""
+        self.target.guard.check_server(self.target.host, server_uris(shown))
+
+
+def server_context(target: Address) -> GuardedContext:
+    """Return a context that knows the cloud's authority.  Raises BadInput."""
+    context = GuardedContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.target = target
+    context.minimum_version = {
+        "1.2": ssl.TLSVersion.TLSv1_2,
+        "1.3": ssl.TLSVersion.TLSv1_3,
+    }[target.tls_min]
+    try:
+        if target.ca:
+            context.load_verify_locations(target.ca)
+        else:
+            context.load_default_certs()
+    except OSError as error:  # ssl.SSLError is one
+        raise BadInput(f"{_files(target)}: no certificates for {target} ({error})") from error
+    return context
+
+
+def tls_context(target: Address) -> GuardedContext:
     """Return a context that knows the cloud's authority and the vehicle's certificate.  Raises BadInput."""
     if target.hardware_key:
         raise BadInput(
             "the vehicle's key lies in a token or TPM, which the TLS of MQTT cannot use: set uplink.url to the"
             " cloud's grpcs:// address"
         )
+    context = server_context(target)
     try:
-        context = ssl.create_default_context(cafile=target.ca)
         if target.certificate and target.key:
             context.load_cert_chain(target.certificate, target.key)
     except OSError as error:  # ssl.SSLError is one
         raise BadInput(f"{_files(target)}: no certificates for {target} ({error})") from error
     return context
+
+
+def server_uris(shown: Mapping[str, Any] | None) -> list[str]:
+    """Return the URIs of a certificate as `getpeercert` tells it."""
+    return [value for kind, value in (shown or {}).get("subjectAltName", ()) if kind == "URI"]
+
+
+def own_uris(certificate: Path | None) -> list[str]:
+    """Return the URIs of the vehicle's certificate.  Raises BadInput when it cannot be read."""
+    if certificate is None:
+        return []
+    try:
+        read = x509.load_pem_x509_certificate(certificate.read_bytes())
+        found = read.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{certificate} is no certificate of this vehicle: {error}") from error
+    return found.value.get_values_for_type(x509.UniformResourceIdentifier)
+
+
+def hint(error: Exception) -> str:
+    """Return what to do about a handshake that failed, when there is something."""
+    is_old = isinstance(error, ssl.SSLError) and any(
+        word in str(error) for word in ("PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL")
+    )
+    return "; it speaks no TLS 1.3: see uplink.tls_min" if is_old else ""
 
 
 def content(path: Path | None) -> bytes | None:

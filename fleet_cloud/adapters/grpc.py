@@ -81,10 +81,13 @@ class GrpcDoor:
         intake: Intake,
         clock: Clock,
         members: Callable[[], Mapping[str, Member]],
+        region: str = "",
         services: Sequence[grpc.GenericRpcHandler] = (),  # what else is behind this door
     ) -> None:
+        """`region` is whose vehicles are let in, whatever TLS was told to trust; empty: any."""
         self._services = tuple(services)
         self._intake = intake
+        self._region = region
         self._clock = clock
         self._members = members
         self._loop = asyncio.get_running_loop()
@@ -176,7 +179,7 @@ class GrpcDoor:
         """Return the vehicle and the hash of its certificate."""
         shown: Sequence[bytes] = context.auth_context().get("x509_pem_cert", ())
         try:
-            vehicle, sha256 = vehicle_shown(shown[0] if shown else b"")
+            vehicle, sha256 = vehicle_shown(shown[0] if shown else b"", region=self._region)
         except BadInput as error:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
             raise  # for the type checker: abort does not return

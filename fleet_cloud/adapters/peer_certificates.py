@@ -11,19 +11,31 @@ from fairway.crypto import fingerprint
 from fairway.errors import BadInput, Denied
 from fairway.identity import Identity, Kind, identity_of
 from fairway.ids import vehicle_id
+from fleet_cloud.adapters.broker_nats import subject_user
 
 _OURS = "urn:fairway:"
 
 
-def vehicle_shown(certificate_pem: bytes) -> tuple[str, str]:
+def vehicle_shown(certificate_pem: bytes, *, region: str = "") -> tuple[str, str]:
     """Return the vehicle that a certificate speaks for, and its hash.
 
-    Raises BadInput when it speaks for nobody, Denied when for somebody who is no vehicle.
+    Raises BadInput when it speaks for nobody, Denied when for somebody who is no vehicle, or one of another
+    region than `region`.
     """
     name, identity, sha256 = shown(certificate_pem)
     if identity is not None and identity.kind is not Kind.VEHICLE:
         raise Denied(f"the client certificate is that of a {identity.kind}, not of a vehicle")
+    if identity is not None and region and identity.scope.region != region:
+        raise Denied(
+            f"the client certificate is of region {identity.scope.region}, and this is {region}"
+        )
     return name, sha256
+
+
+def user_shown(certificate_pem: bytes) -> str:
+    """Return which user nats-server takes a certificate for: its number, or its subject.  Raises BadInput."""
+    name, identity, _ = shown(certificate_pem)
+    return subject_user(name) if identity is None else identity.certificate_urn
 
 
 def shown(certificate_pem: bytes) -> tuple[str, Identity | None, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from fairway.clock import SystemClock
 from fleet_cloud.adapters.broker_child import find_program
-from fleet_cloud.adapters.broker_mosquitto import mosquitto_access, mosquitto_config
+from fleet_cloud.adapters.broker_mosquitto import access_rules, mosquitto_access, mosquitto_config
 from fleet_cloud.adapters.pki_files import FilePki
 from tests.clickhouse import clickhouse_servers
 from tests.e2e.programs import Program, free_port, kill_pid, run, until
@@ -55,7 +55,6 @@ class Site:
         self.stores = stack.enter_context(clickhouse_servers(2))
         self._registry = self.postgres.url()
         self._stack = stack
-        self._vehicles = vehicles
         self.mqtt_port = free_port()
         self._pki = FilePki(folder / "data" / "pki")
         self._pki.ensure([], SystemClock().now_ns())
@@ -96,17 +95,19 @@ class Site:
     def start_broker(self) -> None:
         """Start Mosquitto as an operator would, without our supervision."""
         access = self.folder / "access"
-        access.write_text(mosquitto_access(self._vehicles))
+        access.write_text(mosquitto_access())
         text = mosquitto_config(
             host="127.0.0.1",
             port=self.mqtt_port,
             folder=self.folder,
-            access=access,
+            rules=access_rules(access),
             ca=self._pki.anchors,
+            crl=self._pki.crl,
             certificate=self._pki.server,
             key=self._pki.server_key,
             user="root",
-        ).replace("use_username_as_clientid true\n", "")  # two ingests under one certificate
+            one_client_a_name=False,  # two ingests under one certificate
+        )
         (self.folder / "mosquitto.conf").write_text(text)
         found = find_program("mosquitto")
         assert found is not None

@@ -68,11 +68,10 @@ class Line:
 
     def audited(self, action: str, vehicle: str) -> bool:
         """Whether an act was written down."""
-        return bool(
-            self.command(
-                "audit", "list", "--action", action, "--object", f"vehicle:{vehicle}", "--json"
-            )
+        found = self.command(
+            "audit", "list", "--action", action, "--object", f"vehicle:{vehicle}", "--json"
         )
+        return bool(found.strip())
 
     def certificates(self, vehicle: str) -> list[str]:
         """Return the states of a vehicle's certificates, the newest first."""

@@ -36,6 +36,14 @@ def test_a_certificate_of_somebody_else_is_a_vehicle_by_its_common_name(tmp_path
     assert vehicle_shown(identity.certificate.read_bytes())[0] == "VIN7"
 
 
+def test_a_vehicle_of_another_region_is_told_so(pki: FilePki, tmp_path: Path):
+    certificate = keys_of(pki, tmp_path, "VIN1").certificate.read_bytes()
+
+    assert vehicle_shown(certificate, region="eu")[0] == "VIN1"
+    with pytest.raises(Denied, match="is of region eu, and this is us"):
+        vehicle_shown(certificate, region="us")
+
+
 def test_a_claim_and_the_cloud_are_no_vehicles(pki: FilePki, tmp_path: Path):
     claim = keys_of(pki, tmp_path, "factory", kind=Kind.CLAIM)
 

@@ -18,7 +18,7 @@ from fairway.telemetry import Outcome
 from fairway.topics import down_telemetry, up_telemetry
 from fairway.wire.telemetry import receipts_from_bytes
 from fleet_cloud.adapters.broker_child import find_program
-from fleet_cloud.adapters.broker_mosquitto import mosquitto_access, mosquitto_config
+from fleet_cloud.adapters.broker_mosquitto import access_rules, mosquitto_access, mosquitto_config
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.adapters.telemetry_store import open_store
 from tests.clickhouse import clickhouse_servers
@@ -78,18 +78,20 @@ class Site:
     def start_broker(self) -> None:
         """Start Mosquitto as an operator would, without our supervision."""
         access = self.folder / "access"
-        access.write_text(mosquitto_access([VEHICLE]))
+        access.write_text(mosquitto_access())
         pki = self.pki
         text = mosquitto_config(
             host="127.0.0.1",
             port=self.port,
             folder=self.folder,
-            access=access,
+            rules=access_rules(access),
             ca=pki.anchors,
+            crl=pki.crl,
             certificate=pki.server,
             key=pki.server_key,
             user="root",
-        ).replace("use_username_as_clientid true\n", "")  # two ingests under one certificate
+            one_client_a_name=False,  # two ingests under one certificate
+        )
         (self.folder / "mosquitto.conf").write_text(text)
         self.broker = subprocess.Popen(
             [str(find_program("mosquitto")[1]), "-c", str(self.folder / "mosquitto.conf")],
