@@ -2,6 +2,7 @@
 
     sources > decoder > mapping > collection > batches > spool > uplink > cloud
               '-------------- sampling --------------'       '-- delivery --'
+    apps in the vehicle > door (onboard.py)
 
 Rule 1: what can be known to be wrong is said before anything runs: files, databases, certificates.
 Rule 2: a cloud that cannot be reached is no error: the spool is for that.
@@ -17,6 +18,7 @@ from edge_agent.adapters.delivery import Delivery
 from edge_agent.adapters.log_replay import LogReplay
 from edge_agent.adapters.merge import Merged
 from edge_agent.adapters.metrics_http import MetricsServer, Status
+from edge_agent.adapters.onboard import Door, open_door
 from edge_agent.adapters.patience import Patient
 from edge_agent.adapters.sampling import LOOK_INTERVAL_NS, Limits, Pipeline, Sampling
 from edge_agent.adapters.sources import open_source
@@ -85,6 +87,7 @@ async def _run(config: Config, *, until_drained: bool) -> Summary:
     clock = SystemClock()
     pipeline, dictionary = _pipeline(config)
     uplink = _uplink(config)
+    door = open_door(config.onboard, config.spool.dir, clock) if config.onboard else None
     if until_drained and uplink is None:
         raise BadInput("there is no [uplink]: nothing can be drained")
     spool = SpoolWorker(
@@ -94,7 +97,7 @@ async def _run(config: Config, *, until_drained: bool) -> Summary:
     )
     try:
         spool.spool.keep_dictionary(dictionary.id, dictionary_to_bytes(dictionary))
-        agent = _Agent(config, clock, pipeline, dictionary, spool, uplink)
+        agent = _Agent(config, clock, pipeline, dictionary, spool, uplink, door=door)
         return await agent.run(until_drained=until_drained)
     finally:
         await spool.close()
@@ -135,7 +138,7 @@ def _uplink(config: Config) -> Uplink | None:
 class _Agent:
     """One run."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a run has that many parts
         self,
         config: Config,
         clock: Clock,
@@ -143,8 +146,11 @@ class _Agent:
         dictionary: Dictionary,
         spool: SpoolWorker,
         uplink: Uplink | None,
+        *,
+        door: Door | None,
     ) -> None:
         self._config, self._clock, self._spool = config, clock, spool
+        self._door = door
         self._mapping: Mapping = pipeline.mapping
         self._delivery = (
             Delivery(spool, uplink, clock, where=config.uplink.url)
@@ -209,6 +215,8 @@ class _Agent:
         if self._config.metrics.listen is not None:
             port = await metrics.start(self._config.metrics.listen)
             EVENTS.info("metrics_listen", port=port)
+        if self._door is not None:
+            await self._door.start()
         EVENTS.info(
             "started",
             vehicle=self._config.vehicle.id,
@@ -233,6 +241,8 @@ class _Agent:
             await _ended(watching)
             if delivering:
                 await _ended(delivering)
+            if self._door is not None:
+                await self._door.stop()
             await metrics.stop()
         for task in tasks:
             if not task.cancelled() and task.exception() is not None:
@@ -293,6 +303,7 @@ class _Agent:
             connections=delivery.connections if delivery else 0,
             oldest_age_s=age_ns / NS_PER_S,
             dropped_frames=self._dropped(),
+            onboard=self._door.counts if self._door else None,
         )
 
     def _dropped(self) -> tuple[tuple[str, int], ...]:

@@ -40,12 +40,12 @@ from fleet_cloud.adapters.mqtt import MqttDoor
 from fleet_cloud.adapters.own_issuer import OwnIssuer, own_signer
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.adapters.registry import Registry
+from fleet_cloud.adapters.registry_audit import SqlAudit
 from fleet_cloud.adapters.telemetry_store import open_store
 from fleet_cloud.adapters.worker import Limits, Worker
 from fleet_cloud.api.ports import ApiPorts, SignIn, Telemetry
 from fleet_cloud.api.server import ServerTls, serving
 from fleet_cloud.api.service import make_api
-from fleet_cloud.audit.acts import Audit
 from fleet_cloud.config import Config, Endpoint, endpoint
 from fleet_cloud.ingest.groups import Groups
 from fleet_cloud.ingest.ports import Claimant, TelemetryStore
@@ -82,7 +82,7 @@ class _Cloud:
     pki: FilePki
     registry: Registry
     fleet: Fleet
-    audit: Audit
+    audit: SqlAudit
     feed: Feed = field(default_factory=Feed)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
     urls: dict[str, str] = field(default_factory=dict)
@@ -131,7 +131,7 @@ async def _run(config: Config, ready: Ready, *, whole: bool) -> None:
         elif config.broker.mode == "external":
             address = addresses.external_broker(config.broker)
             cloud.urls["mqtt"] = address.url
-        store = open_store(config.store.url, data.folder)
+        store = open_store(config.store.url, data.folder, region=config.region)
         stack.callback(store.close)
         owner = config.ingest.name or _owner(data, whole=whole)
         status, grpc = await stack.enter_async_context(_ingest(cloud, store, address, owner))
@@ -259,6 +259,7 @@ async def _api(
         keys=cloud.registry.keys,
         tokens=tokens_of(settings.oidc, own.believed(users) if own else None, cloud.clock),
         audit=cloud.audit,
+        acts=cloud.audit,
         sign_in=SignIn(own, users) if own else None,
     )
     api = make_api(ports)

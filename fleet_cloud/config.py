@@ -165,6 +165,14 @@ class Pki:
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """The audit log."""
+
+    # What signs its newest entry: a file, pkcs11:..., tpm2:... or awskms:...; by default a file in data_dir.
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Ingest:
     """How much is stored together, and how much may wait."""
 
@@ -218,6 +226,7 @@ class Config:
     store: Store = field(default_factory=Store)
     tls: Tls = field(default_factory=Tls)
     pki: Pki = field(default_factory=Pki)
+    audit: Audit = field(default_factory=Audit)
     ingest: Ingest = field(default_factory=Ingest)
     metrics: Metrics = field(default_factory=Metrics)
     log: Log = field(default_factory=Log)

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from edge_agent.cli import decode, lint_dbc, run
+from edge_agent.cli import decode, lint_dbc, run, token
 from fairway import command_line
 
 
@@ -16,6 +16,7 @@ def parser() -> argparse.ArgumentParser:
     decode.add(commands)
     lint_dbc.add(commands)
     run.add(commands)
+    token.add(commands)
     return root
 
 

@@ -30,6 +30,7 @@ class Permission(StrEnum):
     QUARANTINE_READ = "quarantine:read"
     INGEST_READ = "ingest:read"
     METRICS_READ = "metrics:read"
+    AUDIT_READ = "audit:read"  # who did what
     KEYS_READ = "keys:read"
     KEYS_WRITE = "keys:write"
 
@@ -46,7 +47,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.RELEASE_AUTHOR: _SEES,
     Role.RELEASE_APPROVER: _SEES,
     # Watches over data, and so holds none.
-    Role.PRIVACY_OFFICER: _SEES,
+    Role.PRIVACY_OFFICER: _SEES | {_P.AUDIT_READ},
     Role.ADMIN: frozenset(Permission),
 }
 

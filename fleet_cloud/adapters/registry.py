@@ -40,12 +40,12 @@ def open_registry(url: str, region: str = DEFAULT_REGION) -> Registry:
 
     Raises BadInput for a URL that cannot work, Unavailable when the database does not answer.
     """
-    database = Database(url)
+    database = Database(url, region)
     return Registry(
-        SqlVehicles(database),
-        SqlLedger(database),
-        SqlDictionaries(database),
-        SqlQuarantine(database),
+        SqlVehicles(database, region),
+        SqlLedger(database, region),
+        SqlDictionaries(database, region),
+        SqlQuarantine(database, region),
         SqlCertificates(database, region),
         SqlKeys(database, region),
         SqlUsers(database, region),

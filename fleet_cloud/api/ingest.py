@@ -103,7 +103,7 @@ def router(ports: ApiPorts) -> APIRouter:
         if caller.sees_all:
             entries = ports.quarantine.entries(limit=limit)
             return QuarantineList(ports.quarantine.count(), [_view(entry) for entry in entries])
-        seen = [entry for entry in _kept(ports) if _sees(ports, caller, entry)]
+        seen = _seen(ports, caller)
         return QuarantineList(len(seen), [_view(entry) for entry in seen[:limit]])
 
     @routes.get(
@@ -119,9 +119,7 @@ def router(ports: ApiPorts) -> APIRouter:
         entry: Annotated[int, Path(ge=0, lt=2**63)],
     ) -> Response:
         """Read the bytes of a message that could not be stored."""
-        known = caller.sees_all or any(
-            one.id == entry and _sees(ports, caller, one) for one in _kept(ports)
-        )
+        known = caller.sees_all or any(one.id == entry for one in _seen(ports, caller))
         payload = ports.quarantine.payload(entry) if known else None
         if payload is None:
             raise NotFound(f"nothing in quarantine has the number {entry}: see /v1/quarantine")
@@ -132,14 +130,10 @@ def router(ports: ApiPorts) -> APIRouter:
     return routes
 
 
-def _kept(ports: ApiPorts) -> list[QuarantineEntry]:
-    """Return the newest entries of all tenants: as many as one of them is shown."""
-    return ports.quarantine.entries(limit=ENTRIES_MAX)
-
-
-def _sees(ports: ApiPorts, caller: Caller, entry: QuarantineEntry) -> bool:
-    vehicle = ports.vehicles.vehicle(entry.vehicle)
-    return vehicle is not None and caller.sees(vehicle.tenant, vehicle.id)
+def _seen(ports: ApiPorts, caller: Caller) -> list[QuarantineEntry]:
+    """Return the newest entries that are there for `caller`."""
+    entries = ports.quarantine.entries(tenants=caller.tenants, limit=ENTRIES_MAX)
+    return [entry for entry in entries if caller.sees(entry.tenant, entry.vehicle)]
 
 
 def _if_reached(ask: Callable[[], _T]) -> _T | None:

@@ -13,6 +13,7 @@ from fleet_cloud.access.keys import Keys
 from fleet_cloud.access.tokens import TokenMaker, Tokens
 from fleet_cloud.access.users import UserReader
 from fleet_cloud.audit.acts import Audit
+from fleet_cloud.audit.ports import AuditReader
 from fleet_cloud.ingest.ports import LiveFeed, Quarantine
 from fleet_cloud.ingest.status import IngestStatus
 from fleet_cloud.vehicles.registry import VehicleReader
@@ -85,5 +86,6 @@ class ApiPorts:
     keys: Keys
     tokens: Tokens
     audit: Audit
+    acts: AuditReader
     fleet_of: FleetOf = default_fleet
     sign_in: SignIn | None = None  # None: people sign in elsewhere

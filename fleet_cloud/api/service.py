@@ -9,7 +9,17 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from fleet_cloud.api import access, ingest, live, operations, problems, series, sign_in, vehicles
+from fleet_cloud.api import (
+    access,
+    audit,
+    ingest,
+    live,
+    operations,
+    problems,
+    series,
+    sign_in,
+    vehicles,
+)
 from fleet_cloud.api.gate import Gate
 from fleet_cloud.api.limits import SizeLimits
 from fleet_cloud.api.ports import ApiPorts
@@ -39,6 +49,7 @@ def make_api(
     app.state.gate = Gate(ports)
     problems.add(app)
     app.include_router(access.router(ports))
+    app.include_router(audit.router(ports))
     app.include_router(operations.router(ports, app))
     app.include_router(vehicles.router(ports))
     # Before the series of a signal: a signal's name may contain anything.

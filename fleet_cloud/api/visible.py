@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fairway.errors import BadInput
 from fairway.ids import vehicle_id
 from fleet_cloud.access.grants import ALL, Principal, may
-from fleet_cloud.access.roles import Permission
+from fleet_cloud.access.roles import PERMISSIONS, Permission
 from fleet_cloud.api.ports import FleetOf, NotFound
 from fleet_cloud.vehicles.registry import VEHICLES_MAX_PAGE, Vehicle, VehicleReader
 
@@ -27,6 +27,25 @@ class Caller:
     def sees_all(self) -> bool:
         """Whether nothing is hidden from this caller."""
         return may(self.principal, self.permission, ALL)
+
+    @property
+    def tenants(self) -> frozenset[str] | None:
+        """The tenants of which this caller may see something; None: all."""
+        return self._tenants(is_whole=False)
+
+    @property
+    def whole_tenants(self) -> frozenset[str] | None:
+        """The tenants of which nothing is hidden from this caller; None: all."""
+        return self._tenants(is_whole=True)
+
+    def _tenants(self, *, is_whole: bool) -> frozenset[str] | None:
+        if self.sees_all:
+            return None
+        return frozenset(
+            grant.tenant
+            for grant in self.principal.grants
+            if self.permission in PERMISSIONS[grant.role] and (not is_whole or grant.fleet == ALL)
+        )
 
     def sees(self, tenant: str, vehicle: str) -> bool:
         """Whether a vehicle is there for this caller."""

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from fairway import command_line
-from fleet_cloud.cli import ingest, key, pki, serve, token, user, vehicle
+from fleet_cloud.cli import audit, ingest, key, pki, serve, token, user, vehicle
 
 
 def parser() -> argparse.ArgumentParser:
@@ -13,7 +13,7 @@ def parser() -> argparse.ArgumentParser:
         prog="fleet-cloud", description="The Fairway cloud for a fleet of vehicles."
     )
     commands = root.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (serve, ingest, vehicle, pki, key, user, token):
+    for command in (serve, ingest, vehicle, pki, key, user, token, audit):
         command.add(commands)
     return root
 

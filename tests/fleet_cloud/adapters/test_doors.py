@@ -240,7 +240,7 @@ async def test_an_mqtt_sender_is_held_back_and_told_to_come_again(
         await broker.stop()
 
     assert {receipt.outcome for receipt in receipts} >= {Outcome.BUSY, Outcome.STORED}
-    assert sorted(name.sequence for name in house.store.inserted) == list(range(1, BATCHES + 1))
+    assert sorted(key.name.sequence for key in house.store.inserted) == list(range(1, BATCHES + 1))
 
 
 async def test_a_broker_with_passwords_lets_the_cloud_in(house: House):

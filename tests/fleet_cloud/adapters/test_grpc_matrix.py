@@ -156,8 +156,8 @@ def answered(place: Place, route: str, shown: Shown, vehicle: str) -> str:
             return str(refused.code().name)
     receipts = receipts_from_bytes(answer)
     assert [receipt.outcome for receipt in receipts] == [Outcome.STORED]
-    ((name, batch),) = place.desk.store.batches.items()
-    assert name.vehicle == vehicle
+    ((key, batch),) = place.desk.store.batches.items()
+    assert key.name.vehicle == vehicle
     return batch.tenant
 
 

@@ -74,6 +74,7 @@ class Cloud:
             keys=self.keys,
             tokens=self.tokens,
             audit=self.audit,
+            acts=self.audit,
             sign_in=self.sign_in,
         )
 
@@ -105,7 +106,7 @@ def small_fleet() -> Cloud:
             batch("VIN1", (1, 0, 0.0), (1, 3, 3.0), (2, 1, 1.0), (3, 1, -40.0), sequence=2),
         ]
     )
-    cloud.quarantine.keep([Misfit("VIN1", "not a batch", START_NS, b"\x00\xff")])
+    cloud.quarantine.keep([Misfit("default", "VIN1", "not a batch", START_NS, b"\x00\xff")])
     Counter("fairway_probe", "A probe", registry=cloud.metrics).inc(3)
     return cloud
 

@@ -18,6 +18,7 @@ from fleet_cloud.adapters.memory_access import MemoryUsers
 from fleet_cloud.adapters.own_issuer import OwnIssuer
 from fleet_cloud.api.ports import SignIn
 from fleet_cloud.api.service import make_api
+from fleet_cloud.audit.acts import Act
 from fleet_cloud.ingest.ports import Misfit
 from fleet_cloud.vehicles.registry import Vehicle, VehicleState
 from tests.fleet_cloud.api.conftest import START_NS, Client, Cloud, bearer, client_of, small_fleet
@@ -45,6 +46,7 @@ GET   /v1/ingest                                       -  y  y  -  -  -  y    40
 GET   /v1/quarantine                                   -  y  y  -  -  -  y    200  200   200   200
 GET   /v1/quarantine/{entry}/payload                   -  y  y  -  -  -  y    200  404   404   200
 GET   /metrics                                         -  y  y  -  -  -  y    403  403   403   200
+GET   /v1/audit                                        -  -  -  -  -  y  y    200  200   200   200
 GET   /v1/keys                                         -  -  -  -  -  -  y    200  200   200   200
 POST  /v1/keys                                         -  -  -  -  -  -  y    201  403   403   201
 DELETE /v1/keys/{key}                                  -  -  -  -  -  -  y    204  404   404   204
@@ -68,7 +70,7 @@ def two_tenants() -> Cloud:
     """The small fleet of the default tenant, and a vehicle and a misfit of another."""
     cloud = small_fleet()
     cloud.vehicles.add(Vehicle("OTHER", "umbrella", VehicleState.ACTIVE, START_NS, None))
-    cloud.quarantine.keep([Misfit("OTHER", "not a batch", START_NS, b"\x01")])
+    cloud.quarantine.keep([Misfit("umbrella", "OTHER", "not a batch", START_NS, b"\x01")])
     cloud.keys.add(fresh_key("theirs", Grant(Role.VIEWER, "umbrella"), START_NS)[0])
     return cloud
 
@@ -203,3 +205,26 @@ def test_another_tenants_vehicle_is_answered_like_one_that_never_was(cloud: Clou
             nobodys = client.get(f"/v1/vehicles/VIN9{path}")
             assert theirs.text.replace("VIN1", "VIN9") == nobodys.text
             assert theirs.headers == nobodys.headers
+
+
+@pytest.mark.parametrize(
+    ("tenant", "fleet", "seen"),
+    [
+        ("default", ALL, ["vehicle.add"]),
+        ("default", "north", []),
+        ("umbrella", ALL, ["vehicle.remove"]),
+        (ALL, ALL, ["pki.init", "vehicle.remove", "vehicle.add"]),
+    ],
+)
+def test_acts_are_seen_by_who_may_see_the_whole_tenant(cloud: Cloud, tenant, fleet, seen):
+    cloud.audit.write(Act("vehicle.add", "cli:root", "vehicle:VIN1", "default"))
+    cloud.audit.write(Act("vehicle.remove", "cli:root", "vehicle:OTHER", "umbrella"))
+    cloud.audit.write(Act("pki.init", "cli:root", "pki:eu"))
+    with client_of(cloud, cloud.key("privacy-officer", tenant, fleet)) as client:
+        answer = client.get("/v1/audit").json()
+        page = client.get("/v1/audit?limit=1").json()
+        rest = client.get(f"/v1/audit?before={page['next']}").json() if page["next"] else None
+
+    assert [act["action"] for act in answer["acts"]] == seen
+    assert [act["action"] for act in page["acts"]] == seen[:1]
+    assert rest is None or [act["action"] for act in rest["acts"]] == seen[1:]

@@ -1,6 +1,7 @@
 """The API against its own description, by schemathesis: nothing fails of ours, and no answer is undocumented.
 
-One check is left out: a parameter that nobody knows is ignored, so that an older cloud answers a newer client.
+Two checks are left out: a parameter that nobody knows is ignored, so that an older cloud answers newer clients;
+and times and spans are texts, of which a schema cannot say that there is no 31 February.
 """
 
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
-from schemathesis.specs.openapi.checks import negative_data_rejection
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from fleet_cloud.api.service import make_api
 from tests.fleet_cloud.api.conftest import bearer
@@ -31,7 +32,8 @@ def test_every_answer_is_as_described(case: schemathesis.Case[Any], who: str):
     CLOUD.clock.advance(60 * 10**9)  # schemathesis asks faster than anybody may
 
     answer = case.call_and_validate(
-        headers=bearer(SHOWN[who]), excluded_checks=[negative_data_rejection]
+        headers=bearer(SHOWN[who]),
+        excluded_checks=[negative_data_rejection, positive_data_acceptance],
     )
 
     assert who == "admin" or b"umbrella" not in answer.content

@@ -13,6 +13,7 @@ import pytest
 
 import fleet_cloud.cli
 from fairway.clock import SystemClock
+from fairway.identity import DEFAULT_TENANT
 from fairway.telemetry import Outcome
 from fairway.topics import down_telemetry, up_telemetry
 from fairway.wire.telemetry import receipts_from_bytes
@@ -201,7 +202,7 @@ def test_every_batch_is_stored_once_by_one_of_two(site: Site):
     assert sender.waiting == {}, said
     assert "Traceback" not in said
     store = open_store([server.url for server in site.stores], site.folder)
-    assert store.stored(VEHICLE, STREAM, range(1, BATCHES + PER_FAULT + 1)) == set(
+    assert store.stored(DEFAULT_TENANT, VEHICLE, STREAM, range(1, BATCHES + PER_FAULT + 1)) == set(
         range(1, BATCHES + PER_FAULT + 1)
     )
     assert store.count("default", VEHICLE) == (BATCHES + PER_FAULT) * 3
