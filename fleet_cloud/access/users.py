@@ -17,8 +17,10 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from fairway.errors import BadInput, Denied, Tampered
 from fleet_cloud.access.grants import Grant
 
-# 64 MB and some 0.2 s for each guess.
-_N, _R, _P = 2**16, 8, 1
+# 64 MB and some 0.3 s for each guess.
+_N, _R, _P = 2**16, 8, 2
+# More of it in a record is no stronger password, but an attempt to keep us busy.
+_MOST = (2**20, 32, 16)
 _SALT_BYTES, _HASH_BYTES = 16, 32
 PASSWORD_MIN_CHARS, PASSWORD_MAX_CHARS = 12, 256
 
@@ -88,11 +90,14 @@ def check_password(user: User | None, password: str) -> None:
     if found is None:
         _derived(password[:PASSWORD_MAX_CHARS], bytes(_SALT_BYTES), _N, _R, _P)
         raise Denied("the name or the password is wrong")
+    work = [int(number) for number in found.groups()[:3]]
+    if any(number > most for number, most in zip(work, _MOST, strict=True)):
+        raise Tampered("what is kept of a password asks for more work than any password is given")
     try:
         salt, wanted = (base64.b64decode(part, validate=True) for part in found.groups()[3:])
-    except binascii.Error as error:
+        derived = _derived(password[:PASSWORD_MAX_CHARS], salt, *work)
+    except (binascii.Error, ValueError) as error:
         raise Tampered("what is kept of a password cannot be read") from error
-    derived = _derived(password[:PASSWORD_MAX_CHARS], salt, *map(int, found.groups()[:3]))
     if not hmac.compare_digest(derived, wanted):
         raise Denied("the name or the password is wrong")
 

@@ -4,8 +4,9 @@
 
 Rule 1: a route declares `needs(...)` or `public()`; tests/fleet_cloud/api/test_matrix.py fails for any other.
 Rule 2: 401 says that nobody knows who asks, 403 which permission is missing, and neither says anything else.
-Rule 3: what changes something is in the audit log before it is done; what was denied is there too, folded to
-one entry a minute for each actor and route.
+Rule 3: whoever may change something and asks for it is in the audit log (api.post, api.delete) before it is
+done; what it comes to is an act of its own.  What was denied is there too, folded to one entry a minute for
+each actor and route.
 Rule 4: whoever fails too often waits; whoever was let in before is not held up by neighbours who guess.
 """
 

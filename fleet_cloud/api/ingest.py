@@ -123,7 +123,9 @@ def router(ports: ApiPorts) -> APIRouter:
         payload = ports.quarantine.payload(entry) if known else None
         if payload is None:
             raise NotFound(f"nothing in quarantine has the number {entry}: see /v1/quarantine")
-        return Response(payload, media_type="application/octet-stream")
+        # Whoever sent it was no vehicle in its right mind: no browser is to find a meaning in it.
+        headers = {"X-Content-Type-Options": "nosniff", "Content-Disposition": "attachment"}
+        return Response(payload, media_type="application/octet-stream", headers=headers)
 
     return routes
 

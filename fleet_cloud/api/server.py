@@ -19,8 +19,6 @@ from fairway.errors import BadInput
 
 # The request line and all headers; limits.py answers below that in words, beyond it the connection ends.
 _HEAD_MAX_BYTES = 64 * 1024
-# Live listeners, and requests of consoles that wait for a store.
-_CONNECTIONS_MAX = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,6 @@ async def serving(
         server_header=False,
         proxy_headers=bool(proxies),
         forwarded_allow_ips=list(proxies),
-        limit_concurrency=_CONNECTIONS_MAX,
         h11_max_incomplete_event_size=_HEAD_MAX_BYTES,
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,

@@ -34,7 +34,17 @@ def test_a_wrong_password_and_nobody_are_refused_alike(ann: User):
     assert said == {"the name or the password is wrong"}
 
 
-@pytest.mark.parametrize("kept", ["", "plain", "scrypt$65536$8$1$*$*", "scrypt$65536$8$1$a$b"])
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "",
+        "plain",
+        "scrypt$65536$8$1$*$*",
+        "scrypt$65536$8$1$a$b",
+        "scrypt$65537$8$1$AAAA$AAAA",
+        "scrypt$999999999$8$1$AAAA$AAAA",
+    ],
+)
 def test_a_record_that_was_changed_is_not_believed(ann: User, kept: str):
     with pytest.raises(Tampered):
         check_password(replace(ann, password=kept), PASSWORD)

@@ -137,6 +137,17 @@ def test_each_role_is_let_in_where_the_table_says(route: str, cloud: Cloud):
     assert found == wanted
 
 
+@pytest.mark.parametrize("route", [route for route in EXPECTED if not route.startswith("GET ")])
+def test_whoever_changes_something_is_in_the_audit_log(route: str, cloud: Cloud):
+    shown = cloud.key("admin")
+    with client_of(cloud, "") as client:
+        status = asked(client, route, cloud.key("viewer", "default").split("_")[1], shown)
+
+    assert status < 300
+    assert {act.actor for act in cloud.audit.acts} == {f"key:{shown.split('_')[1]}"}
+    assert len(cloud.audit.acts) == 2  # that it was asked for, and what was done
+
+
 @pytest.mark.parametrize("route", EXPECTED)
 def test_nobody_is_let_in_without_a_credential(route: str, cloud: Cloud):
     with client_of(cloud, "", is_ending=True) as client:

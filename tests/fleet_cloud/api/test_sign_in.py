@@ -5,10 +5,12 @@ import hashlib
 import html
 import re
 from collections.abc import Iterator
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fairway.signers import file
 from fleet_cloud.access.grants import Grant
@@ -162,3 +164,37 @@ def test_a_cloud_without_it_has_none_of_it():
     with client_of(small_fleet(), "") as client:
         for path in ("/authorize", "/jwks", "/.well-known/openid-configuration"):
             assert client.get(path).status_code == 404
+
+
+@pytest.fixture(scope="module")
+def anybody() -> Iterator[Client]:
+    cloud = small_fleet()
+    cloud.sign_in = SignIn(OwnIssuer("http://cloud", file.fresh()), MemoryUsers())
+    with client_of(cloud, "") as client:
+        yield client
+
+
+FIELDS = [*ASKED, "username", "password", "grant_type", "code", "code_verifier"]
+
+
+@given(
+    path=st.sampled_from(["/authorize", "/token"]),
+    fields=st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=5), st.text(max_size=20)),
+    whole=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_form_is_answered_without_a_failure_of_ours(
+    anybody: Client, path: str, fields: dict[str, str], whole
+):
+    form = {**ASKED, "grant_type": "authorization_code", **fields} if whole else fields
+    body = urlencode(form, errors="surrogatepass").encode()
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    assert anybody.request("POST", path, content=body, headers=kind).status_code in (400, 401, 429)
+
+
+@given(body=st.binary(max_size=200))
+@settings(deadline=None)
+def test_any_bytes_for_a_form_are_refused(anybody: Client, body: bytes):
+    for path in ("/authorize", "/token"):
+        assert anybody.request("POST", path, content=body).status_code == 400

@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,6 +69,20 @@ def test_a_key_is_made_listed_and_revoked(cloud: Cloud, capsys: pytest.CaptureFi
     assert cloud.command("key", "revoke", listed["id"]) == 1
     assert cloud.command("key", "create", "x", "--role", "viewer", "--days", "0") == 1
     assert cloud.command("key", "create", "x", "--role", "viewer", "--tenant", "../x") == 1
+
+
+def test_a_live_feed_ends_when_its_key_is_revoked(cloud: Cloud, capsys: pytest.CaptureFixture[str]):
+    made = said(cloud, capsys, "key", "create", "listener", "--role", "viewer").strip()
+    shown = {"Authorization": f"Bearer {made}"}
+    with httpx.stream("GET", cloud.url("api") + "/v1/live", headers=shown, timeout=20) as feed:
+        pieces = feed.iter_bytes()
+        assert next(pieces) == b"retry: 5000\n\n"
+        said(cloud, capsys, "key", "revoke", made.split("_")[1])
+        begun = time.monotonic()
+        rest = b"".join(pieces)
+
+    assert time.monotonic() - begun < 10
+    assert b"samples" not in rest
 
 
 def test_a_user_gets_a_token_without_a_browser_until_removed(
