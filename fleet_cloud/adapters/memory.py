@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from fairway.errors import BadInput, Conflict
 from fairway.ids import BatchName
+from fleet_cloud.adapters.memory_access import MemoryKeys, MemoryUsers
 from fleet_cloud.adapters.memory_enrolments import MemoryEnrolments
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.ingest.ledger import Claim, Stream, standing
@@ -273,4 +274,6 @@ def memory_registry() -> Registry:
         MemoryCertificates(vehicles),
         enrolments,
         enrolments,
+        MemoryKeys(),
+        MemoryUsers(),
     )

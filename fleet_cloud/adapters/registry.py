@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 
 from fairway.identity import DEFAULT_REGION
+from fleet_cloud.access.keys import Keys
+from fleet_cloud.access.users import Users
+from fleet_cloud.adapters.registry_access import SqlKeys, SqlUsers
 from fleet_cloud.adapters.registry_certificates import SqlCertificates
 from fleet_cloud.adapters.registry_enrolments import SqlEnrolments
 from fleet_cloud.adapters.registry_ledger import SqlLedger
@@ -26,6 +29,8 @@ class Registry:
     certificates: Certificates
     claims: Claims
     enrolments: Enrolments
+    keys: Keys
+    users: Users
     database: Database | None = None  # None: in memory
 
     def close(self) -> None:
@@ -49,5 +54,7 @@ def open_registry(url: str, region: str = DEFAULT_REGION) -> Registry:
         SqlCertificates(database, region),
         enrolments,
         enrolments,
+        SqlKeys(database, region),
+        SqlUsers(database, region),
         database,
     )

@@ -4,6 +4,7 @@
     certificates                                 by which vehicles are let in
     enrolment_claims, enrolment_allowances       who may enrol which vehicles
     enrolments                                   what became of every request for a certificate
+    api_keys, users                              by which people and machines are let in
     streams, claims                              the ledger: which batches are stored, or being stored
     dictionaries, quarantine                     what vehicles sent that is not samples
     audit, audit_heads                           who did what, and how far each chain goes
@@ -82,6 +83,36 @@ certificates = Table(
     Column("revision", BigInteger, nullable=False),
     Index("certificates_by_vehicle", "region", "tenant", "vehicle"),
     Index("certificates_by_revision", "revision"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("region", String(32), primary_key=True),
+    Column("tenant", String(64), primary_key=True),
+    Column("id", String(16), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("role", String(32), nullable=False),
+    Column("fleet", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("created_time_ns", BigInteger, nullable=False),
+    Column("expires_time_ns", BigInteger),
+    Column("revoked_time_ns", BigInteger),
+    Column("used_time_ns", BigInteger),
+    Index("api_keys_by_id", "region", "id", unique=True),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("region", String(32), primary_key=True),
+    Column("tenant", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("role", String(32), nullable=False),
+    Column("fleet", String(64), nullable=False),
+    Column("password", Text, nullable=False),
+    Column("created_time_ns", BigInteger, nullable=False),
+    Index("users_by_name", "region", "name", unique=True),
 )
 
 counters = Table(

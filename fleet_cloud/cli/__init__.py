@@ -4,7 +4,18 @@ import argparse
 from collections.abc import Sequence
 
 from fairway import command_line
-from fleet_cloud.cli import audit, claim, enrolment, ingest, pki, serve, vehicle
+from fleet_cloud.cli import (
+    audit,
+    claim,
+    enrolment,
+    ingest,
+    key,
+    pki,
+    serve,
+    token,
+    user,
+    vehicle,
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -13,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
         prog="fleet-cloud", description="The Fairway cloud for a fleet of vehicles."
     )
     commands = root.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (serve, ingest, vehicle, claim, enrolment, pki, audit):
+    for command in (serve, ingest, vehicle, claim, enrolment, pki, key, user, token, audit):
         command.add(commands)
     return root
 
