@@ -85,8 +85,7 @@ def _create(args: argparse.Namespace) -> int:
             raise Conflict(
                 "nobody knows yet at which gRPC port vehicles enrol: start fleet-cloud once, or choose one"
             )
-        known = [claim for claim, _ in fleet.registry.claims.claims()]
-        if any((one.tenant, one.name) == (tenant, name) for one in known):
+        if fleet.registry.enrolments.standing(tenant, name, "", "").claim is not None:
             raise Conflict(f"tenant {tenant} has a claim called {name} already")
         fleet.pki.add_tenant(tenant, now_ns)
         signer = file.fresh()
