@@ -2,6 +2,7 @@
 
     sources > decoder > mapping > collection > batches > spool > uplink > cloud
               '-------------- sampling --------------'       '-- delivery --'
+    apps in the vehicle > door (onboard.py)
 
 Rule 1: what can be known to be wrong is said before anything runs: files, databases, certificates.
 Rule 2: a cloud that cannot be reached is no error: the spool is for that.
@@ -18,6 +19,7 @@ from edge_agent.adapters.identity_files import identity_target
 from edge_agent.adapters.log_replay import LogReplay
 from edge_agent.adapters.merge import Merged
 from edge_agent.adapters.metrics_http import MetricsServer, Status
+from edge_agent.adapters.onboard import Door, open_door
 from edge_agent.adapters.patience import Patient
 from edge_agent.adapters.renewal import identity_renewal
 from edge_agent.adapters.sampling import LOOK_INTERVAL_NS, Limits, Pipeline, Sampling
@@ -87,6 +89,7 @@ async def _run(config: Config, *, until_drained: bool) -> Summary:
     pipeline, dictionary = _pipeline(config)
     target = _target(config)
     uplink = open_uplink(target, vehicle=config.vehicle.id) if target else None
+    door = open_door(config.onboard, config.spool.dir, clock) if config.onboard else None
     if until_drained and uplink is None:
         raise BadInput("there is no [uplink]: nothing can be drained")
     spool = SpoolWorker(
@@ -97,7 +100,7 @@ async def _run(config: Config, *, until_drained: bool) -> Summary:
     try:
         spool.spool.keep_dictionary(dictionary.id, dictionary_to_bytes(dictionary))
         delivery = Delivery(spool, uplink, clock, where=str(target)) if uplink else None
-        agent = _Agent(config, clock, pipeline, dictionary, spool, delivery)
+        agent = _Agent(config, clock, pipeline, dictionary, spool, delivery, door=door)
         return await agent.run(until_drained=until_drained)
     finally:
         await spool.close()
@@ -139,7 +142,7 @@ def _target(config: Config) -> Address | None:
 class _Agent:
     """One run."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a run has that many parts
         self,
         config: Config,
         clock: Clock,
@@ -147,8 +150,11 @@ class _Agent:
         dictionary: Dictionary,
         spool: SpoolWorker,
         delivery: Delivery | None,
+        *,
+        door: Door | None,
     ) -> None:
         self._config, self._clock, self._spool = config, clock, spool
+        self._door = door
         self._mapping: Mapping = pipeline.mapping
         self._delivery = delivery
         self._renewal = (
@@ -214,6 +220,8 @@ class _Agent:
         if self._config.metrics.listen is not None:
             port = await metrics.start(self._config.metrics.listen)
             EVENTS.info("metrics_listen", port=port)
+        if self._door is not None:
+            await self._door.start()
         EVENTS.info(
             "started",
             vehicle=self._config.vehicle.id,
@@ -240,6 +248,8 @@ class _Agent:
             for carrying in (renewing, delivering):
                 if carrying:
                     await _ended(carrying)
+            if self._door is not None:
+                await self._door.stop()
             await metrics.stop()
         for task in tasks:
             if not task.cancelled() and task.exception() is not None:
@@ -300,6 +310,7 @@ class _Agent:
             connections=delivery.connections if delivery else 0,
             oldest_age_s=age_ns / NS_PER_S,
             dropped_frames=self._dropped(),
+            onboard=self._door.counts if self._door else None,
         )
 
     def _dropped(self) -> tuple[tuple[str, int], ...]:

@@ -31,6 +31,7 @@ def test_the_least_there_is_to_say_is_enough():
     assert settings.spool.dir == Path("/etc/fairway/spool")
     assert (settings.telemetry.collect, settings.telemetry.interval_ms) == ("mapped", 100)
     assert settings.uplink is None
+    assert settings.onboard is None
 
 
 @pytest.mark.parametrize(("speed", "read"), [('"max"', "max"), ("1", 1.0), ("0.5", 0.5)])
@@ -59,6 +60,13 @@ def test_a_replay_runs_at_a_factor_or_as_fast_as_it_can(speed: str, read: object
         (("[spool]", "[telemetry]\ninterval_ms = -1\n[spool]"), "interval_ms is -1"),
         (("[spool]", "[telemetries]\n[spool]"), "unknown key telemetries; did you mean telemetry"),
         (("[spool]", '[log]\nlevel = "loud"\n[spool]'), "log.level is 'loud'; choose one of"),
+        (("[spool]", "[onboard]\n[spool]"), "keys is empty: name the public keys that sign tokens"),
+        (
+            ("[spool]", '[onboard]\nkeys = ["a"]\naudience = []\n[spool]'),
+            "no token would be for this agent",
+        ),
+        (("[spool]", '[onboard]\nkeys = ["a"]\nkey = "k"\n[spool]'), "give both, or neither"),
+        (("[spool]", '[onboard]\nkeys = ["a"]\nclient_ca = "c"\n[spool]'), "client_ca is for TLS"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(change: tuple[str, str], words: str):
