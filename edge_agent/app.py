@@ -313,6 +313,7 @@ class _Agent:
             connections=delivery.connections if delivery else 0,
             oldest_age_s=age_ns / NS_PER_S,
             dropped_frames=self._dropped(),
+            certificate_left_s=self._renewal.left_s() if self._renewal else None,
             onboard=self._door.counts if self._door else None,
         )
 

@@ -101,15 +101,14 @@ class IdentityFiles:
 
     def begin(self, vehicle: str, key: str, region: str = "") -> None:
         """Note who we are going to be, and by which key.  Raises Conflict when we are somebody, Unavailable."""
-        known = self.read() if self._self.exists() else None
-        if known is not None and (known.vehicle, known.key) != (vehicle, key):
-            if self.certificate.exists():
+        if self.certificate.exists():
+            known = self.read()
+            if (known.vehicle, known.key) != (vehicle, key):
                 raise Conflict(
                     f"{self.folder} is the identity of {known.vehicle} with key {known.key}: use another folder"
                 )
-            known = None
-        if known is None:
-            self._write_self(Me(vehicle, key, Endpoints(region=region)))
+            return
+        self._write_self(Me(vehicle, key, Endpoints(region=region)))
 
     def install(self, granted: Granted, key: Signer, now_ns: int) -> Leaf:
         """Check a certificate and install it.  Raises BadInput, Unavailable."""

@@ -18,7 +18,7 @@ from edge_agent.enrolment.renewal import (
     wait_s,
 )
 from fairway import log
-from fairway.clock import Clock
+from fairway.clock import NS_PER_S, Clock
 from fairway.crypto import Signer
 from fairway.enrolment import Ask, Granted, Waiting
 from fairway.errors import BadInput, Conflict, Denied, Tampered, Unavailable
@@ -52,6 +52,14 @@ class Renewal:
         """Renew whenever it is time, until cancelled."""
         while True:
             await self._sleep(await self.step())
+
+    def left_s(self) -> float | None:
+        """Return for how long the certificate is good; None when it cannot be read."""
+        try:
+            ends_ns = self._files.leaf().validity.ends_ns
+        except BadInput:
+            return None
+        return max(0.0, (ends_ns - self._clock.now_ns()) / NS_PER_S)
 
     async def step(self) -> float:
         """Look once, do what is due, and return how long to sleep."""

@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import datetime as dt
-import getpass
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from fleet_cloud.adapters.handing_out import place_of
 from fleet_cloud.adapters.whole_files import write_whole
 from fleet_cloud.audit.acts import Act
 from fleet_cloud.cli import settings
+from fleet_cloud.cli.people import actor
 from fleet_cloud.config import Config
 from fleet_cloud.enrolment.model import Claim, claim_name, vehicles_listed
 from fleet_cloud.vehicles.registry import checked_vehicle_name
@@ -85,8 +85,7 @@ def _create(args: argparse.Namespace) -> int:
             raise Conflict(
                 "nobody knows yet at which gRPC port vehicles enrol: start fleet-cloud once, or choose one"
             )
-        known = [claim for claim, _ in fleet.registry.claims.claims()]
-        if any((one.tenant, one.name) == (tenant, name) for one in known):
+        if fleet.registry.enrolments.standing(tenant, name, "", "").claim is not None:
             raise Conflict(f"tenant {tenant} has a claim called {name} already")
         fleet.pki.add_tenant(tenant, now_ns)
         signer = file.fresh()
@@ -184,17 +183,9 @@ def vehicles_named(words: Sequence[str]) -> list[str]:
     return list(found)
 
 
-def operator() -> str:
-    """Return who works here, as the audit log calls it."""
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):  # a user without a name
-        return "cli:unknown"
-
-
 def _audited(fleet: FleetFiles, verb: str, tenant: str, name: str, vehicles: Sequence[str]) -> None:
     facts = {"vehicles": str(len(vehicles))} if vehicles else {}
-    fleet.audit.write(Act(f"claim.{verb}", operator(), f"claim:{name}", tenant, details=facts))
+    fleet.audit.write(Act(f"claim.{verb}", actor(), f"claim:{name}", tenant, details=facts))
 
 
 def _day(claim: Claim) -> str:

@@ -2,14 +2,13 @@
 
 import argparse
 import dataclasses
-import datetime as dt
 import json
 from typing import Any
 
-from fairway.clock import NS_PER_S, SystemClock
+from fairway.clock import SystemClock
 from fleet_cloud.adapters.fleet_files import open_fleet
 from fleet_cloud.cli import settings
-from fleet_cloud.cli.claim import operator
+from fleet_cloud.cli.people import actor, shown
 from fleet_cloud.enrolment import desk
 from fleet_cloud.enrolment.model import Enrolment, EnrolmentState
 
@@ -49,7 +48,7 @@ def _list(args: argparse.Namespace) -> int:
         return 0
     for one in found:
         by = f"claim {one.claim}" if one.claim else "renewal"
-        print(f"{one.id}  {one.vehicle:24} {one.state:9} {_shown(one.requested_time_ns)}  {by}")
+        print(f"{one.id}  {one.vehicle:24} {one.state:9} {shown(one.requested_time_ns)}  {by}")
     if not found:
         print("no enrolments")
     return 0
@@ -62,7 +61,7 @@ def _approve(args: argparse.Namespace) -> int:
             fleet.registry.certificates,
             fleet.audit,
             name=args.name,
-            actor=operator(),
+            actor=actor(),
             now_ns=SystemClock().now_ns(),
         )
     print(
@@ -78,7 +77,7 @@ def _reject(args: argparse.Namespace) -> int:
             fleet.registry.enrolments,
             fleet.audit,
             name=args.name,
-            actor=operator(),
+            actor=actor(),
             now_ns=SystemClock().now_ns(),
         )
     print(f"{enrolment.vehicle} rejected: that key is never let in")
@@ -89,7 +88,3 @@ def _as_json(one: Enrolment) -> dict[str, object]:
     row = dataclasses.asdict(one)
     row["certificate_pem"] = one.certificate_pem.decode("ascii", "replace")
     return row
-
-
-def _shown(time_ns: int) -> str:
-    return dt.datetime.fromtimestamp(time_ns // NS_PER_S, tz=dt.UTC).isoformat()

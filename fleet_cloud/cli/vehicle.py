@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fairway.clock import NS_PER_S, SystemClock
+from fairway.clock import SystemClock
 from fairway.enrolment import Endpoints
 from fairway.errors import BadInput, Conflict, Unavailable
 from fairway.identity import DEFAULT_TENANT, Kind, tenant_name
@@ -17,7 +17,7 @@ from fleet_cloud.adapters.handing_out import endpoints_of, place_of
 from fleet_cloud.adapters.whole_files import write_whole
 from fleet_cloud.audit.acts import Act
 from fleet_cloud.cli import settings
-from fleet_cloud.cli.claim import operator
+from fleet_cloud.cli.people import actor, shown
 from fleet_cloud.config import Config
 from fleet_cloud.enrolment.requests import SigningRequest, request_from_pem, signing_request
 from fleet_cloud.vehicles.certificates import REPLACED
@@ -189,7 +189,7 @@ def _list(args: argparse.Namespace) -> int:
         print(json.dumps([_as_json(vehicle) for vehicle in found], indent=1))
         return 0
     for vehicle in found:
-        print(f"{vehicle.id:24} {vehicle.state:8} last seen {_shown(vehicle.last_seen_time_ns)}")
+        print(f"{vehicle.id:24} {vehicle.state:8} last seen {shown(vehicle.last_seen_time_ns)}")
     if not found:
         print("no vehicles yet: fleet-cloud vehicle add VEHICLE")
     return 0
@@ -213,7 +213,7 @@ def _certificates(args: argparse.Namespace) -> int:
         print(json.dumps([dataclasses.asdict(one) for one in found], indent=1))
         return 0
     for one in found:
-        ends = f"until {_shown(one.expires_time_ns)}" if one.state != "revoked" else one.reason
+        ends = f"until {shown(one.expires_time_ns)}" if one.state != "revoked" else one.reason
         print(f"{one.sha256}  {one.state:10}  {ends}")
     if not found:
         print(f"no certificate of {args.vehicle} is known here")
@@ -238,9 +238,7 @@ def _revoke(args: argparse.Namespace) -> int:
 
 
 def _audited(fleet: FleetFiles, verb: str, vehicle: str, tenant: str, **facts: str) -> None:
-    fleet.audit.write(
-        Act(f"vehicle.{verb}", operator(), f"vehicle:{vehicle}", tenant, details=facts)
-    )
+    fleet.audit.write(Act(f"vehicle.{verb}", actor(), f"vehicle:{vehicle}", tenant, details=facts))
 
 
 def _fragment(name: str, urls: Endpoints) -> str:
@@ -264,9 +262,3 @@ def _as_json(vehicle: Vehicle) -> dict[str, object]:
         "certificate_sha256": vehicle.certificate_sha256,
         "certificate_expires_time_ns": vehicle.certificate_expires_time_ns,
     }
-
-
-def _shown(time_ns: int | None) -> str:
-    if time_ns is None:
-        return "never"
-    return dt.datetime.fromtimestamp(time_ns // NS_PER_S, tz=dt.UTC).isoformat()

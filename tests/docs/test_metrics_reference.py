@@ -29,6 +29,7 @@ AGENT = Status(
     connections=1,
     oldest_age_s=0.0,
     dropped_frames=(("can0", 0),),
+    certificate_left_s=1.0,
     onboard=OnboardCounts(),
 )
 CLOUD = replace(STARTING, mqtt_connected=True, grpc_connections=0)

@@ -72,3 +72,28 @@ def test_a_replay_runs_at_a_factor_or_as_fast_as_it_can(speed: str, read: object
 def test_what_is_wrong_is_told_with_its_place(change: tuple[str, str], words: str):
     with pytest.raises(BadInput, match=words):
         loaded(LEAST.replace(*change))
+
+
+IDENTITY = '[identity]\nfolder = "identity"\n[uplink]\n'
+
+
+def test_an_identity_is_enough_to_find_the_cloud():
+    settings = loaded(LEAST + IDENTITY)
+
+    assert settings.identity is not None
+    assert settings.identity.folder == Path("/etc/fairway/identity")
+    assert settings.uplink is not None
+    assert settings.uplink.url == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("[uplink]\n", "uplink.url is missing"),
+        (IDENTITY + 'ca = "ca.pem"\n', "leave ca, certificate and key out"),
+        (IDENTITY + 'certificate = "c.pem"\nkey = "k.pem"\n', "leave ca, certificate and key out"),
+    ],
+)
+def test_certificates_stand_in_one_place(more: str, words: str):
+    with pytest.raises(BadInput, match=words):
+        loaded(LEAST + more)

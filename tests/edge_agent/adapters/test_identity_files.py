@@ -172,6 +172,7 @@ async def test_a_certificate_is_renewed_when_it_is_time_and_the_uplink_is_told(
     renewal = cloud.renewal(files, clock)
 
     assert await renewal.step() == LOOK_S
+    assert renewal.left_s() == 90 * 86_400
     assert cloud.asks == []
     clock.advance(70 * DAY)
     assert await renewal.step() == RENEWED_WAIT_S
