@@ -1,5 +1,5 @@
 # The commands of this repository.  `make demo` and `make test` set up what they need.
-.PHONY: demo test check ci bench fix proto proto-fresh docs lock packages tpm clean
+.PHONY: demo test check ci bench fix proto proto-fresh docs lock sbom packages tpm clean
 RUN = .venv/bin/
 # Any Python from 3.11 serves; name another with PYTHON=...
 PYTHON ?= python3
@@ -22,6 +22,19 @@ lock: .uv/bin/uv
 	    --group dev pyproject.toml -o requirements.lock
 	.uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --extra tpm -c requirements.lock pyproject.toml -o requirements-tpm.lock
+	echo 'kuksa-client==0.6.0' | .uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-header - -o requirements-kuksa.lock
+
+# Clients of others that tests put before our doors.  kuksa-client pins its tools and brings a package called
+# `tests`: it has an environment and a lock file of its own.
+.kuksa/ready: requirements-kuksa.lock | .uv/bin/uv
+	test -d .kuksa || .uv/bin/uv venv -q --python "$(PYTHON)" .kuksa
+	.uv/bin/uv pip sync -q --python .kuksa/bin/python --require-hashes requirements-kuksa.lock
+	touch $@
+
+# What Fairway is made of (CycloneDX), from the lock files alone; a test holds it against them.
+sbom: .venv/ready
+	$(RUN)python .ci/sbom.py
 
 node_modules/ready: package.json package-lock.json
 	npm install --no-save --ignore-scripts --no-audit --no-fund
@@ -41,7 +54,7 @@ packages:
 
 tpm: .venv/tpm
 
-test: .venv/tpm
+test: .venv/tpm .kuksa/ready
 	$(RUN)python -m pytest -q $(ARGS)
 
 check: .venv/ready node_modules/ready
@@ -70,4 +83,4 @@ proto: .venv/ready node_modules/ready
 	    --mypy_out=. --mypy_grpc_out=. $$(find proto -name '*.proto' | sort)
 
 clean:
-	rm -rf .venv .uv node_modules build fairway.egg-info
+	rm -rf .venv .kuksa .uv node_modules build fairway.egg-info

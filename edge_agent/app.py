@@ -2,6 +2,7 @@
 
     sources > decoder > mapping > collection > batches > spool > uplink > cloud
               '-------------- sampling --------------'       '-- delivery --'
+    apps in the vehicle > door (onboard.py)
 
 Rule 1: what can be known to be wrong is said before anything runs: files, databases, certificates.
 Rule 2: a cloud that cannot be reached is no error: the spool is for that.
@@ -14,15 +15,18 @@ import signal
 from dataclasses import dataclass, field
 
 from edge_agent.adapters.delivery import Delivery
+from edge_agent.adapters.identity_files import identity_target
 from edge_agent.adapters.log_replay import LogReplay
 from edge_agent.adapters.merge import Merged
 from edge_agent.adapters.metrics_http import MetricsServer, Status
+from edge_agent.adapters.onboard import Door, open_door
 from edge_agent.adapters.patience import Patient
+from edge_agent.adapters.renewal import identity_renewal
 from edge_agent.adapters.sampling import LOOK_INTERVAL_NS, Limits, Pipeline, Sampling
 from edge_agent.adapters.sources import open_source
 from edge_agent.adapters.spool_files import SpoolFiles
 from edge_agent.adapters.spool_worker import SpoolWorker
-from edge_agent.adapters.uplink_tls import address, guarded
+from edge_agent.adapters.uplink_tls import Address, address, guarded
 from edge_agent.adapters.uplinks import open_uplink
 from edge_agent.canbus import database
 from edge_agent.canbus.decoder import make_decoder
@@ -32,7 +36,6 @@ from edge_agent.canbus.source import FrameSource
 from edge_agent.config import Config, Replay
 from edge_agent.telemetry.batching import Sealing
 from edge_agent.telemetry.collection import Collection
-from edge_agent.telemetry.uplink import Uplink
 from fairway import log
 from fairway.catalog.load import load_catalog
 from fairway.clock import NS_PER_MS, NS_PER_S, Clock, JumpWatch, SystemClock
@@ -84,7 +87,9 @@ def run(config: Config, *, until_drained: bool = False) -> Summary:
 async def _run(config: Config, *, until_drained: bool) -> Summary:
     clock = SystemClock()
     pipeline, dictionary = _pipeline(config)
-    uplink = _uplink(config)
+    target = _target(config)
+    uplink = open_uplink(target, vehicle=config.vehicle.id) if target else None
+    door = open_door(config.onboard, config.spool.dir, clock) if config.onboard else None
     if until_drained and uplink is None:
         raise BadInput("there is no [uplink]: nothing can be drained")
     spool = SpoolWorker(
@@ -94,7 +99,8 @@ async def _run(config: Config, *, until_drained: bool) -> Summary:
     )
     try:
         spool.spool.keep_dictionary(dictionary.id, dictionary_to_bytes(dictionary))
-        agent = _Agent(config, clock, pipeline, dictionary, spool, uplink)
+        delivery = Delivery(spool, uplink, clock, where=str(target)) if uplink else None
+        agent = _Agent(config, clock, pipeline, dictionary, spool, delivery, door=door)
         return await agent.run(until_drained=until_drained)
     finally:
         await spool.close()
@@ -120,41 +126,43 @@ def _pipeline(config: Config) -> tuple[Pipeline, Dictionary]:
     return Pipeline(make_decoder(plan), mapping, collection), dictionary_of(mapping.table)
 
 
-def _uplink(config: Config) -> Uplink | None:
-    if config.uplink is None:
+def _target(config: Config) -> Address | None:
+    uplink = config.uplink
+    if uplink is None:
         return None
-    target = address(
-        config.uplink.url,
-        ca=config.uplink.ca,
-        certificate=config.uplink.certificate,
-        key=config.uplink.key,
-    )
-    target = guarded(
+    if config.identity is not None:
+        target = identity_target(config.identity.folder, uplink.url, config.vehicle.id)
+    else:
+        target = address(uplink.url, ca=uplink.ca, certificate=uplink.certificate, key=uplink.key)
+    return guarded(
         target,
         region=config.vehicle.region,
-        hosts=config.uplink.region_hosts,
-        tls_min=config.uplink.tls_min,
+        hosts=uplink.region_hosts,
+        tls_min=uplink.tls_min,
     )
-    return open_uplink(target, vehicle=config.vehicle.id)
 
 
 class _Agent:
     """One run."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a run has that many parts
         self,
         config: Config,
         clock: Clock,
         pipeline: Pipeline,
         dictionary: Dictionary,
         spool: SpoolWorker,
-        uplink: Uplink | None,
+        delivery: Delivery | None,
+        *,
+        door: Door | None,
     ) -> None:
         self._config, self._clock, self._spool = config, clock, spool
+        self._door = door
         self._mapping: Mapping = pipeline.mapping
-        self._delivery = (
-            Delivery(spool, uplink, clock, where=config.uplink.url)
-            if uplink is not None and config.uplink is not None
+        self._delivery = delivery
+        self._renewal = (
+            identity_renewal(config.identity.folder, clock, delivery.reconnect)
+            if config.identity is not None and delivery is not None
             else None
         )
         replay_id, skip = self._resumption(dictionary)
@@ -215,6 +223,8 @@ class _Agent:
         if self._config.metrics.listen is not None:
             port = await metrics.start(self._config.metrics.listen)
             EVENTS.info("metrics_listen", port=port)
+        if self._door is not None:
+            await self._door.start()
         EVENTS.info(
             "started",
             vehicle=self._config.vehicle.id,
@@ -226,7 +236,8 @@ class _Agent:
         working = asyncio.create_task(self._work(until_drained=until_drained))
         stopping = asyncio.create_task(self._stopping.wait())
         watching = asyncio.create_task(_watch(self._clock))
-        tasks = [task for task in (working, stopping, delivering, watching) if task]
+        renewing = asyncio.create_task(self._renewal.run()) if self._renewal else None
+        tasks = [task for task in (working, stopping, delivering, watching, renewing) if task]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -237,8 +248,11 @@ class _Agent:
                 source.close()
             await _ended(stopping)
             await _ended(watching)
-            if delivering:
-                await _ended(delivering)
+            for carrying in (renewing, delivering):
+                if carrying:
+                    await _ended(carrying)
+            if self._door is not None:
+                await self._door.stop()
             await metrics.stop()
         for task in tasks:
             if not task.cancelled() and task.exception() is not None:
@@ -299,6 +313,8 @@ class _Agent:
             connections=delivery.connections if delivery else 0,
             oldest_age_s=age_ns / NS_PER_S,
             dropped_frames=self._dropped(),
+            certificate_left_s=self._renewal.left_s() if self._renewal else None,
+            onboard=self._door.counts if self._door else None,
         )
 
     def _dropped(self) -> tuple[tuple[str, int], ...]:

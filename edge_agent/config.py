@@ -115,10 +115,17 @@ class Spool:
 
 
 @dataclass(frozen=True, slots=True)
-class Uplink:
-    """The way to the cloud: mqtts:// or grpcs://, with our certificate."""
+class Identity:
+    """What `edge-agent enroll` wrote, and the agent renews: certificate, authority, and the name of the key."""
 
-    url: str
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """The way to the cloud: mqtts:// or grpcs://, with our certificate, or with [identity]."""
+
+    url: str = ""  # with an identity: where the cloud said that it is
     ca: Path | None = (
         None  # who signed the cloud's certificate; the system's authorities by default
     )
@@ -137,6 +144,37 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
+class Onboard:
+    """The door for apps in the vehicle; without the table [onboard] there is none."""
+
+    listen: str = (
+        ""  # unix:/path or tls://host:port; a socket called onboard.sock beside the spool without
+    )
+    keys: tuple[Path, ...] = ()  # public keys of who issues tokens: PEM or JWKS
+    audience: tuple[str, ...] = ("kuksa.val",)  # a token names one of them
+    issuer: str = ""
+    revoked: Path | None = None  # ids of tokens that are good no longer, one a line
+    group: str = ""  # who may open the socket; the agent's own group without
+    certificate: Path | None = None  # with tls://
+    key: Path | None = None
+    client_ca: Path | None = None  # with it, apps need a certificate too
+    trust_socket: bool = False  # who may open the socket may do everything without a token
+    plain: bool = False  # allows tcp:// on this machine
+
+    def __post_init__(self) -> None:
+        if not self.keys and not self.trust_socket:
+            raise BadInput(
+                "keys is empty: name the public keys that sign tokens, or no app gets in"
+            )
+        if not self.audience:
+            raise BadInput("audience is empty: no token would be for this agent")
+        if (self.certificate is None) != (self.key is None):
+            raise BadInput("a certificate and its key belong together: give both, or neither")
+        if self.client_ca is not None and self.certificate is None:
+            raise BadInput("client_ca is for TLS: give a certificate and a key too")
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """What is said on standard error."""
 
@@ -152,10 +190,12 @@ class Config:
     bus: tuple[Bus, ...]
     spool: Spool
     uplink: Uplink | None = None  # without one, batches are only spooled
+    identity: Identity | None = None  # without one, certificates are files of somebody else
     replay: Replay | None = None
     signals: Signals = field(default_factory=Signals)
     telemetry: Telemetry = field(default_factory=Telemetry)
     metrics: Metrics = field(default_factory=Metrics)
+    onboard: Onboard | None = None
     log: Log = field(default_factory=Log)
 
     def __post_init__(self) -> None:
@@ -168,6 +208,18 @@ class Config:
             )
         if self.replay is not None and not without:
             raise BadInput("every [[bus]] has a source of its own: nothing is left for [replay]")
+        self._check_uplink()
+
+    def _check_uplink(self) -> None:
+        uplink = self.uplink
+        if uplink is None:
+            return
+        if self.identity is None and not uplink.url:
+            raise BadInput("uplink.url is missing, and there is no [identity] that knows one")
+        if self.identity is not None and (uplink.ca or uplink.certificate or uplink.key):
+            raise BadInput(
+                "[identity] has certificates: leave ca, certificate and key out of [uplink]"
+            )
 
 
 def _within(name: str, value: int, least: int, most: int) -> None:

@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from edge_agent.broker.counts import OnboardCounts
 from edge_agent.telemetry.counts import SamplingCounts
 from edge_agent.telemetry.spool import SpoolState
 from edge_agent.telemetry.uplink import UplinkCounts
@@ -30,6 +31,8 @@ class Status:
     connections: int
     oldest_age_s: float
     dropped_frames: tuple[tuple[str, int], ...]  # by bus
+    certificate_left_s: float | None = None  # None: there is no identity of our own
+    onboard: OnboardCounts | None = None  # None: there is no door for apps
 
 
 class AgentCollector(Collector):
@@ -44,6 +47,8 @@ class AgentCollector(Collector):
         yield from _spool(status)
         if status.uplink is not None:
             yield from _uplink(status, status.uplink)
+        if status.onboard is not None:
+            yield from _onboard(status.onboard)
 
 
 def _sampling(status: Status) -> Iterator[Metric]:
@@ -127,12 +132,33 @@ def _uplink(status: Status, counts: UplinkCounts) -> Iterator[Metric]:
         "Batches sent again",
         value=counts.resent,
     )
+    if status.certificate_left_s is not None:
+        yield GaugeMetricFamily(
+            "fairway_edge_uplink_certificate_seconds",
+            "For how long the certificate is good",
+            value=status.certificate_left_s,
+        )
     receipts = CounterMetricFamily(
         "fairway_edge_uplink_receipts", "Receipts by outcome", labels=["outcome"]
     )
     for outcome in ("stored", "duplicate", "refused", "busy"):
         receipts.add_metric([outcome], getattr(counts, outcome))
     yield receipts
+
+
+def _onboard(counts: OnboardCounts) -> Iterator[Metric]:
+    yield CounterMetricFamily("fairway_edge_onboard_calls", "Calls of apps", value=counts.calls)
+    yield GaugeMetricFamily(
+        "fairway_edge_onboard_open_calls", "Calls that are being served", value=counts.open
+    )
+    refused = CounterMetricFamily(
+        "fairway_edge_onboard_refused",
+        "Calls of apps that were refused or ended",
+        labels=["reason"],
+    )
+    for reason, count in counts.refused.items():
+        refused.add_metric([reason], count)
+    yield refused
 
 
 class MetricsServer:

@@ -9,9 +9,11 @@ from contextlib import suppress
 import grpc
 import grpc.aio
 
+from edge_agent.adapters.grpc_tls import channel_credentials
 from edge_agent.adapters.server_look import server_certificate
-from edge_agent.adapters.uplink_tls import Address, certificate_bytes
+from edge_agent.adapters.uplink_tls import Address
 from fairway.errors import BadInput, Denied, Unavailable
+from fairway.signers.opening import open_signer
 
 METHOD = "/fairway.v1.IngestService/Telemetry"
 CONNECT_TIMEOUT_S = 15.0
@@ -35,10 +37,11 @@ class GrpcUplink:
     """An uplink over one gRPC stream at a time."""
 
     def __init__(self, target: Address) -> None:
-        """Read the certificates.  Raises BadInput."""
+        """Read the certificates, and open the key.  Raises BadInput, Unavailable."""
         self._target = target
-        files = certificate_bytes(target) if target.is_secure else (None, None, None)
-        _, self._key, self._certificate = files
+        self._signer = open_signer(target.hardware_key) if target.hardware_key else None
+        if target.is_secure:
+            channel_credentials(target, self._signer)
         self._channel: grpc.aio.Channel | None = None
         self._call: _Call | None = None
 
@@ -63,9 +66,11 @@ class GrpcUplink:
         where = f"{self._target.host}:{self._target.port}"
         if not self._target.is_secure:
             return grpc.aio.insecure_channel(where, options=_OPTIONS)
-        credentials = grpc.ssl_channel_credentials(
-            await server_certificate(self._target), self._key, self._certificate
-        )
+        shown = await server_certificate(self._target)
+        try:  # what the files say now: the certificate may have been renewed
+            credentials = channel_credentials(self._target, self._signer, trusted=shown)
+        except BadInput as error:  # they were good when we started
+            raise Unavailable(str(error)) from error
         return grpc.aio.secure_channel(where, credentials, options=_OPTIONS)
 
     async def _ready(self, channel: grpc.aio.Channel) -> None:

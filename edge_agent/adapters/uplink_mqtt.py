@@ -53,12 +53,17 @@ class MqttUplink:
     def __init__(self, target: Address, *, vehicle: str) -> None:
         """Read the certificates.  Raises BadInput."""
         self._target, self._vehicle = target, vehicle
-        self._tls = tls_context(target) if target.is_secure else None
-        if self._tls is not None:
-            self._tls.sslsocket_class = _TidySocket
+        self._tls()
         self._protocol = MQTTProtocolVersion.MQTTv5
         self._has_worked = False
         self._connection: _Connection | None = None
+
+    def _tls(self) -> ssl.SSLContext | None:
+        """Return what the files say now: the certificate may have been renewed."""
+        context = tls_context(self._target) if self._target.is_secure else None
+        if context is not None:
+            context.sslsocket_class = _TidySocket
+        return context
 
     async def connect(self) -> None:
         await self.close()
@@ -77,7 +82,11 @@ class MqttUplink:
         self._has_worked = True
 
     async def _connect(self) -> None:
-        connection = _Connection(self._target, self._vehicle, self._protocol, self._tls)
+        try:
+            tls = self._tls()
+        except BadInput as error:  # they were good when we started
+            raise Unavailable(str(error)) from error
+        connection = _Connection(self._target, self._vehicle, self._protocol, tls)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await connection.open()

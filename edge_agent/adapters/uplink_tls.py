@@ -1,4 +1,9 @@
-"""Where an uplink goes and with which certificates: one URL and three files."""
+"""Where an uplink goes and with which certificates: one URL, files, and a key that may lie in hardware.
+
+Rule 1: certificates are read at every connection: they may have been renewed since the last.
+Rule 2: a key in a token or a TPM signs handshakes and stays where it is.  gRPC asks us to sign; Python's own
+TLS, which MQTT speaks, wants the key itself.
+"""
 
 import ssl
 from collections.abc import Mapping
@@ -26,6 +31,7 @@ class Address:
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
+    hardware_key: str = ""  # in place of `key`: the name of one in a token or a TPM
     guard: Guard = field(default_factory=Guard)
     tls_min: Literal["1.2", "1.3"] = "1.3"
 
@@ -39,7 +45,12 @@ class Address:
 
 
 def address(
-    url: str, *, ca: Path | None = None, certificate: Path | None = None, key: Path | None = None
+    url: str,
+    *,
+    ca: Path | None = None,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    hardware_key: str = "",
 ) -> Address:
     """Read the URL of a cloud.  Raises BadInput."""
     try:
@@ -51,9 +62,10 @@ def address(
         raise BadInput(
             f"{url!r} is not the URL of a cloud: write mqtts://host:port or grpcs://host:port"
         )
-    if (certificate is None) != (key is None):
+    if (certificate is None) != (key is None and not hardware_key):
         raise BadInput("a certificate and its key belong together: give both, or neither")
-    return Address(parts.scheme, parts.hostname, port or PORTS[parts.scheme], ca, certificate, key)
+    where = (parts.scheme, parts.hostname, port or PORTS[parts.scheme])
+    return Address(*where, ca, certificate, key, hardware_key)
 
 
 def guarded(
@@ -99,6 +111,11 @@ def server_context(target: Address) -> GuardedContext:
 
 def tls_context(target: Address) -> GuardedContext:
     """Return a context that knows the cloud's authority and the vehicle's certificate.  Raises BadInput."""
+    if target.hardware_key:
+        raise BadInput(
+            "the vehicle's key lies in a token or TPM, which the TLS of MQTT cannot use: set uplink.url to the"
+            " cloud's grpcs:// address"
+        )
     context = server_context(target)
     try:
         if target.certificate and target.key:
@@ -135,12 +152,12 @@ def hint(error: Exception) -> str:
     return "; it speaks no TLS 1.3: see uplink.tls_min" if is_old else ""
 
 
-def certificate_bytes(target: Address) -> tuple[bytes | None, bytes | None, bytes | None]:
-    """Return authority, key and certificate as PEM, checked.  Raises BadInput."""
-    tls_context(target)  # gRPC itself says nothing of a key that does not fit
-    files = (target.ca, target.key, target.certificate)
-    authority, key, certificate = (path.read_bytes() if path else None for path in files)
-    return authority, key, certificate
+def content(path: Path | None) -> bytes | None:
+    """Return what is in a file, None for none.  Raises BadInput."""
+    try:
+        return path.read_bytes() if path else None
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror}") from error
 
 
 def _files(target: Address) -> str:

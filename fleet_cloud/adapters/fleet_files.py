@@ -1,4 +1,4 @@
-"""What `fleet-cloud vehicle` works on: registry, certificates and data directory, beside a running cloud."""
+"""What `fleet-cloud` works on: registry, certificates, data directory and audit log, beside a running cloud."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from fairway.errors import BadInput, Conflict
 from fairway.ids import BatchName
+from fleet_cloud.adapters.memory_access import MemoryKeys, MemoryUsers
+from fleet_cloud.adapters.memory_enrolments import MemoryEnrolments
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.ingest.ledger import Claim, Stream, standing
 from fleet_cloud.ingest.ports import (
@@ -263,11 +265,15 @@ class MemoryQuarantine:
 
 def memory_registry() -> Registry:
     """Return an empty registry."""
-    vehicles = MemoryVehicles()
+    vehicles, enrolments = MemoryVehicles(), MemoryEnrolments()
     return Registry(
         vehicles,
         MemoryLedger(),
         MemoryDictionaries(),
         MemoryQuarantine(),
         MemoryCertificates(vehicles),
+        MemoryKeys(),
+        MemoryUsers(),
+        enrolments,
+        enrolments,
     )

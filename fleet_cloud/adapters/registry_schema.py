@@ -2,6 +2,9 @@
 
     tenants --- vehicles                         who belongs to the fleet
     certificates                                 by which vehicles are let in
+    api_keys, users                              by which people and machines are let in
+    enrolment_claims, enrolment_allowances       who may enrol which vehicles
+    enrolments                                   what became of every request for a certificate
     streams, claims                              the ledger: which batches are stored, or being stored
     dictionaries, quarantine                     what vehicles sent that is not samples
     audit, audit_heads                           who did what, and how far each chain goes
@@ -82,6 +85,36 @@ certificates = Table(
     Index("certificates_by_revision", "revision"),
 )
 
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("region", String(32), primary_key=True),
+    Column("tenant", String(64), primary_key=True),
+    Column("id", String(16), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("role", String(32), nullable=False),
+    Column("fleet", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("created_time_ns", BigInteger, nullable=False),
+    Column("expires_time_ns", BigInteger),
+    Column("revoked_time_ns", BigInteger),
+    Column("used_time_ns", BigInteger),
+    Index("api_keys_by_id", "region", "id", unique=True),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("region", String(32), primary_key=True),
+    Column("tenant", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("role", String(32), nullable=False),
+    Column("fleet", String(64), nullable=False),
+    Column("password", Text, nullable=False),
+    Column("created_time_ns", BigInteger, nullable=False),
+    Index("users_by_name", "region", "name", unique=True),
+)
+
 counters = Table(
     "counters",
     metadata,
@@ -134,6 +167,47 @@ quarantine = Table(
     Column("kept_bytes", BigInteger, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Index("quarantine_by_batch", "region", "tenant", "vehicle", "stream", "sequence", unique=True),
+)
+
+enrolment_claims = Table(
+    "enrolment_claims",
+    metadata,
+    *_scope(),
+    Column("name", String(64), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("serial", String(64), nullable=False),
+    Column("created_time_ns", BigInteger, nullable=False),
+    Column("expires_time_ns", BigInteger, nullable=False),
+    Column("revoked_time_ns", BigInteger),
+)
+
+enrolment_allowances = Table(
+    "enrolment_allowances",
+    metadata,
+    *_scope(),
+    Column("claim", String(64), primary_key=True),
+    Column("vehicle", String(64), primary_key=True),
+    Column("used_key", String(64), nullable=False),
+    Column("used_time_ns", BigInteger),
+)
+
+enrolments = Table(
+    "enrolments",
+    metadata,
+    *_scope(),
+    Column("id", String(32), primary_key=True),
+    Column("vehicle", String(64), nullable=False),
+    Column("claim", String(64), nullable=False),
+    Column("key_sha256", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("requested_time_ns", BigInteger, nullable=False),
+    Column("decided_time_ns", BigInteger),
+    Column("decided_by", Text, nullable=False),
+    Column("hardware_serial", Text, nullable=False),
+    Column("agent_version", Text, nullable=False),
+    Column("certificate_pem", LargeBinary, nullable=False),
+    Index("enrolments_by_vehicle", "region", "tenant", "vehicle", "key_sha256"),
+    Index("enrolments_by_state", "region", "state"),
 )
 
 audit = Table(

@@ -7,6 +7,7 @@ import pytest
 from prometheus_client.registry import Collector
 
 from edge_agent.adapters.metrics_http import AgentCollector, Status
+from edge_agent.broker.counts import REASONS, OnboardCounts
 from edge_agent.canbus.decoder import Refusals
 from edge_agent.telemetry.counts import SamplingCounts
 from edge_agent.telemetry.spool import SpoolState
@@ -28,6 +29,8 @@ AGENT = Status(
     connections=1,
     oldest_age_s=0.0,
     dropped_frames=(("can0", 0),),
+    certificate_left_s=1.0,
+    onboard=OnboardCounts(),
 )
 CLOUD = replace(STARTING, mqtt_connected=True, grpc_connections=0)
 COLLECTORS = {
@@ -58,6 +61,6 @@ def test_every_metric_is_there_with_its_type_and_labels_and_no_other(program, co
 
 
 def test_every_reason_and_outcome_is_explained():
-    words = [*Refusals._fields, "stored", "duplicate", "refused", "busy"]
+    words = [*Refusals._fields, *REASONS, "stored", "duplicate", "refused", "busy"]
 
     assert [word for word in words if f"`{word}`" not in SECTIONS["edge-agent"]] == []

@@ -65,6 +65,9 @@ class Site:
         api = free_port()
         self.api = f"http://127.0.0.1:{api}"
         self.reader = self._program("reader", api=api)
+        made = run("fleet-cloud", "key", "create", "site", "--role", "admin", "--tenant", "*",
+                   "--config", folder / "ingest-1.toml")  # fmt: skip
+        self.key = made.stdout.strip()
         for vehicle in vehicles:
             run("fleet-cloud", "vehicle", "add", vehicle, "--out", folder / vehicle,
                 "--config", folder / "ingest-1.toml")  # fmt: skip
@@ -151,7 +154,7 @@ class Site:
 
     def status(self, number: int) -> dict[str, Any]:
         """Return how an ingest process is doing; nothing while it does not answer."""
-        found = get(f"http://127.0.0.1:{self.metrics[number]}/v1/ingest")
+        found = get(f"http://127.0.0.1:{self.metrics[number]}/v1/ingest", self.key)
         return found if isinstance(found, dict) else {}
 
     def shard_vehicles(self) -> list[str]:
@@ -168,5 +171,5 @@ class Site:
 
     def rows(self) -> int:
         """Return how many rows both shards hold; 0 while one does not answer."""
-        found = get(f"{self.api}/v1/ingest")
+        found = get(f"{self.api}/v1/ingest", self.key)
         return int(found["stored"]["rows"]) if isinstance(found, dict) and found["stored"] else 0

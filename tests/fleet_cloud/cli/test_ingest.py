@@ -68,8 +68,12 @@ class Site:
             stack.callback(program.close)
             self.ingests.append(program)
             self.metrics.append(port)
-        arguments = ["vehicle", "add", VEHICLE, "--out", folder / VEHICLE, "--config", config]
-        assert fleet_cloud.cli.main([*map(str, arguments)]) == 0
+        for arguments in (
+            ["vehicle", "add", VEHICLE, "--out", folder / VEHICLE],
+            ["key", "create", "site", "--role", "admin", "--tenant", "*", "--out", folder / "key"],
+        ):
+            assert fleet_cloud.cli.main([*map(str, arguments), "--config", str(config)]) == 0
+        self.key = (folder / "key").read_text().strip()
 
     def start_broker(self) -> None:
         """Start Mosquitto as an operator would, without our supervision."""
@@ -113,7 +117,11 @@ class Site:
 
     def status(self, number: int) -> dict[str, Any]:
         try:
-            answer = httpx.get(f"http://127.0.0.1:{self.metrics[number]}/v1/ingest", timeout=10)
+            answer = httpx.get(
+                f"http://127.0.0.1:{self.metrics[number]}/v1/ingest",
+                headers={"Authorization": f"Bearer {self.key}"},
+                timeout=10,
+            )
             return answer.json() if answer.status_code == 200 else {}
         except httpx.TransportError:
             return {}

@@ -1,0 +1,51 @@
+"""Opens the door for on-board apps as the settings describe it; where there is none, its libraries stay out."""
+
+from pathlib import Path
+from typing import Protocol
+
+from edge_agent.broker.claims import Expected
+from edge_agent.broker.counts import OnboardCounts
+from edge_agent.config import Onboard
+from fairway.clock import Clock
+
+# Where apps find the agent unless it was told a place: beside the spool, which is the agent's own.
+SOCKET_NAME = "onboard.sock"
+
+
+class Door(Protocol):
+    """What the agent knows of the door: it opens, counts and closes."""
+
+    @property
+    def counts(self) -> OnboardCounts:
+        """What apps asked for, and what they were refused."""
+        ...
+
+    async def start(self) -> str:
+        """Listen, and return where.  Raises BadInput, Conflict or Unavailable."""
+        ...
+
+    async def stop(self) -> None:
+        """Close."""
+        ...
+
+
+def open_door(settings: Onboard, spool_dir: Path, clock: Clock) -> Door:
+    """Return the door, not yet listening.  Raises BadInput or Unavailable for what can never be opened."""
+    from edge_agent.adapters.onboard_grpc import OnboardDoor, Tls  # noqa: PLC0415
+    from edge_agent.adapters.onboard_listen import listen_at  # noqa: PLC0415
+    from edge_agent.adapters.tokens import Verifier, load_keys  # noqa: PLC0415
+
+    beside_spool = (spool_dir.parent / SOCKET_NAME).absolute()
+    listen = listen_at(settings.listen or f"unix:{beside_spool}", plain=settings.plain)
+    expected = Expected(frozenset(settings.audience), settings.issuer)
+    verifier = Verifier(load_keys(settings.keys), expected, clock, revoked=settings.revoked)
+    tls = None
+    if settings.certificate is not None and settings.key is not None:
+        tls = Tls(settings.certificate, settings.key, settings.client_ca)
+    return OnboardDoor(
+        listen,
+        verifier,
+        tls=tls,
+        group=settings.group,
+        is_socket_trusted=settings.trust_socket,
+    )
