@@ -2,7 +2,7 @@
 
     sources > decoder > mapping > collection > batches > spool > uplink > cloud
               '-------------- sampling --------------'       '-- delivery --'
-    apps in the vehicle > door (onboard.py)
+                           '----> the vehicle's data <> door (onboard.py) <> apps in the vehicle
 
 Rule 1: what can be known to be wrong is said before anything runs: files, databases, certificates.
 Rule 2: a cloud that cannot be reached is no error: the spool is for that.
@@ -26,6 +26,7 @@ from edge_agent.adapters.spool_files import SpoolFiles
 from edge_agent.adapters.spool_worker import SpoolWorker
 from edge_agent.adapters.uplink_tls import address
 from edge_agent.adapters.uplinks import open_uplink
+from edge_agent.broker.feed import Feed, HistoryLimits, data_of
 from edge_agent.canbus import database
 from edge_agent.canbus.decoder import make_decoder
 from edge_agent.canbus.mapping import Mapping, compile_mapping
@@ -37,6 +38,7 @@ from edge_agent.telemetry.collection import Collection
 from edge_agent.telemetry.uplink import Uplink
 from fairway import log
 from fairway.catalog.load import load_catalog
+from fairway.catalog.model import Catalog
 from fairway.clock import NS_PER_MS, NS_PER_S, Clock, JumpWatch, SystemClock
 from fairway.errors import BadInput
 from fairway.telemetry import Dictionary
@@ -85,9 +87,9 @@ def run(config: Config, *, until_drained: bool = False) -> Summary:
 
 async def _run(config: Config, *, until_drained: bool) -> Summary:
     clock = SystemClock()
-    pipeline, dictionary = _pipeline(config)
+    pipeline, dictionary, catalog = _pipeline(config)
     uplink = _uplink(config)
-    door = open_door(config.onboard, config.spool.dir, clock) if config.onboard else None
+    feed, door = _onboard(config, pipeline, catalog, clock)
     if until_drained and uplink is None:
         raise BadInput("there is no [uplink]: nothing can be drained")
     spool = SpoolWorker(
@@ -97,14 +99,14 @@ async def _run(config: Config, *, until_drained: bool) -> Summary:
     )
     try:
         spool.spool.keep_dictionary(dictionary.id, dictionary_to_bytes(dictionary))
-        agent = _Agent(config, clock, pipeline, dictionary, spool, uplink, door=door)
+        agent = _Agent(config, clock, pipeline, dictionary, spool, uplink, feed=feed, door=door)
         return await agent.run(until_drained=until_drained)
     finally:
         await spool.close()
 
 
-def _pipeline(config: Config) -> tuple[Pipeline, Dictionary]:
-    """Return what turns frames into samples, and the dictionary of those."""
+def _pipeline(config: Config) -> tuple[Pipeline, Dictionary, Catalog]:
+    """Return what turns frames into samples, the dictionary of those, and what their signals are."""
     buses = [
         BusDatabases(bus.name, tuple(database.load(path) for path in bus.databases))
         for bus in config.bus
@@ -120,7 +122,23 @@ def _pipeline(config: Config) -> tuple[Pipeline, Dictionary]:
             'telemetry.collect = "all"'
         )
     collection = Collection(mapping.table, config.telemetry.interval_ms, config.telemetry.on_change)
-    return Pipeline(make_decoder(plan), mapping, collection), dictionary_of(mapping.table)
+    return Pipeline(make_decoder(plan), mapping, collection), dictionary_of(mapping.table), catalog
+
+
+def _onboard(
+    config: Config, pipeline: Pipeline, catalog: Catalog, clock: Clock
+) -> tuple[Feed | None, Door | None]:
+    """Return the door for apps, and what feeds the data behind it."""
+    settings = config.onboard
+    if settings is None:
+        return None, None
+    history = HistoryLimits(
+        settings.history_count, settings.history_age_s, settings.history_max_bytes
+    )
+    data = data_of(catalog, pipeline.mapping.table, history, clock)
+    feed = Feed(pipeline.mapping, data, clock)
+    pipeline.mapped = feed.take
+    return feed, open_door(settings, config.spool.dir, clock, data)
 
 
 def _uplink(config: Config) -> Uplink | None:
@@ -147,10 +165,11 @@ class _Agent:
         spool: SpoolWorker,
         uplink: Uplink | None,
         *,
+        feed: Feed | None,
         door: Door | None,
     ) -> None:
         self._config, self._clock, self._spool = config, clock, spool
-        self._door = door
+        self._feed, self._door = feed, door
         self._mapping: Mapping = pipeline.mapping
         self._delivery = (
             Delivery(spool, uplink, clock, where=config.uplink.url)
@@ -252,6 +271,8 @@ class _Agent:
     async def _work(self, *, until_drained: bool) -> None:
         await self._sample()
         await self._sampling.finish()
+        if self._feed is not None:
+            self._feed.end()
         EVENTS.info("sources_ended", samples=self._sampling.counts.samples)
         if not until_drained:
             await asyncio.Event().wait()

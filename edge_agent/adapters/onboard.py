@@ -5,6 +5,7 @@ from typing import Protocol
 
 from edge_agent.broker.claims import Expected
 from edge_agent.broker.counts import OnboardCounts
+from edge_agent.broker.vehicle import VehicleData
 from edge_agent.config import Onboard
 from fairway.clock import Clock
 
@@ -29,8 +30,14 @@ class Door(Protocol):
         ...
 
 
-def open_door(settings: Onboard, spool_dir: Path, clock: Clock) -> Door:
-    """Return the door, not yet listening.  Raises BadInput or Unavailable for what can never be opened."""
+def open_door(
+    settings: Onboard, spool_dir: Path, clock: Clock, data: VehicleData | None = None
+) -> Door:
+    """Return the door, not yet listening, that serves `data`.
+
+    Raises BadInput or Unavailable for what can never be opened.
+    """
+    from edge_agent.adapters.kuksa import services_of  # noqa: PLC0415
     from edge_agent.adapters.onboard_grpc import OnboardDoor, Tls  # noqa: PLC0415
     from edge_agent.adapters.onboard_listen import listen_at  # noqa: PLC0415
     from edge_agent.adapters.tokens import Verifier, load_keys  # noqa: PLC0415
@@ -48,4 +55,5 @@ def open_door(settings: Onboard, spool_dir: Path, clock: Clock) -> Door:
         tls=tls,
         group=settings.group,
         is_socket_trusted=settings.trust_socket,
+        services=() if data is None else services_of(data, clock),
     )

@@ -54,12 +54,18 @@ class Pipeline:
     mapping: Mapping
     collection: Collection
     counts: SamplingCounts = field(default_factory=SamplingCounts)
+    mapped: Callable[[SampleBlock], None] | None = (
+        None  # is told of everything, before it is thinned
+    )
 
     def samples(self, frames: FrameBlock) -> SampleBlock:
         """Return what is collected of `frames`."""
         counts = self.counts
         decoded = self.decoder.decode(frames)
-        collected = self.collection.collect(self.mapping.apply(decoded, frames))
+        mapped = self.mapping.apply(decoded, frames)
+        if self.mapped is not None:
+            self.mapped(mapped)
+        collected = self.collection.collect(mapped)
         counts.frames += len(frames)
         counts.signals += len(decoded.signal)
         counts.refused.update(decoded.refusals._asdict())

@@ -4,7 +4,7 @@
     8  can0.MOTION.Yaw    double   sensor, deg/s: no catalogue names it, so its bus does
 
 Rule 1: a number is a position: columns of the store are indexed by it, and a restart may give others.
-Rule 2: leaves of the catalogue come first, in its order; then what buses bring that no leaf is fed by.
+Rule 2: leaves of the catalogue come first, in its order; then what buses bring that no leaf names.
 Rule 3: a pattern without a wildcard names a leaf, or all below a branch; `*` is one level, `**` any number.
 """
 
@@ -72,7 +72,7 @@ class Signals:
 
 def signals_of(leaves: Iterable[Leaf], table: SignalTable) -> Signals:
     """Return the signals of a catalogue, and after them those of `table` that it does not name."""
-    known = list(leaves)
+    known = [leaf for leaf in leaves if leaf.datatype.removesuffix("[]") in _KNOWN]
     named = {leaf.path for leaf in known}
     return Signals(known + [_unnamed(signal) for signal in table if signal.name not in named])
 
@@ -83,6 +83,8 @@ def is_number(datatype: str) -> bool:
     return datatype == "boolean" or datatype in FLOAT_RANGES or datatype in _EXACT
 
 
+# A struct, or a type that is a mistake, is a problem of the catalogue: nobody could set or read it.
+_KNOWN = frozenset((*INTEGER_RANGES, *FLOAT_RANGES, "boolean", "string"))
 _EXACT = frozenset(name for name in INTEGER_RANGES if not name.endswith("64"))
 
 

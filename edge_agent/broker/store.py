@@ -29,6 +29,8 @@ STALE_AFTER_INTERVALS = 3
 STALE_MIN_NS = NS_PER_S
 # Nobody: the signal was never set.
 NO_PROVIDER = -1
+# Plain numbers: NumPy looks for methods of an enum's members, and that costs more than the comparison.
+_NOT_AVAILABLE, _VALID = 0, 1
 # How much of a new gap the expected interval takes over.
 _SMOOTHING = 8
 
@@ -94,7 +96,7 @@ class Store:
         if not len(arrived):
             return None
         ids = arrived.ids
-        was_there = self._quality[ids] != Quality.NOT_AVAILABLE
+        was_there = self._quality[ids] != _NOT_AVAILABLE
         has_changed = self._differs(arrived) | (was_there != arrived.is_there)
         has_changed |= ~self.signals.is_on_change[ids]
         self._expect(ids, was_there, now_ns)
@@ -161,7 +163,7 @@ class Store:
 
     def withdrawn(self, provider: int, time_ns: int, *, now_ns: int) -> Changes | None:
         """Note that a provider has no values for its signals now, and return what that changes."""
-        is_its = (self._provider == provider) & (self._quality != Quality.NOT_AVAILABLE)
+        is_its = (self._provider == provider) & (self._quality != _NOT_AVAILABLE)
         ids = is_its.nonzero()[0].astype(np.int32)
         return self.put(nothing(ids, time_ns), provider=provider, now_ns=now_ns)
 
@@ -173,7 +175,7 @@ class Store:
         is_stale &= now_ns - self._seen_ns[ids] > late_ns
         if self._gone:
             is_stale |= np.isin(self._provider[ids], list(self._gone))
-        quality[is_stale & (quality == Quality.VALID)] = Quality.STALE
+        quality[is_stale & (quality == _VALID)] = Quality.STALE
         return quality
 
     def state(self, number: int, *, now_ns: int) -> State:
@@ -189,13 +191,13 @@ class Store:
 
     def value(self, number: int) -> Value | None:
         """Return the value of one signal; None when there is none."""
-        if self._quality[number] == Quality.NOT_AVAILABLE or self._provider[number] == NO_PROVIDER:
+        if self._quality[number] == _NOT_AVAILABLE or self._provider[number] == NO_PROVIDER:
             return None
         return value_of(self.signals, number, float(self._value[number]), self._objects)
 
     def current(self, ids: Ints) -> Changes:
         """Return the values of these signals, whether or not they have one."""
-        is_there = self._quality[ids] != Quality.NOT_AVAILABLE
+        is_there = self._quality[ids] != _NOT_AVAILABLE
         is_there &= self._provider[ids] != NO_PROVIDER
         objects = {
             number: self._objects[number] for number in ids.tolist() if number in self._objects
