@@ -144,7 +144,7 @@ class KuksaV2:
         return self._data.actuation.check(number, value)
 
     def _forward(self, targets: Sequence[Target]) -> None:
-        stuck = self._data.actuation.forward(targets, now_ns=self._clock.now_ns())
+        stuck = self._data.actuate(targets, now_ns=self._clock.now_ns())
         if stuck is not None:
             raise Ended(grpc.StatusCode.DATA_LOSS, f"{stuck.name} does not take what it is sent")
         self._service.counts.actuations += len(targets)

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from edge_agent.broker.actuation import Actuation
-from edge_agent.broker.changes import Message
+from edge_agent.broker.changes import Changes, Message
 from edge_agent.broker.history import History
-from edge_agent.broker.providers import BUSES, Provider, Providers
+from edge_agent.broker.providers import BUSES, Provider, Providers, Target
 from edge_agent.broker.signals import Signals
 from edge_agent.broker.store import Arrived, Store
 from edge_agent.broker.subscriptions import Subscriber, Subscriptions
 from edge_agent.broker.values import Value, limits_of
+from fairway.errors import Unavailable
 from fairway.samples import Ints, SampleBlock
 
 
@@ -33,6 +34,7 @@ class VehicleData:
         self.is_checked_by_range = [limits.is_checked_by_range for limits in self.limits]
         self.store = Store(signals, history)
         self.subscriptions = Subscriptions(len(signals))
+        self.targets = Subscriptions(len(signals))  # to target values, as apps of v1 want them
         self.providers = Providers()
         self.actuation = Actuation(signals, self.limits, self.providers)
 
@@ -69,6 +71,39 @@ class VehicleData:
     def current(self, ids: Sequence[int]) -> Message:
         """Return the values of these signals, in this order, whether or not they have one."""
         return Message(self.store.current(np.array(ids, np.int32)))
+
+    def actuate(self, targets: Sequence[Target], *, now_ns: int) -> Provider | None:
+        """Forward checked targets; return who takes nothing, when nothing was forwarded.
+
+        `now_ns` is the wall's time.  Raises Unavailable when nobody provides one of them.
+        """
+        stuck = self.actuation.forward(targets, now_ns=now_ns)
+        if stuck is None:
+            self._tell_targets(targets, now_ns)
+        return stuck
+
+    def ask(self, targets: Sequence[Target], *, now_ns: int) -> None:
+        """Note checked targets, and forward them if somebody provides them: v1 wants no more."""
+        try:
+            self.actuate(targets, now_ns=now_ns)
+        except Unavailable:
+            self.actuation.note(targets, now_ns=now_ns)
+            self._tell_targets(targets, now_ns)
+
+    def _tell_targets(self, targets: Sequence[Target], now_ns: int) -> None:
+        for target in targets:
+            arrived = one(
+                target.signal,
+                target.value,
+                is_number=bool(self.signals.is_number[target.signal]),
+                time_ns=now_ns,
+                source_ns=0,
+            )
+            self.targets.publish(
+                Changes(
+                    arrived.ids, arrived.time_ns, arrived.value, arrived.is_there, arrived.objects
+                )
+            )
 
     def claim(self, provider: Provider, interval_ns: dict[int, int]) -> None:
         """Let a provider claim signals: all, or none.  Raises Conflict."""

@@ -1,4 +1,4 @@
-"""`kuksa.val.v2` over real gRPC: values, subscriptions, actuation, providers, and the codes of what is refused."""
+"""`kuksa.val.v2` over real gRPC: values, subscriptions, actuation, providers, and codes of what is refused."""
 
 import asyncio
 from collections.abc import AsyncIterator
