@@ -155,7 +155,8 @@ class KuksaV1:
                 val_pb2.SubscribeResponse(
                     updates=[
                         val_pb2.EntryUpdate(
-                            entry=self._entries.entry(number, wanted), fields=sorted(wanted)
+                            entry=self._entries.entry(number, wanted),
+                            fields=map(types_pb2.Field.ValueType, sorted(wanted)),
                         )
                         for number, wanted in fields.items()
                     ]

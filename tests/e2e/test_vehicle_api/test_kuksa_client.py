@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,7 +81,7 @@ def client(name: str) -> str:
     return str(path)
 
 
-def used(car: Car, mode: str) -> dict:
+def used(car: Car, mode: str) -> dict[str, Any]:
     token = car.token("read actuate provide")
     done = subprocess.run(
         [client("python"), APP, mode, str(car.port), token, car.ca],

@@ -1,5 +1,7 @@
 """What is laid out by hand is what the generated code makes, for every data type and length."""
 
+from typing import Any
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +21,8 @@ SIGNALS = Signals(
 )
 
 
-def of_type(kind: str):
+def of_type(kind: str) -> st.SearchStrategy[Any]:
+    made: st.SearchStrategy[Any]
     inner = kind.removesuffix("[]")
     if inner == "string":
         made = st.text(max_size=200)

@@ -78,7 +78,8 @@ rows = st.lists(
 
 @given(st.lists(rows, max_size=5), st.booleans())
 def test_blocks_mean_what_their_samples_mean_one_by_one(blocks, is_watched):
-    data, last, told = vehicle(), {}, []
+    data, told = vehicle(), []
+    last: dict[int, tuple[int, float | None]] = {}
     for number, each in enumerate(blocks):
         expected = []
         for signal, time_ns, value in each:

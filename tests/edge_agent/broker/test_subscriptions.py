@@ -30,7 +30,7 @@ class Expected:
         self.due_ns = now_ns + self.interval_ns
         if self.buffer and not self.interval_ns:
             return self.waiting.pop(0)
-        newest = {}
+        newest: dict[int, float] = {}
         for message in self.waiting:
             for number, value in message:
                 newest.pop(number, None)
