@@ -5,8 +5,8 @@ latency      100 signals every 10 ms: from the write of the provider to the arri
 fan-out      50 subscribers of 100 signals at 10 Hz, the broker on one core: values lost, and the core it takes
 stuck        the throughput with one more subscriber that reads nothing, beside that without
 
-The broker has a process of its own, and so has the peer, a minimal broker: grpc.aio, the same messages, no rights,
-no checks, no store.  KUKSA's Databroker, written in Rust, publishes 83,935 signals/s for the first
+The broker has a process of its own, and so has the peer, a minimal broker: grpc.aio, the same messages, but no
+rights, checks or store.  KUKSA's Databroker, written in Rust, publishes 83,935 signals/s for the first
 (kuksa-perf, v2 streaming, 101 signals); it does not run here.  Clients are Python too and share the machine.
 """
 

@@ -325,6 +325,7 @@ class _Agent:
             oldest_age_s=age_ns / NS_PER_S,
             dropped_frames=self._dropped(),
             onboard=self._door.counts if self._door else None,
+            data=self._feed.data.numbers() if self._feed else None,
         )
 
     def _dropped(self) -> tuple[tuple[str, int], ...]:

@@ -187,7 +187,8 @@ class ProviderStream:
         self._need_claims()
         errors: dict[int, types_pb2.Error] = {}
         points: Mapping[int, Any] = request.data_points
-        if not points.keys() <= self._provider.signals.keys():
+        claimed = self._provider.signals
+        if not all(number in claimed for number in points):
             points, errors = self._claimed(points)
         errors |= self._take(points)
         if not errors:
@@ -230,7 +231,8 @@ class ProviderStream:
         there: list[bool] = []
         objects: dict[int, Value] = {}
         errors: dict[int, types_pb2.Error] = {}
-        for number, point in points.items():
+        for number in points:  # a map's items() would be three times slower
+            point = points[number]
             message = point.value
             member = message.WhichOneof("typed_value")
             if member == members[number] and by_range[number] and is_number[number]:
@@ -246,7 +248,7 @@ class ProviderStream:
             ids.append(number)
             there.append(value is not None)
             values.append(np.nan if value is None else value)
-            stamps.append(stamp_ns(point.timestamp))
+            stamps.append(stamp_ns(point.timestamp) if point.HasField("timestamp") else 0)
         arrived = self._arrived(ids, values, stamps, there, objects)
         arrived = self._inside(arrived, errors)
         counts = self._service.counts

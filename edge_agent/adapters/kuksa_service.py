@@ -8,7 +8,6 @@ Rule 3: what one request names is bounded.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Protocol
 
@@ -62,16 +61,6 @@ class ToldFilters(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Counts:
-    """What the vehicle-data API did, for metrics."""
-
-    published: int = 0  # values taken from apps
-    refused: int = 0  # values of apps that did not fit
-    told: int = 0  # messages to subscribers
-    actuations: int = 0  # target values forwarded
-
-
 class Service:
     """The data, and what is needed beside it to serve it."""
 
@@ -80,7 +69,7 @@ class Service:
         self.encoder = Encoder(data.signals)
         self.members = [member_of(leaf.datatype) for leaf in data.signals]
         self.filters = Filters(data.providers, data.subscriptions)
-        self.counts = Counts()
+        self.counts = data.counts
 
     def number(self, path: str, action: Action = Action.READ) -> int:
         """Return the number of a signal for which the caller has the right.  Raises Denied, BadInput, Ended."""

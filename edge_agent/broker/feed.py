@@ -36,7 +36,8 @@ class Feed:
     """Puts what buses say where apps find it."""
 
     def __init__(self, mapping: Mapping, data: VehicleData, clock: Clock) -> None:
-        self._mapping, self._data, self._clock = mapping, data, clock
+        self._mapping, self._clock = mapping, clock
+        self.data = data
         self._numbers = data.signals.numbers_of(mapping.table)
         self._refused, self._without = mapping.refused_rows()
         on_change = mapping.is_on_change | data.signals.is_on_change[self._numbers]
@@ -47,7 +48,7 @@ class Feed:
     def take(self, block: SampleBlock) -> None:
         """Take a block, and note what was refused since the last one."""
         now_ns = self._clock.monotonic_ns()
-        self._data.take_block(block, self._numbers, now_ns=now_ns)
+        self.data.take_block(block, self._numbers, now_ns=now_ns)
         refused, without = self._mapping.refused_rows()
         if not (np.array_equal(refused, self._refused) and np.array_equal(without, self._without)):
             self._note(block, now_ns, refused > self._refused, without > self._without)
@@ -55,7 +56,7 @@ class Feed:
 
     def end(self) -> None:
         """Note that the buses say nothing any more."""
-        self._data.store.is_gone(BUSES)
+        self.data.leave(self.data.providers.buses)
 
     def _note(
         self,
@@ -66,10 +67,10 @@ class Feed:
     ) -> None:
         has_good = np.zeros(len(is_refused), np.bool_)
         has_good[block.signal] = True
-        self._data.store.invalidate(self._numbers[is_refused & ~has_good])
+        self.data.store.invalidate(self._numbers[is_refused & ~has_good])
         gone = self._numbers[is_without & ~has_good]
         arrived = nothing(gone, self._clock.now_ns())
-        self._data.publish(arrived, provider=BUSES, now_ns=now_ns)
+        self.data.publish(arrived, provider=BUSES, now_ns=now_ns)
 
 
 def data_of(

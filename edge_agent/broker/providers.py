@@ -61,12 +61,14 @@ class Providers:
         self._names: dict[int, str] = {BUSES: "buses"}
         self._by_signal: dict[int, Provider] = {}
         self._by_actuator: dict[int, Provider] = {}
-        self._here: dict[int, Provider] = {}
+        self.buses = Provider(BUSES, "buses")
+        self._here: dict[int, Provider] = {BUSES: self.buses}
         self._publishers: dict[str, int] = {}
         self._next = BUSES + 1
 
     def __len__(self) -> int:
-        return len(self._here)
+        # Apps: the buses are always one more.
+        return len(self._here) - (BUSES in self._here)
 
     def name(self, number: int) -> str:
         """Return what a provider is called; empty for nobody, or one that was forgotten."""

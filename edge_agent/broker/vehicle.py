@@ -13,6 +13,7 @@ import numpy as np
 
 from edge_agent.broker.actuation import Actuation
 from edge_agent.broker.changes import Changes, Message
+from edge_agent.broker.counts import DataCounts, DataNumbers
 from edge_agent.broker.history import History
 from edge_agent.broker.providers import BUSES, Provider, Providers, Target
 from edge_agent.broker.signals import Signals
@@ -37,6 +38,16 @@ class VehicleData:
         self.targets = Subscriptions(len(signals))  # to target values, as apps of v1 want them
         self.providers = Providers()
         self.actuation = Actuation(signals, self.limits, self.providers)
+        self.counts = DataCounts()
+
+    def numbers(self) -> DataNumbers:
+        """Return what was done, and who is there."""
+        return DataNumbers(
+            self.counts,
+            dropped=self.subscriptions.dropped + self.targets.dropped,
+            subscriptions=len(self.subscriptions) + len(self.targets),
+            providers=len(self.providers),
+        )
 
     def take_block(self, block: SampleBlock, numbers: Ints, *, now_ns: int) -> None:
         """Take what the buses say: rows of a table whose signals have these numbers."""

@@ -168,8 +168,7 @@ class VALServicer:
     def PublishValue(self, request, context):
         """Sets the value of one signal; for what changes rarely.
 
-        NOT_FOUND, PERMISSION_DENIED: as ever. INVALID_ARGUMENT: the value does not fit the signal. ALREADY_EXISTS: another
-        provider has claimed the signal.
+        NOT_FOUND, PERMISSION_DENIED: as ever. INVALID_ARGUMENT: the value does not fit the signal.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -77,8 +77,7 @@ class VALStub:
     PublishValue: _grpc.UnaryUnaryMultiCallable[_val_pb2.PublishValueRequest, _val_pb2.PublishValueResponse]
     """Sets the value of one signal; for what changes rarely.
 
-    NOT_FOUND, PERMISSION_DENIED: as ever. INVALID_ARGUMENT: the value does not fit the signal. ALREADY_EXISTS: another
-    provider has claimed the signal.
+    NOT_FOUND, PERMISSION_DENIED: as ever. INVALID_ARGUMENT: the value does not fit the signal.
     """
     OpenProviderStream: _grpc.StreamStreamMultiCallable[_val_pb2.OpenProviderStreamRequest, _val_pb2.OpenProviderStreamResponse]
     """Opens the stream of a provider: it claims signals and actuators, publishes values and answers requests.
@@ -131,8 +130,7 @@ class VALAsyncStub(VALStub):
     PublishValue: _aio.UnaryUnaryMultiCallable[_val_pb2.PublishValueRequest, _val_pb2.PublishValueResponse]  # type: ignore[assignment]
     """Sets the value of one signal; for what changes rarely.
 
-    NOT_FOUND, PERMISSION_DENIED: as ever. INVALID_ARGUMENT: the value does not fit the signal. ALREADY_EXISTS: another
-    provider has claimed the signal.
+    NOT_FOUND, PERMISSION_DENIED: as ever. INVALID_ARGUMENT: the value does not fit the signal.
     """
     OpenProviderStream: _aio.StreamStreamMultiCallable[_val_pb2.OpenProviderStreamRequest, _val_pb2.OpenProviderStreamResponse]  # type: ignore[assignment]
     """Opens the stream of a provider: it claims signals and actuators, publishes values and answers requests.
@@ -236,8 +234,7 @@ class VALServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_val_pb2.PublishValueResponse, _abc.Awaitable[_val_pb2.PublishValueResponse]]:
         """Sets the value of one signal; for what changes rarely.
 
-        NOT_FOUND, PERMISSION_DENIED: as ever. INVALID_ARGUMENT: the value does not fit the signal. ALREADY_EXISTS: another
-        provider has claimed the signal.
+        NOT_FOUND, PERMISSION_DENIED: as ever. INVALID_ARGUMENT: the value does not fit the signal.
         """
 
     @_abc_1.abstractmethod
