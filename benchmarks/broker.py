@@ -1,7 +1,8 @@
 """The vehicle-data API: values from a provider to its subscribers, through the real door with its tokens.
 
 throughput   batches of 100 signals, as fast as the broker takes them, to one subscriber of all of them
-latency      100 signals every 10 ms: from the write of the provider to the arrival at the subscriber
+latency      100 signals every 10 ms: from the write of the provider to the arrival at the subscriber; the
+             quietest of three rounds
 fan-out      50 subscribers of 100 signals at 10 Hz, the broker on one core: values lost, and the core it takes
 stuck        the throughput with one more subscriber that reads nothing, beside that without
 
@@ -40,7 +41,7 @@ from kuksa.val.v2 import types_pb2, val_pb2
 SIGNALS = 100
 CATALOGUE = 1_263  # as many as VSS 6.0 has
 THROUGHPUT_S = 5.0
-LATENCY_S = 10.0
+LATENCY_S = 5.0
 FANOUT_S = 10.0
 SUBSCRIBERS = 50
 KUKSA_SIGNALS_S = 83_935
@@ -62,11 +63,13 @@ async def _run() -> list[Row]:
             for where, best in rates.items():
                 rates[where] = max(best, await _throughput(where))
         stuck = await _stuck(ours)
-        latencies = {where: await _latency(where) for where in rates}
+        rounds: dict[str, list[list[float]]] = {ours: [], minimal: []}
+        for _ in range(3):
+            for where, taken in rounds.items():
+                taken.append(await _latency(where))
     async with _broker("ours", cores={0}) as ours:
         lost, core = await _fan_out(ours)
-    p50, p99 = (float(np.percentile(latencies[ours_of(latencies)], at)) for at in (50, 99))
-    peer50, peer99 = (float(np.percentile(list(latencies.values())[1], at)) for at in (50, 99))
+    (p50, p99), (peer50, peer99) = map(_quietest, rounds.values())
     rate, peer = rates.values()
     return [
         Row(
@@ -102,9 +105,12 @@ async def _run() -> list[Row]:
     ]
 
 
-def ours_of(latencies: dict[str, Any]) -> str:
-    """Return the first of two places: ours."""
-    return next(iter(latencies))
+def _quietest(rounds: list[list[float]]) -> tuple[float, float]:
+    """Return the median and the 99th percentile of the round that the machine disturbed least."""
+    return min(
+        ((float(np.percentile(took, 50)), float(np.percentile(took, 99))) for took in rounds),
+        key=lambda each: each[1],
+    )
 
 
 @contextlib.asynccontextmanager
