@@ -7,7 +7,9 @@ Rule 2: errors of the house become codes in the door's guard; `Ended` is for the
 Rule 3: what one request names is bounded.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any, Protocol
 
@@ -18,7 +20,7 @@ from google.protobuf.message import Message
 
 from edge_agent.adapters.kuksa_encode import Encoder
 from edge_agent.adapters.kuksa_values import member_of
-from edge_agent.adapters.onboard_calls import current_rights
+from edge_agent.adapters.onboard_calls import current_grant, current_rights
 from edge_agent.broker.access import PATH_MAX_CHARS, Action
 from edge_agent.broker.filters import Filters
 from edge_agent.broker.providers import Provider
@@ -33,6 +35,8 @@ SERVER_VERSION = version("fairway")
 SIGNALS_MAX = 20_000
 # Subscriptions of all apps together: each keeps up to 1,000 messages.
 SUBSCRIPTIONS_MAX = 128
+# And of one app, or one could keep all others out.
+SUBSCRIPTIONS_OF_APP_MAX = 32
 
 Handler = Callable[[Any, Any], Awaitable[Any]]
 
@@ -70,6 +74,7 @@ class Service:
         self.members = [member_of(leaf.datatype) for leaf in data.signals]
         self.filters = Filters(data.providers, data.subscriptions)
         self.counts = data.counts
+        self._subscribed: Counter[str] = Counter()
 
     def number(self, path: str, action: Action = Action.READ) -> int:
         """Return the number of a signal for which the caller has the right.  Raises Denied, BadInput, Ended."""
@@ -106,12 +111,25 @@ class Service:
             if rights.may(Action.READ, signals[number].path)
         ]
 
-    def check_room(self) -> None:
-        """Raise Unavailable when there are as many subscriptions as there may be."""
-        if len(self.data.subscriptions) >= SUBSCRIPTIONS_MAX:
+    @contextmanager
+    def room(self) -> Iterator[None]:
+        """Have room for one more subscription.  Raises Unavailable when there are too many."""
+        app = current_grant().subject
+        if self._subscribed[app] >= SUBSCRIPTIONS_OF_APP_MAX:
+            raise Unavailable(
+                f"{app} has {SUBSCRIPTIONS_OF_APP_MAX} subscriptions already: end one first"
+            )
+        if self._subscribed.total() >= SUBSCRIPTIONS_MAX:
             raise Unavailable(
                 f"there are {SUBSCRIPTIONS_MAX} subscriptions already: try again later"
             )
+        self._subscribed[app] += 1
+        try:
+            yield
+        finally:
+            self._subscribed[app] -= 1
+            if not self._subscribed[app]:
+                del self._subscribed[app]
 
     def tell_filters(self, ids: Iterable[int]) -> None:
         """Tell the providers of these signals how often their values are wanted now."""

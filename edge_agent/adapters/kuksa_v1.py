@@ -138,11 +138,11 @@ class KuksaV1:
                 fields.setdefault(number, set()).update(fields_of(asked.view, asked.fields))
         if len(fields) > SIGNALS_MAX:
             raise BadInput(f"more than {SIGNALS_MAX} entries are named")
-        await self._told(fields, context)
+        with self._service.room():
+            await self._told(fields, context)
 
     async def _told(self, fields: dict[int, set[int]], context: Context) -> None:
         """Tell a subscriber of its entries until it leaves."""
-        self._service.check_room()
         wake, data = asyncio.Event(), self._data
         opened = []
         try:

@@ -77,14 +77,16 @@ class KuksaV2:
     async def _subscribe(self, request: val_pb2.SubscribeRequest, context: Context) -> None:
         _check_count(len(request.signal_paths))
         numbers = [self._service.number(path) for path in request.signal_paths]
-        await self._told(numbers, request, context, self._service.encoder.by_path)
+        with self._service.room():
+            await self._told(numbers, request, context, self._service.encoder.by_path)
 
     async def _subscribe_by_id(
         self, request: val_pb2.SubscribeByIdRequest, context: Context
     ) -> None:
         _check_count(len(request.signal_ids))
         numbers = [self._service.known(number) for number in request.signal_ids]
-        await self._told(numbers, request, context, self._service.encoder.by_id)
+        with self._service.room():
+            await self._told(numbers, request, context, self._service.encoder.by_id)
 
     async def _told(
         self,
@@ -94,7 +96,6 @@ class KuksaV2:
         encode: Callable[[Message], bytes],
     ) -> None:
         """Tell a subscriber of its signals until it leaves, or the duration is over that it asked for."""
-        self._service.check_room()
         clock, counts, wake = self._clock, self._service.counts, asyncio.Event()
         interval_ns = request.filter.min_sample_interval.interval_ms * NS_PER_MS
         ends_ns = clock.monotonic_ns() + request.filter.duration_ms * NS_PER_MS

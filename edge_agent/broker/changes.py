@@ -17,8 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.broker.values import Value
+from edge_agent.broker.values import Value, size_bytes
 from fairway.samples import Floats, Ints, Times
+
+# A row of the columns, and of what it is encoded as.
+_VALUE_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +38,12 @@ class Changes:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def weight(self) -> int:
+        """What it takes in memory, in plain values."""
+        texts_bytes = sum(map(size_bytes, self.objects.values())) if self.objects else 0
+        return len(self.ids) + texts_bytes // _VALUE_BYTES
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Message:
@@ -46,6 +55,11 @@ class Message:
 
     def __len__(self) -> int:
         return len(self.of) if self.rows is None else len(self.rows)
+
+    @property
+    def weight(self) -> int:
+        """What it takes in memory, in plain values."""
+        return self.of.weight if self.of.objects else len(self)
 
     @property
     def ids(self) -> Ints:

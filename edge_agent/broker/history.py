@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.broker.values import Value
+from edge_agent.broker.values import Value, size_bytes
 from fairway.clock import NS_PER_S
 from fairway.samples import Floats, Ints, Times
 
@@ -125,7 +125,7 @@ class History:
         ring.append(_Kept(self._next, now_ns, point))
         self._order[self._next] = number
         self._next += 1
-        self._objects_bytes += _size(point)
+        self._objects_bytes += _OBJECT_BYTES + size_bytes(point.value)
         if len(ring) > self.count:
             self._forget(ring[0].order)
         while self._objects_bytes > OBJECTS_MAX_BYTES:
@@ -133,7 +133,9 @@ class History:
 
     def _forget(self, order: int) -> None:
         number = self._order.pop(order)
-        self._objects_bytes -= _size(self._objects[number].popleft().point)
+        self._objects_bytes -= _OBJECT_BYTES + size_bytes(
+            self._objects[number].popleft().point.value
+        )
 
 
 def _ranks(ids: Ints) -> NDArray[np.int64] | int:
@@ -148,14 +150,3 @@ def _ranks(ids: Ints) -> NDArray[np.int64] | int:
     ranks = np.empty(len(ids), np.int64)
     ranks[order] = np.arange(len(ids)) - start
     return ranks
-
-
-def _size(point: Point) -> int:
-    value = point.value
-    if isinstance(value, str):
-        return _OBJECT_BYTES + len(value)
-    if isinstance(value, tuple):
-        return _OBJECT_BYTES + sum(
-            40 + (len(item) if isinstance(item, str) else 0) for item in value
-        )
-    return _OBJECT_BYTES

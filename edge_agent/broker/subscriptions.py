@@ -21,6 +21,8 @@ from fairway.errors import BadInput
 
 # KUKSA's greatest buffer, in messages.
 BUFFER_MAX_MESSAGES = 1000
+# And in values: 1,000 messages of 100 signals.  One subscriber that reads nothing takes some 8 MB so.
+WAITING_MAX_VALUES = 100_000
 # Messages of which only the newest values count are merged when there are so many, not each time.
 _MERGE_AT = 8
 
@@ -37,6 +39,7 @@ class Subscriber:
         self._wake = wake
         self._waiting: deque[Message] = deque()
         self._due_ns = 0
+        self._weight = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -46,8 +49,13 @@ class Subscriber:
         waiting = self._waiting
         waiting.append(message)
         if self._keeps:
-            if len(waiting) > self._keeps:
-                self.dropped += len(waiting.popleft())
+            self._weight += message.weight
+            while len(waiting) > self._keeps or (
+                self._weight > WAITING_MAX_VALUES and len(waiting) > 1
+            ):
+                oldest = waiting.popleft()
+                self._weight -= oldest.weight
+                self.dropped += len(oldest)
         elif len(waiting) >= _MERGE_AT:
             self._merge()
         if len(waiting) == 1:
@@ -60,7 +68,10 @@ class Subscriber:
         if not self._keeps and len(self._waiting) > 1:
             self._merge()
         self._due_ns = now_ns + self.interval_ns
-        return self._waiting.popleft()
+        message = self._waiting.popleft()
+        if self._keeps:
+            self._weight -= message.weight
+        return message
 
     def wait_ns(self, now_ns: int) -> int | None:
         """Return how long nothing is to be told; None: until it is woken."""

@@ -79,6 +79,15 @@ def check(limits: Limits, value: object) -> Value:
     return tuple(_checked(limits, item) for item in value)
 
 
+def size_bytes(value: Value | None) -> int:
+    """Return roughly what a text or an array takes in memory, beside what every value takes."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, tuple):
+        return sum(40 + (len(item) if isinstance(item, str) else 0) for item in value)
+    return 0
+
+
 def outside(limits: Limits, value: object) -> BadInput:
     """Return the error for a value outside the limits."""
     return BadInput(

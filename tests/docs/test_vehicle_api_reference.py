@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from edge_agent.adapters.kuksa_service import SUBSCRIPTIONS_MAX
+from edge_agent.adapters.kuksa_service import SUBSCRIPTIONS_MAX, SUBSCRIPTIONS_OF_APP_MAX
 from edge_agent.adapters.kuksa_values import DATA_TYPES, member_of
+from edge_agent.broker.subscriptions import WAITING_MAX_VALUES
 from edge_agent.broker.values import ARRAY_MAX_ITEMS, TEXT_MAX_CHARS
 from fairway.v1 import onboard_pb2
 from kuksa.val.v1 import val_pb2 as v1
@@ -38,4 +39,6 @@ def test_every_data_type_quality_and_limit_is_there():
         assert f"`{name}`" in PAGE
     for limit in (TEXT_MAX_CHARS, ARRAY_MAX_ITEMS):
         assert f"{limit:,}" in table
-    assert f"beyond {SUBSCRIPTIONS_MAX} subscriptions" in PAGE
+    room = f"beyond {SUBSCRIPTIONS_MAX} subscriptions, or {SUBSCRIPTIONS_OF_APP_MAX} of one app"
+    assert room in PAGE
+    assert f"more than {WAITING_MAX_VALUES:,} values wait" in PAGE

@@ -376,3 +376,40 @@ async def test_metadata_says_what_the_catalogue_says(api):
     assert position.entry_type == types_pb2.ENTRY_TYPE_ACTUATOR
     assert list(by_path[PATHS[MODE]].allowed_values.string_array.values) == ["OFF", "ON", "AUTO"]
     assert info.name == "fairway-edge-agent"
+
+
+async def test_a_stuck_subscriber_loses_its_oldest_and_nobody_else_does(api):
+    path, count = PATHS[DTCS], 150
+
+    def mark(message) -> str:
+        return told(message)[path][0]
+
+    async with api.app() as stuck, api.app(subject="reader") as app, api.app("provide") as source:
+        silent, stream = (one.subscribe(path, buffer_size=3) for one in (stuck, app))
+        await silent.read()
+        await stream.read()
+        for number in range(count):  # more than the network takes on its way
+            texts = types_pb2.StringArray(values=[f"{number:03}", *["x" * 4000] * 50])
+            await source.publish(path, string_array=texts)
+            assert mark(await stream.read()) == f"{number:03}"
+        dropped = api.data.numbers().dropped
+        late = [mark(await silent.read()) for _ in range(count - dropped)]
+    assert dropped > 0
+    assert late == sorted(late)
+    # The latest and three before it wait; what the network had taken already came first.
+    assert late[-4:] == [f"{number:03}" for number in range(count - 4, count)]
+
+
+async def test_one_app_cannot_take_every_subscription(api):
+    async with api.app(subject="greedy") as greedy, api.app(subject="modest") as modest:
+        opened = [greedy.subscribe(PATHS[SPEED]) for _ in range(32)]
+        for stream in opened:
+            await stream.read()
+        async with refuses("UNAVAILABLE", "greedy has 32 subscriptions already"):
+            await greedy.subscribe(PATHS[SPEED]).read()
+        await modest.subscribe(PATHS[SPEED]).read()
+        opened[0].cancel()
+        async with asyncio.timeout(5):
+            while len(api.data.subscriptions) > 32:
+                await asyncio.sleep(0.01)
+        await greedy.subscribe(PATHS[SPEED]).read()
