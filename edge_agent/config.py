@@ -148,7 +148,7 @@ class Onboard:
     plain: bool = False  # allows tcp:// on this machine
     history_count: int = 1000  # values of each signal that can be asked for later
     history_age_s: int = 600
-    history_max_bytes: int = 33_554_432  # of all signals together; fewer values of each, if need be
+    history_max_bytes: int = 16_777_216  # of all signals together; fewer values of each, if need be
 
     def __post_init__(self) -> None:
         _within("history_count", self.history_count, 0, 1_000_000)
