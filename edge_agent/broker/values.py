@@ -56,7 +56,8 @@ def limits_of(leaf: Leaf) -> Limits:
     low = low if leaf.min is None else max(low, leaf.min)
     high = high if leaf.max is None else min(high, leaf.max)
     if datatype == "float":  # as values of this type come: 0.1 is then a little more than 0.1
-        low, high = float(np.float32(low)), float(np.float32(high))
+        with np.errstate(over="ignore"):  # of a limit that no such value can reach
+            low, high = float(np.float32(low)), float(np.float32(high))
     return Limits(
         path=leaf.path,
         datatype=datatype,
