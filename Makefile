@@ -1,5 +1,5 @@
 # The commands of this repository.  `make demo` and `make test` set up what they need.
-.PHONY: demo test check ci bench fix proto proto-fresh docs lock packages tpm clean
+.PHONY: demo test check ci bench fix proto proto-fresh docs lock sbom packages tpm clean
 RUN = .venv/bin/
 # Any Python from 3.11 serves; name another with PYTHON=...
 PYTHON ?= python3
@@ -31,6 +31,10 @@ lock: .uv/bin/uv
 	test -d .kuksa || .uv/bin/uv venv -q --python "$(PYTHON)" .kuksa
 	.uv/bin/uv pip sync -q --python .kuksa/bin/python --require-hashes requirements-kuksa.lock
 	touch $@
+
+# What Fairway is made of (CycloneDX), from the lock files alone; a test holds it against them.
+sbom: .venv/ready
+	$(RUN)python .ci/sbom.py
 
 node_modules/ready: package.json package-lock.json
 	npm install --no-save --ignore-scripts --no-audit --no-fund

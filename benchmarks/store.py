@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.report import Row
+from fairway.identity import DEFAULT_REGION, DEFAULT_TENANT
 from fairway.ids import BatchName
 from fairway.samples import SampleBlock, Signal, SignalTable
 from fleet_cloud.adapters.clickhouse_native import Words
@@ -81,7 +82,7 @@ def _questions(store: Store, rows: int) -> list[Row]:
 
     def known(vehicle: str) -> int:
         stream = f"{int(vehicle.removeprefix('VIN')):016x}"
-        return len(store.stored(vehicle, stream, range(1, 101)))
+        return len(store.stored(DEFAULT_TENANT, vehicle, stream, range(1, 101)))
 
     asked: list[tuple[str, Callable[[str], int], str]] = [
         ("last hour of one signal", hour, "<= 50"),
@@ -138,7 +139,7 @@ def _arrow(group: list[AcceptedBatch]) -> pa.Table:
             return pa.DictionaryArray.from_arrays(index, pa.array(column.words, pa.string()))
         return pa.array(column)
 
-    built = columns(group)
+    built = columns(group, DEFAULT_REGION)
     return pa.table({name: array(built[name][1]) for name in COLUMNS})
 
 

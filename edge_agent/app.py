@@ -15,18 +15,20 @@ import signal
 from dataclasses import dataclass, field
 
 from edge_agent.adapters.delivery import Delivery
+from edge_agent.adapters.identity_files import identity_target
 from edge_agent.adapters.log_replay import LogReplay
 from edge_agent.adapters.merge import Merged
 from edge_agent.adapters.metrics_http import MetricsServer, Status
-from edge_agent.adapters.onboard import Door, open_door
+from edge_agent.adapters.onboard import Door, open_onboard
 from edge_agent.adapters.patience import Patient
+from edge_agent.adapters.renewal import identity_renewal
 from edge_agent.adapters.sampling import LOOK_INTERVAL_NS, Limits, Pipeline, Sampling
 from edge_agent.adapters.sources import open_source
 from edge_agent.adapters.spool_files import SpoolFiles
 from edge_agent.adapters.spool_worker import SpoolWorker
-from edge_agent.adapters.uplink_tls import address
+from edge_agent.adapters.uplink_tls import Address, address, guarded
 from edge_agent.adapters.uplinks import open_uplink
-from edge_agent.broker.feed import Feed, HistoryLimits, data_of
+from edge_agent.broker.feed import Feed
 from edge_agent.canbus import database
 from edge_agent.canbus.decoder import make_decoder
 from edge_agent.canbus.mapping import Mapping, compile_mapping
@@ -35,7 +37,6 @@ from edge_agent.canbus.source import FrameSource
 from edge_agent.config import Config, Replay
 from edge_agent.telemetry.batching import Sealing
 from edge_agent.telemetry.collection import Collection
-from edge_agent.telemetry.uplink import Uplink
 from fairway import log
 from fairway.catalog.load import load_catalog
 from fairway.catalog.model import Catalog
@@ -88,8 +89,14 @@ def run(config: Config, *, until_drained: bool = False) -> Summary:
 async def _run(config: Config, *, until_drained: bool) -> Summary:
     clock = SystemClock()
     pipeline, dictionary, catalog = _pipeline(config)
-    uplink = _uplink(config)
-    feed, door = _onboard(config, pipeline, catalog, clock)
+    target = _target(config)
+    uplink = open_uplink(target, vehicle=config.vehicle.id) if target else None
+    feed, door = None, None
+    if config.onboard is not None:
+        feed, door = open_onboard(
+            config.onboard, config.spool.dir, pipeline.mapping, catalog, clock
+        )
+        pipeline.mapped = feed.take
     if until_drained and uplink is None:
         raise BadInput("there is no [uplink]: nothing can be drained")
     spool = SpoolWorker(
@@ -99,7 +106,8 @@ async def _run(config: Config, *, until_drained: bool) -> Summary:
     )
     try:
         spool.spool.keep_dictionary(dictionary.id, dictionary_to_bytes(dictionary))
-        agent = _Agent(config, clock, pipeline, dictionary, spool, uplink, feed=feed, door=door)
+        delivery = Delivery(spool, uplink, clock, where=str(target)) if uplink else None
+        agent = _Agent(config, clock, pipeline, dictionary, spool, delivery, feed=feed, door=door)
         return await agent.run(until_drained=until_drained)
     finally:
         await spool.close()
@@ -125,32 +133,20 @@ def _pipeline(config: Config) -> tuple[Pipeline, Dictionary, Catalog]:
     return Pipeline(make_decoder(plan), mapping, collection), dictionary_of(mapping.table), catalog
 
 
-def _onboard(
-    config: Config, pipeline: Pipeline, catalog: Catalog, clock: Clock
-) -> tuple[Feed | None, Door | None]:
-    """Return the door for apps, and what feeds the data behind it."""
-    settings = config.onboard
-    if settings is None:
-        return None, None
-    history = HistoryLimits(
-        settings.history_count, settings.history_age_s, settings.history_max_bytes
-    )
-    data = data_of(catalog, pipeline.mapping.table, history, clock)
-    feed = Feed(pipeline.mapping, data, clock)
-    pipeline.mapped = feed.take
-    return feed, open_door(settings, config.spool.dir, clock, data)
-
-
-def _uplink(config: Config) -> Uplink | None:
-    if config.uplink is None:
+def _target(config: Config) -> Address | None:
+    uplink = config.uplink
+    if uplink is None:
         return None
-    target = address(
-        config.uplink.url,
-        ca=config.uplink.ca,
-        certificate=config.uplink.certificate,
-        key=config.uplink.key,
+    if config.identity is not None:
+        target = identity_target(config.identity.folder, uplink.url, config.vehicle.id)
+    else:
+        target = address(uplink.url, ca=uplink.ca, certificate=uplink.certificate, key=uplink.key)
+    return guarded(
+        target,
+        region=config.vehicle.region,
+        hosts=uplink.region_hosts,
+        tls_min=uplink.tls_min,
     )
-    return open_uplink(target, vehicle=config.vehicle.id)
 
 
 class _Agent:
@@ -163,7 +159,7 @@ class _Agent:
         pipeline: Pipeline,
         dictionary: Dictionary,
         spool: SpoolWorker,
-        uplink: Uplink | None,
+        delivery: Delivery | None,
         *,
         feed: Feed | None,
         door: Door | None,
@@ -171,9 +167,10 @@ class _Agent:
         self._config, self._clock, self._spool = config, clock, spool
         self._feed, self._door = feed, door
         self._mapping: Mapping = pipeline.mapping
-        self._delivery = (
-            Delivery(spool, uplink, clock, where=config.uplink.url)
-            if uplink is not None and config.uplink is not None
+        self._delivery = delivery
+        self._renewal = (
+            identity_renewal(config.identity.folder, clock, delivery.reconnect)
+            if config.identity is not None and delivery is not None
             else None
         )
         replay_id, skip = self._resumption(dictionary)
@@ -247,7 +244,8 @@ class _Agent:
         working = asyncio.create_task(self._work(until_drained=until_drained))
         stopping = asyncio.create_task(self._stopping.wait())
         watching = asyncio.create_task(_watch(self._clock))
-        tasks = [task for task in (working, stopping, delivering, watching) if task]
+        renewing = asyncio.create_task(self._renewal.run()) if self._renewal else None
+        tasks = [task for task in (working, stopping, delivering, watching, renewing) if task]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -258,8 +256,9 @@ class _Agent:
                 source.close()
             await _ended(stopping)
             await _ended(watching)
-            if delivering:
-                await _ended(delivering)
+            for carrying in (renewing, delivering):
+                if carrying:
+                    await _ended(carrying)
             if self._door is not None:
                 await self._door.stop()
             await metrics.stop()
@@ -324,6 +323,7 @@ class _Agent:
             connections=delivery.connections if delivery else 0,
             oldest_age_s=age_ns / NS_PER_S,
             dropped_frames=self._dropped(),
+            certificate_left_s=self._renewal.left_s() if self._renewal else None,
             onboard=self._door.counts if self._door else None,
             data=self._feed.data.numbers() if self._feed else None,
         )

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Literal
 
 from fairway.errors import BadInput
+from fairway.identity import region_name
 from fairway.ids import vehicle_id
 
 
@@ -35,9 +36,12 @@ class Vehicle:
     """Who we are: the common name of our certificate."""
 
     id: str
+    region: str = ""  # the only one whose servers we talk to; by default that of our certificate
 
     def __post_init__(self) -> None:
         vehicle_id(self.id)
+        if self.region:
+            region_name(self.region)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +115,25 @@ class Spool:
 
 
 @dataclass(frozen=True, slots=True)
-class Uplink:
-    """The way to the cloud: mqtts:// or grpcs://, with our certificate."""
+class Identity:
+    """What `edge-agent enroll` wrote, and the agent renews: certificate, authority, and the name of the key."""
 
-    url: str
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """The way to the cloud: mqtts:// or grpcs://, with our certificate, or with [identity]."""
+
+    url: str = ""  # with an identity: where the cloud said that it is
     ca: Path | None = (
         None  # who signed the cloud's certificate; the system's authorities by default
     )
     certificate: Path | None = None
     key: Path | None = None
+    # Hosts of the vehicle's region, *. for any number of names before; no other is asked.  By default any is.
+    region_hosts: tuple[str, ...] = ()
+    tls_min: Literal["1.2", "1.3"] = "1.3"  # 1.2 for a broker of somebody else's that has no newer
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +196,7 @@ class Config:
     bus: tuple[Bus, ...]
     spool: Spool
     uplink: Uplink | None = None  # without one, batches are only spooled
+    identity: Identity | None = None  # without one, certificates are files of somebody else
     replay: Replay | None = None
     signals: Signals = field(default_factory=Signals)
     telemetry: Telemetry = field(default_factory=Telemetry)
@@ -199,6 +214,18 @@ class Config:
             )
         if self.replay is not None and not without:
             raise BadInput("every [[bus]] has a source of its own: nothing is left for [replay]")
+        self._check_uplink()
+
+    def _check_uplink(self) -> None:
+        uplink = self.uplink
+        if uplink is None:
+            return
+        if self.identity is None and not uplink.url:
+            raise BadInput("uplink.url is missing, and there is no [identity] that knows one")
+        if self.identity is not None and (uplink.ca or uplink.certificate or uplink.key):
+            raise BadInput(
+                "[identity] has certificates: leave ca, certificate and key out of [uplink]"
+            )
 
 
 def _within(name: str, value: int, least: int, most: int) -> None:

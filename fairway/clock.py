@@ -50,6 +50,23 @@ class JumpWatch:
         return jump_ns
 
 
+class SteadyClock:
+    """The wall clock as it was at the start, and the time since: nobody sets it.
+
+    For what must not happen to a whole fleet at once because a clock was set wrong.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset_ns = clock.now_ns() - clock.monotonic_ns()
+
+    def now_ns(self) -> int:
+        return self._offset_ns + self._clock.monotonic_ns()
+
+    def monotonic_ns(self) -> int:
+        return self._clock.monotonic_ns()
+
+
 class ManualClock:
     """A clock that moves when told to; `jump` moves the wall alone, as a wrong GNSS fix does."""
 

@@ -3,7 +3,8 @@
     urn:fairway:<region>:<tenant>:<kind>:<name>     in a certificate's subjectAltName: who it speaks for
     urn:fairway:certificate:<32 hex digits>         beside it: which of that one's certificates it is
 
-Rule 1: the common name of a certificate is the bare name; brokers that know nothing of URNs tell by that.
+Rule 1: the common name of a certificate is the bare name; brokers that know nothing of URNs tell by that.  A
+claim's is `claim:<name>`, which no vehicle can be called: no broker takes a claim for a vehicle.
 Rule 2: nothing is stored or asked for without a Scope: a tenant of one region never sees another's.
 """
 
@@ -53,6 +54,16 @@ def certificate_number(text: str) -> str:
     return text
 
 
+def is_ours(uri: str) -> bool:
+    """Whether a URI of a subjectAltName is one of Fairway's."""
+    return uri.startswith(_PREFIX)
+
+
+def certificate_urn(number: str) -> str:
+    """Return how a certificate of that number calls itself."""
+    return f"{_CERTIFICATE}{number}"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Scope:
     """Whose data is meant: one tenant in one region."""
@@ -87,9 +98,14 @@ class Identity:
         return f"{_PREFIX}{self.scope.region}:{self.scope.tenant}:{self.kind}:{self.name}"
 
     @property
+    def common_name(self) -> str:
+        """What the subject of its certificates says."""
+        return f"{self.kind}:{self.name}" if self.kind is Kind.CLAIM else self.name
+
+    @property
     def certificate_urn(self) -> str:
         """Which of the certificates of that one it is."""
-        return f"{_CERTIFICATE}{self.number}"
+        return certificate_urn(self.number)
 
 
 def identity_of(uris: Iterable[str]) -> Identity:

@@ -11,8 +11,10 @@ from fairway.ids import vehicle_id
 
 ROOT = "fairway/v1"
 
-# What a broker's access rules are generated from; `%u` is the certificate's common name in Mosquitto's words.
+# What the cloud reads, and the trees that a broker's access rules are generated from.
 ALL_UP_TELEMETRY = f"{ROOT}/+/up/telemetry"
+ALL_UP = f"{ROOT}/+/up/#"
+ALL_DOWN = f"{ROOT}/+/down/#"
 
 
 def up_telemetry(vehicle: str) -> str:

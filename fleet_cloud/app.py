@@ -14,10 +14,9 @@ import secrets
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 
-import uvicorn
 from prometheus_client import CollectorRegistry
 
 from fairway import log as logs
@@ -30,19 +29,28 @@ from fleet_cloud.adapters.clickhouse_http import INSERT_MAX_S
 from fleet_cloud.adapters.data_dir import DataDir, listening
 from fleet_cloud.adapters.ending import Ending, ending
 from fleet_cloud.adapters.feed import Feed
+from fleet_cloud.adapters.first_key import ensure_first_key
 from fleet_cloud.adapters.fleet import Fleet
 from fleet_cloud.adapters.fleet_files import open_fleet
 from fleet_cloud.adapters.grpc import GrpcDoor
+from fleet_cloud.adapters.grpc_enrolment import EnrolmentDoor
+from fleet_cloud.adapters.handing_out import place_of
 from fleet_cloud.adapters.ingest_metrics import IngestCollector
 from fleet_cloud.adapters.intake import Intake
+from fleet_cloud.adapters.issuers import tokens_of
 from fleet_cloud.adapters.mqtt import MqttDoor
+from fleet_cloud.adapters.own_issuer import OwnIssuer, own_signer
 from fleet_cloud.adapters.pki_files import FilePki
+from fleet_cloud.adapters.pki_issuer import PkiIssuer
 from fleet_cloud.adapters.registry import Registry
+from fleet_cloud.adapters.registry_audit import SqlAudit
 from fleet_cloud.adapters.telemetry_store import open_store
 from fleet_cloud.adapters.worker import Limits, Worker
-from fleet_cloud.api.ports import ApiPorts, Telemetry
+from fleet_cloud.api.ports import ApiPorts, SignIn, Telemetry
+from fleet_cloud.api.server import ServerTls, serving
 from fleet_cloud.api.service import make_api
 from fleet_cloud.config import Config, Endpoint, endpoint
+from fleet_cloud.enrolment.desk import Desk
 from fleet_cloud.ingest.groups import Groups
 from fleet_cloud.ingest.ports import Claimant, TelemetryStore
 from fleet_cloud.ingest.status import IngestStatus
@@ -78,6 +86,7 @@ class _Cloud:
     pki: FilePki
     registry: Registry
     fleet: Fleet
+    audit: SqlAudit
     feed: Feed = field(default_factory=Feed)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
     urls: dict[str, str] = field(default_factory=dict)
@@ -111,7 +120,9 @@ async def _run(config: Config, ready: Ready, *, whole: bool) -> None:
         registry, pki, data = files.registry, files.pki, files.data
         clock = SystemClock()
         fleet = Fleet(registry.vehicles, registry.certificates, clock)
-        cloud = _Cloud(config, clock, end, data, pki, registry, fleet)
+        cloud = _Cloud(config, clock, end, data, pki, registry, fleet, files.audit)
+        if whole:
+            ensure_first_key(registry.keys, data.folder, files.audit, clock.now_ns())
         fleet.refresh()
         pki.write_revocations(fleet.certificates, clock.now_ns())
         if pki.authorities.root_key_is_here:
@@ -124,7 +135,7 @@ async def _run(config: Config, ready: Ready, *, whole: bool) -> None:
         elif config.broker.mode == "external":
             address = addresses.external_broker(config.broker)
             cloud.urls["mqtt"] = address.url
-        store = open_store(config.store.url, data.folder)
+        store = open_store(config.store.url, data.folder, region=config.region)
         stack.callback(store.close)
         owner = config.ingest.name or _owner(data, whole=whole)
         status, grpc = await stack.enter_async_context(_ingest(cloud, store, address, owner))
@@ -149,7 +160,7 @@ async def _broker(cloud: _Cloud) -> AsyncIterator[MosquittoBroker | NatsBroker]:
     port = cloud.data.port("mqtt", where.host, where.port)
     place = BrokerPlace(cloud.data.folder / "broker", where.host, port, cloud.pki)
     broker = make_broker(settings.program, place, cloud.clock)
-    await broker.start(cloud.fleet.tenants)
+    await broker.start(cloud.fleet.members)
     cloud.urls["mqtt"] = f"mqtts://{addresses.reached(cloud.config, where.host, port)}"
     try:
         yield broker
@@ -211,8 +222,33 @@ async def _ingest(
             await asyncio.to_thread(mqtt.stop)
 
 
+def _enrolment(cloud: _Cloud) -> EnrolmentDoor:
+    config, registry = cloud.config, cloud.registry
+    desk = Desk(
+        enrolments=registry.enrolments,
+        vehicles=registry.vehicles,
+        certificates=registry.certificates,
+        issuer=PkiIssuer(cloud.pki, config.pki.vehicle_days),
+        audit=cloud.audit,
+        new_id=lambda: secrets.token_hex(16),
+        place=lambda: place_of(config, cloud.pki, cloud.urls),
+    )
+    return EnrolmentDoor(
+        desk=desk,
+        clock=cloud.clock,
+        region=config.region,
+        members=lambda: cloud.fleet.members,
+    )
+
+
 async def _grpc(cloud: _Cloud, intake: Intake) -> GrpcDoor:
-    door = GrpcDoor(intake=intake, clock=cloud.clock, members=lambda: cloud.fleet.members)
+    door = GrpcDoor(
+        intake=intake,
+        clock=cloud.clock,
+        members=lambda: cloud.fleet.members,
+        region=cloud.config.region,
+        services=[_enrolment(cloud).service()],
+    )
     where = endpoint(cloud.config.grpc.listen)
     port = cloud.data.port("grpc", where.host, where.port)
     pki = cloud.pki
@@ -230,6 +266,17 @@ async def _grpc(cloud: _Cloud, intake: Intake) -> GrpcDoor:
 async def _api(
     cloud: _Cloud, listen: str, telemetry: Telemetry, status: Callable[[], IngestStatus]
 ) -> AsyncIterator[None]:
+    where = endpoint(listen)
+    tls = _api_tls(cloud, where)
+    opened = listening(where.host, cloud.data.port("api", where.host, where.port))
+    port = opened.getsockname()[1]
+    scheme = "https" if tls else "http"
+    url = f"{scheme}://{addresses.reached(cloud.config, where.host, port)}"
+    cloud.urls["api"] = url
+    settings = cloud.config.api
+    is_own = settings.sign_in and where.is_loopback
+    own = OwnIssuer(url, own_signer(cloud.data.folder)) if is_own else None
+    users = cloud.registry.users
     ports = ApiPorts(
         telemetry=telemetry,
         vehicles=cloud.registry.vehicles,
@@ -238,30 +285,25 @@ async def _api(
         feed=cloud.feed,
         metrics=cloud.metrics,
         clock=cloud.clock,
+        keys=cloud.registry.keys,
+        tokens=tokens_of(settings.oidc, own.believed(users) if own else None, cloud.clock),
+        audit=cloud.audit,
+        acts=cloud.audit,
+        sign_in=SignIn(own, users) if own else None,
     )
-    where = endpoint(listen)
-    opened = listening(where.host, cloud.data.port("api", where.host, where.port))
     api = make_api(ports)
-    settings = uvicorn.Config(
-        api,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        timeout_graceful_shutdown=2,
-    )
-    server = uvicorn.Server(settings)
-    server.capture_signals = nullcontext  # type: ignore[method-assign,assignment] # signals are the program's
-    serving = asyncio.create_task(server.serve(sockets=[opened]))
-    serving.add_done_callback(lambda _: cloud.end.request())
-    port = opened.getsockname()[1]
-    cloud.urls["api"] = f"http://{addresses.reached(cloud.config, where.host, port)}"
-    try:
+    async with serving(api, opened, tls=tls, proxies=settings.proxies, ended=cloud.end.request):
         yield
-    finally:
-        api.state.hang_up()
-        server.should_exit = True
-        await serving
-        opened.close()
+
+
+def _api_tls(cloud: _Cloud, where: Endpoint) -> ServerTls | None:
+    """Return what the API shows; in the clear is only this machine, or a proxy in front."""
+    settings = cloud.config.api
+    if settings.certificate is not None and settings.key is not None:
+        return ServerTls(settings.certificate, settings.key)
+    if settings.plain or where.is_loopback:
+        return None
+    return ServerTls(cloud.pki.server, cloud.pki.server_key)
 
 
 @contextmanager
@@ -276,7 +318,7 @@ def _following(
         if grpc is not None:
             await grpc.review()
         if broker is not None:
-            await broker.allow(cloud.fleet.tenants)
+            await broker.allow(cloud.fleet.members)
 
     tasks = [
         asyncio.create_task(cloud.fleet.follow(changed)),
@@ -313,10 +355,13 @@ async def _renew_lists(cloud: _Cloud, broker: MosquittoBroker | NatsBroker | Non
         await asyncio.sleep(LISTS_S)
         try:
             await asyncio.to_thread(
-                cloud.pki.write_revocations, cloud.fleet.certificates, cloud.clock.now_ns()
+                cloud.pki.write_revocations,
+                cloud.fleet.certificates,
+                cloud.clock.now_ns(),
+                renews=True,
             )
             if broker is not None:
-                await broker.allow(cloud.fleet.tenants)
+                await broker.allow(cloud.fleet.members)
         except Unavailable as error:  # and again tomorrow: a list is good for a month
             log.error("revocation_lists_not_renewed", reason=str(error))  # noqa: TRY400 - the reason says it
 

@@ -16,6 +16,7 @@ url = "postgresql+psycopg://fairway@db.example/fairway"
 url = ["http://store-1.example:8123", "http://store-2.example:8123"]
 """
 
+import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -34,6 +35,14 @@ class Endpoint:
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether nobody beyond this machine reaches it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
 
 def endpoint(text: str) -> Endpoint:
     """Parse `host:port` or `[v6]:port`.  Raises BadInput."""
@@ -47,13 +56,40 @@ def endpoint(text: str) -> Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Oidc:
+    """An issuer of tokens that is believed, and what its words mean here."""
+
+    issuer: str
+    audience: str
+    roles_claim: str = "roles"  # a.b for `b` in the object `a`
+    tenant: str = ""  # the only one it speaks for; empty: what it says
+    # Its word (a group, a role) -> ROLE[@TENANT[/FLEET]]; empty: its words are such grants themselves.
+    grants: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Api:
-    """The REST API."""
+    """The REST API, and who is let in."""
 
     listen: str = "127.0.0.1:8080"
+    certificate: Path | None = None  # TLS; beyond loopback, one of the region's own by default
+    key: Path | None = None
+    plain: bool = False  # no TLS beyond loopback either: a proxy in front has it
+    proxies: tuple[str, ...] = ()  # addresses of those proxies: whom they speak for is believed
+    oidc: tuple[Oidc, ...] = ()
+    sign_in: bool = False  # an issuer of its own with a login page, on a loopback address only
 
     def __post_init__(self) -> None:
-        endpoint(self.listen)
+        where = endpoint(self.listen)
+        if (self.certificate is None) != (self.key is None):
+            raise BadInput("certificate and key belong together: give both or neither")
+        if self.plain and self.certificate is not None:
+            raise BadInput("plain is without TLS: give no certificate, or do not set it")
+        if self.sign_in and not where.is_loopback:
+            raise BadInput(
+                f"sign_in is for a demo on one machine, and {self.listen} is reached by others: name your"
+                " company's issuer in oidc instead"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +165,14 @@ class Pki:
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """The audit log."""
+
+    # What signs its newest entry: a file, pkcs11:..., tpm2:... or awskms:...; by default a file in data_dir.
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Ingest:
     """How much is stored together, and how much may wait."""
 
@@ -182,6 +226,7 @@ class Config:
     store: Store = field(default_factory=Store)
     tls: Tls = field(default_factory=Tls)
     pki: Pki = field(default_factory=Pki)
+    audit: Audit = field(default_factory=Audit)
     ingest: Ingest = field(default_factory=Ingest)
     metrics: Metrics = field(default_factory=Metrics)
     log: Log = field(default_factory=Log)

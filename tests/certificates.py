@@ -37,6 +37,14 @@ class Authority:
         )
         self.ca = directory / "ca.pem"
         self.ca.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        self.key = directory / "ca-key.pem"
+        self.key.write_bytes(
+            self._key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
 
     def server(self) -> Identity:
         """Return a certificate for localhost."""

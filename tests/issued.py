@@ -8,7 +8,7 @@ from fairway.clock import SystemClock
 from fairway.identity import DEFAULT_TENANT, Kind
 from fairway.signers import file
 from fleet_cloud.adapters.pki_files import FilePki
-from fleet_cloud.vehicles.certificates import Certificate
+from fleet_cloud.vehicles.certificates import Certificate, Member
 
 
 @dataclass(frozen=True)
@@ -42,3 +42,19 @@ def keys_of(
     key.write_bytes(signer.pem())
     key.chmod(0o600)
     return Keys(pki.ca, certificate, key, issued.record)
+
+
+def members_by(*keys: Keys) -> dict[str, Member]:
+    """Return the fleet that is let in by exactly these."""
+    found: dict[str, Member] = {}
+    for one in keys:
+        record = one.record
+        known = found.get(record.vehicle, Member(record.vehicle, record.tenant))
+        numbers, hashes = known.numbers | {record.number}, known.sha256s | {record.sha256}
+        found[record.vehicle] = Member(record.vehicle, record.tenant, numbers, hashes)
+    return found
+
+
+def members_by_name(*vehicles: str) -> dict[str, Member]:
+    """Return a fleet that is told by the names in its certificates."""
+    return {name: Member(name, DEFAULT_TENANT, by_name=True) for name in vehicles}

@@ -49,10 +49,16 @@ class Delivery:
         self.is_connected = False
         self.connections = 0
         self._wake = asyncio.Event()
+        self._is_outdated = False
         self._is_tired = False  # the attempt before failed as well: once is enough in the log
 
     def wake(self) -> None:
         """Look at the spool again."""
+        self._wake.set()
+
+    def reconnect(self) -> None:
+        """Connect anew, at once: the certificate was renewed.  What has no receipt is sent again."""
+        self._is_outdated = True
         self._wake.set()
 
     async def run(self) -> None:
@@ -62,8 +68,10 @@ class Delivery:
             attempt += 1
             stored, wait_s = self.sending.counts.stored, 0.0
             try:
+                self._is_outdated = False
                 await self._uplink.connect()
                 await self._connected()
+                attempt = 0
             except Denied as error:
                 EVENTS.error("uplink_denied", where=self._where, reason=str(error))
                 attempt, wait_s = 0, DENIED_RETRY_S
@@ -90,11 +98,12 @@ class Delivery:
         self.sending.connected(now_ns=self._clock.monotonic_ns())
         receiver = asyncio.create_task(self._receive())
         try:
-            while not receiver.done():
+            while not receiver.done() and not self._is_outdated:
                 await self._fill()
                 await self._send()
                 await self._sleep()
-            receiver.result()
+            if receiver.done():
+                receiver.result()
         finally:
             if not receiver.done():
                 receiver.cancel()

@@ -40,10 +40,10 @@ def sync_directory(path: Path) -> None:
         os.close(file)
 
 
-def replace_file(disk: Disk, path: Path, data: bytes) -> None:
+def replace_file(disk: Disk, path: Path, data: bytes, *, mode: int = 0o640) -> None:
     """Put `data` at `path`, durably: whoever looks sees the old file or the new one, whole."""
     fresh = path.with_name(path.name + ".new")
-    file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+    file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         disk.write(file, data, 0)
         disk.sync(file)

@@ -31,6 +31,7 @@ class Status:
     connections: int
     oldest_age_s: float
     dropped_frames: tuple[tuple[str, int], ...]  # by bus
+    certificate_left_s: float | None = None  # None: there is no identity of our own
     onboard: OnboardCounts | None = None  # None: there is no door for apps
     data: DataNumbers | None = None
 
@@ -134,6 +135,12 @@ def _uplink(status: Status, counts: UplinkCounts) -> Iterator[Metric]:
         "Batches sent again",
         value=counts.resent,
     )
+    if status.certificate_left_s is not None:
+        yield GaugeMetricFamily(
+            "fairway_edge_uplink_certificate_seconds",
+            "For how long the certificate is good",
+            value=status.certificate_left_s,
+        )
     receipts = CounterMetricFamily(
         "fairway_edge_uplink_receipts", "Receipts by outcome", labels=["outcome"]
     )

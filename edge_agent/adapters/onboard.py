@@ -5,8 +5,11 @@ from typing import Protocol
 
 from edge_agent.broker.claims import Expected
 from edge_agent.broker.counts import OnboardCounts
+from edge_agent.broker.feed import Feed, HistoryLimits, data_of
 from edge_agent.broker.vehicle import VehicleData
+from edge_agent.canbus.mapping import Mapping
 from edge_agent.config import Onboard
+from fairway.catalog.model import Catalog
 from fairway.clock import Clock
 
 # Where apps find the agent unless it was told a place: beside the spool, which is the agent's own.
@@ -28,6 +31,17 @@ class Door(Protocol):
     async def stop(self) -> None:
         """Close."""
         ...
+
+
+def open_onboard(
+    settings: Onboard, spool_dir: Path, mapping: Mapping, catalog: Catalog, clock: Clock
+) -> tuple[Feed, Door]:
+    """Return the door, and what feeds the data behind it.  Raises BadInput or Unavailable."""
+    history = HistoryLimits(
+        settings.history_count, settings.history_age_s, settings.history_max_bytes
+    )
+    data = data_of(catalog, mapping.table, history, clock)
+    return Feed(mapping, data, clock), open_door(settings, spool_dir, clock, data)
 
 
 def open_door(

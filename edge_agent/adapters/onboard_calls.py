@@ -4,7 +4,7 @@
 
 Rule 1: no handler runs without a grant; health and reflection are no exception.
 Rule 2: handlers are coroutines or asynchronous generators; they raise the errors of the house.
-Rule 3: an open call ends within a second of its token: expired, or revoked.
+Rule 3: an open call ends within a second of its token: expired, or revoked.  An agent that stops says so.
 """
 
 import asyncio
@@ -28,10 +28,13 @@ log = logs.get("edge_agent.onboard")
 
 # Half of what rule 3 allows.
 REVIEW_INTERVAL_S = 0.5
+# An app that asks in vain for ever fills no disk.
+REPORT_INTERVAL_S = 10.0
 
 # How long an app that reads nothing may keep a call that is over.
 FAREWELL_MAX_S = 2.0
 
+STOPPING = "the agent is stopping: come again later"
 NOBODY = Grant("", NOTHING)
 # Who opens the socket and shows no token, where the socket's mode is all that is asked for.
 SOCKET = Grant("socket", EVERYTHING)
@@ -76,11 +79,13 @@ class _Call:
 
     grant: Grant
     deadline: asyncio.Timeout
+    is_answered: bool = False
     why_over: str = ""
+    code: grpc.StatusCode = grpc.StatusCode.UNAUTHENTICATED
 
-    def end(self, reason: str) -> None:
-        if not self.why_over:
-            self.why_over = reason
+    def end(self, code: grpc.StatusCode, reason: str) -> None:
+        if not self.why_over and not self.is_answered:
+            self.why_over, self.code = reason, code
             self.deadline.reschedule(asyncio.get_running_loop().time())
 
 
@@ -93,16 +98,20 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
         self._is_socket_trusted = is_socket_trusted
         self._calls: set[_Call] = set()
         self._told: dict[str, int] = dict(self.counts.refused)
+        self._told_s = -REPORT_INTERVAL_S
         self._last_reason = ""
+        self._is_closing = False
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
     ) -> Any:
         self.counts.calls += 1
+        if self._is_closing:
+            return _refusing(grpc.StatusCode.UNAVAILABLE, STOPPING)
         try:
             grant = self._grant(handler_call_details)
         except FairwayError as error:
-            return _refusing(str(error))
+            return _refusing(grpc.StatusCode.UNAUTHENTICATED, str(error))
         handler = await continuation(handler_call_details)
         return None if handler is None else self._guarded(handler, grant)
 
@@ -119,12 +128,21 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
             try:
                 self._verifier.check(call.grant)
             except Denied as error:
-                call.end(str(error))
-        if self._told != self.counts.refused:
+                call.end(grpc.StatusCode.UNAUTHENTICATED, str(error))
+        self._report(asyncio.get_running_loop().time())
+
+    def close(self) -> None:
+        """Tell open calls, and those that come yet, to come again later."""
+        self._is_closing = True
+        for call in tuple(self._calls):
+            call.end(grpc.StatusCode.UNAVAILABLE, STOPPING)
+
+    def _report(self, now_s: float) -> None:
+        if self._told != self.counts.refused and now_s - self._told_s >= REPORT_INTERVAL_S:
             more = {name: n - self._told[name] for name, n in self.counts.refused.items()}
             refused = {name: n for name, n in more.items() if n}
             log.warning("calls_refused", **refused, last_reason=self._last_reason)
-            self._told = dict(self.counts.refused)
+            self._told, self._told_s = dict(self.counts.refused), now_s
 
     def _grant(self, details: _Details) -> Grant:
         shown = [
@@ -183,12 +201,16 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
         self.counts.open += 1
         try:
             async with deadline:
-                return await work()
+                try:
+                    return await work()
+                finally:
+                    call.is_answered = True
         except TimeoutError:
             if not deadline.expired():
                 raise
-            self._refused("ended", Denied(call.why_over))
-            await _aborted(context, grpc.StatusCode.UNAUTHENTICATED, call.why_over)
+            if call.code is grpc.StatusCode.UNAUTHENTICATED:
+                self._refused("ended", Denied(call.why_over))
+            await _aborted(context, call.code, call.why_over)
         except FairwayError as error:
             if isinstance(error, Denied):
                 self._refused("no_scope", error)
@@ -227,10 +249,10 @@ async def _aborted(context: _Context, code: grpc.StatusCode, sentence: str) -> N
         raise asyncio.CancelledError from None  # grpc lets go of a call that was cancelled
 
 
-def _refusing(sentence: str) -> Any:
+def _refusing(code: grpc.StatusCode, sentence: str) -> Any:
     """Return a handler that answers before it reads anything, whatever kind of call it was."""
 
     async def refuse(_requests: Any, context: _Context) -> None:
-        await context.abort(grpc.StatusCode.UNAUTHENTICATED, sentence)
+        await context.abort(code, sentence)
 
     return grpc.stream_stream_rpc_method_handler(cast("Any", refuse))

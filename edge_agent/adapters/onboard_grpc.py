@@ -23,7 +23,7 @@ from edge_agent.adapters.onboard_listen import Listen, SocketFile
 from edge_agent.adapters.tokens import Verifier
 from edge_agent.broker.counts import OnboardCounts
 from fairway import log as logs
-from fairway.errors import BadInput, Unavailable
+from fairway.errors import BadInput, FairwayError, Unavailable
 
 log = logs.get("edge_agent.onboard")
 
@@ -100,7 +100,11 @@ class OnboardDoor:
             interceptors=[self._guard], options=_OPTIONS, maximum_concurrent_rpcs=CALLS_MAX
         )
         self._add_services(server)
-        where = await self._listening(server)
+        try:
+            where = await self._listening(server)
+        except FairwayError:
+            await server.stop(None)
+            raise
         self._server = server
         self._watching = asyncio.create_task(self._guard.watch())
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
@@ -110,6 +114,7 @@ class OnboardDoor:
     async def stop(self) -> None:
         """Say that the door closes, end what is open, and close."""
         await self._health.enter_graceful_shutdown()
+        self._guard.close()
         if self._watching is not None:
             self._watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):

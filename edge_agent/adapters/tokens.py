@@ -33,6 +33,8 @@ log = logs.get("edge_agent.tokens")
 # What one gRPC header can carry beside others: some 200 scopes with paths.
 TOKEN_MAX_CHARS = 12_288
 KEYS_MAX = 16
+# Who issues our tokens unless another name is given.
+ISSUER = "fairway"
 FILE_MAX_BYTES = 1_048_576
 # NIST SP 800-131A: shorter RSA keys are no longer to be used.
 RSA_MIN_BITS = 2048
@@ -193,19 +195,21 @@ def issue(  # noqa: PLR0913 - each of them becomes a claim
     issuer: str = "",
     kid: str = "",
 ) -> str:
-    """Return a token of `signer`.  Raises BadInput for scopes that cannot be read, Unavailable."""
+    """Return a token of `signer`, with every claim that KUKSA's Databroker wants too.
+
+    Raises BadInput for scopes that cannot be read, Unavailable for a key that cannot be used now.
+    """
     parse(scope)
     now_s = now_ns // NS_PER_S
     claims: dict[str, Any] = {
         "sub": subject,
+        "iss": issuer or ISSUER,
         "aud": list(audiences),
         "iat": now_s,
         "exp": now_s + round(hours * 3600),
         "jti": uuid.uuid4().hex,
         "scope": scope,
     }
-    if issuer:
-        claims["iss"] = issuer
     headers = {"typ": "at+jwt"} | ({"kid": kid} if kid else {})
     token = jwt.encode(claims, SignerKey(signer), algorithm="ES256", headers=headers)
     if len(token) > TOKEN_MAX_CHARS:

@@ -9,8 +9,11 @@ from contextlib import suppress
 import grpc
 import grpc.aio
 
-from edge_agent.adapters.uplink_tls import Address, certificate_bytes
+from edge_agent.adapters.grpc_tls import channel_credentials
+from edge_agent.adapters.server_look import server_certificate
+from edge_agent.adapters.uplink_tls import Address
 from fairway.errors import BadInput, Denied, Unavailable
+from fairway.signers.opening import open_signer
 
 METHOD = "/fairway.v1.IngestService/Telemetry"
 CONNECT_TIMEOUT_S = 15.0
@@ -34,23 +37,19 @@ class GrpcUplink:
     """An uplink over one gRPC stream at a time."""
 
     def __init__(self, target: Address) -> None:
-        """Read the certificates.  Raises BadInput."""
+        """Read the certificates, and open the key.  Raises BadInput, Unavailable."""
         self._target = target
-        self._credentials = (
-            grpc.ssl_channel_credentials(*certificate_bytes(target)) if target.is_secure else None
-        )
+        self._signer = open_signer(target.hardware_key) if target.hardware_key else None
+        if target.is_secure:
+            channel_credentials(target, self._signer)
         self._channel: grpc.aio.Channel | None = None
         self._call: _Call | None = None
 
     async def connect(self) -> None:
         await self.close()
-        where = f"{self._target.host}:{self._target.port}"
-        if self._credentials is not None:
-            self._channel = grpc.aio.secure_channel(where, self._credentials, options=_OPTIONS)
-        else:
-            self._channel = grpc.aio.insecure_channel(where, options=_OPTIONS)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                self._channel = await self._opened()
                 await self._ready(self._channel)
         except TimeoutError as error:
             await self.close()
@@ -61,6 +60,18 @@ class GrpcUplink:
             await self.close()
             raise
         self._call = self._channel.stream_stream(METHOD)()
+
+    async def _opened(self) -> grpc.aio.Channel:
+        """Return a channel that trusts the very server that was looked at, and no other."""
+        where = f"{self._target.host}:{self._target.port}"
+        if not self._target.is_secure:
+            return grpc.aio.insecure_channel(where, options=_OPTIONS)
+        shown = await server_certificate(self._target)
+        try:  # what the files say now: the certificate may have been renewed
+            credentials = channel_credentials(self._target, self._signer, trusted=shown)
+        except BadInput as error:  # they were good when we started
+            raise Unavailable(str(error)) from error
+        return grpc.aio.secure_channel(where, credentials, options=_OPTIONS)
 
     async def _ready(self, channel: grpc.aio.Channel) -> None:
         state = channel.get_state(try_to_connect=True)

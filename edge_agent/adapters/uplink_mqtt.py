@@ -23,7 +23,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge_agent.adapters.uplink_tls import Address, tls_context
+from edge_agent.adapters.uplink_tls import Address, GuardedContext, hint, tls_context
 from edge_agent.telemetry.uplink import WINDOW_MAX_BATCHES
 from fairway.errors import BadInput, Denied, Unavailable
 from fairway.topics import client_id, down_telemetry, up_telemetry
@@ -53,12 +53,17 @@ class MqttUplink:
     def __init__(self, target: Address, *, vehicle: str) -> None:
         """Read the certificates.  Raises BadInput."""
         self._target, self._vehicle = target, vehicle
-        self._tls = tls_context(target) if target.is_secure else None
-        if self._tls is not None:
-            self._tls.sslsocket_class = _TidySocket
+        self._tls()
         self._protocol = MQTTProtocolVersion.MQTTv5
         self._has_worked = False
         self._connection: _Connection | None = None
+
+    def _tls(self) -> ssl.SSLContext | None:
+        """Return what the files say now: the certificate may have been renewed."""
+        context = tls_context(self._target) if self._target.is_secure else None
+        if context is not None:
+            context.sslsocket_class = _TidySocket
+        return context
 
     async def connect(self) -> None:
         await self.close()
@@ -77,7 +82,11 @@ class MqttUplink:
         self._has_worked = True
 
     async def _connect(self) -> None:
-        connection = _Connection(self._target, self._vehicle, self._protocol, self._tls)
+        try:
+            tls = self._tls()
+        except BadInput as error:  # they were good when we started
+            raise Unavailable(str(error)) from error
+        connection = _Connection(self._target, self._vehicle, self._protocol, tls)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await connection.open()
@@ -109,12 +118,14 @@ class MqttUplink:
 
 
 class _TidySocket(ssl.SSLSocket):
-    """A socket that does not stay open when the other side turns out to be nobody we trust."""
+    """A socket that does not stay open when the other side turns out to be nobody we trust, or talk to."""
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as ssl has it
         try:
             super().do_handshake(block)
-        except OSError:
+            if isinstance(self.context, GuardedContext):
+                self.context.check_server(self.getpeercert())
+        except (OSError, Denied):
             self.close()
             raise
 
@@ -176,7 +187,7 @@ class _Connection:
                 lambda: self._client.connect(target.host, target.port, KEEPALIVE_S, **more)
             )
         except (OSError, ValueError) as error:
-            raise Unavailable(f"{target} cannot be reached: {error}") from error
+            raise Unavailable(f"{target} cannot be reached: {error}{hint(error)}") from error
         self._client.loop_start()
         await self._ready
 

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from edge_agent.cli import decode, lint_dbc, run, token
+from edge_agent.cli import decode, enroll, lint_dbc, run, token
 from fairway import command_line
 
 
@@ -14,6 +14,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = root.add_subparsers(title="commands", metavar="COMMAND")
     decode.add(commands)
+    enroll.add(commands)
     lint_dbc.add(commands)
     run.add(commands)
     token.add(commands)

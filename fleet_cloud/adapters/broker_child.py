@@ -1,40 +1,75 @@
 """A broker run by the cloud itself: Mosquitto where it is installed, else the nats-server that pip brings.
 
-Both do the same: mutual TLS, a vehicle may publish below its own `up/` and read below its own `down/`, the
-cloud reads all of `up/` and writes all of `down/`, everything else is denied.
+Both do the same: mutual TLS 1.3, a vehicle may publish below its own `up/` and subscribe below its own `down/`,
+the cloud reads all of `up/` and writes all of `down/`, everything else is denied.
 
-Rule 1: access rules are written whole, then the broker is told to read them again.
-Rule 2: a vehicle that is taken off the list is denied from then on, connected or not.
+Rule 1: a vehicle, or a certificate of it, that is taken off the list is cut off, and does not come back.
+nats-server does that by reading its users again; Mosquitto reads the revocation list again first, then its
+dynamic-security plugin is told to drop who is connected: whoever has another certificate comes back with it.
+Rule 2: what a broker reads at its start is written whole and says what was told last: a crash forgets nothing.
+Rule 3: what Mosquitto cannot be told while it runs, it is started again for: a new authority, or so many
+changes that the plugin, which writes everything down after each, would be busy for seconds.
 """
 
+import asyncio
+import hashlib
 import os
 import shutil
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from fairway import log as logs
 from fairway.clock import Clock
 from fairway.errors import BadInput, Unavailable
-from fleet_cloud.adapters.broker_mosquitto import mosquitto_access, mosquitto_config
+from fleet_cloud.adapters.broker_control import BrokerControl
+from fleet_cloud.adapters.broker_mosquitto import (
+    Command,
+    commands,
+    dynamic_rules,
+    dynamic_security,
+    mosquitto_config,
+)
 from fleet_cloud.adapters.broker_nats import nats_config
-from fleet_cloud.adapters.child import Child
+from fleet_cloud.adapters.child import Child, reachable
+from fleet_cloud.adapters.peer_certificates import user_shown
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.adapters.whole_files import write_whole
+from fleet_cloud.vehicles.certificates import Member
+from fleet_cloud.vehicles.rights import changes
+
+log = logs.get("fleet_cloud.broker")
 
 Program = Literal["mosquitto", "nats-server"]
+Members = Mapping[str, Member]
+
+_PLUGIN = "mosquitto_dynamic_security.so"
+# Debian and its like, Red Hat, BSD, Homebrew.
+_PLUGIN_PLACES = (
+    "/usr/lib/*",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/local/lib",
+    "/usr/local/lib/*",
+    "/opt/homebrew/lib",
+)
+# Measured: the plugin needs this for each vehicle to write itself down, after every command.
+_PLUGIN_S_A_VEHICLE = 8e-6
+# Longer than that nobody should wait for the broker; a start takes less, and everybody connects again.
+_TELLING_MAX_S = 4.0
 
 
 class Broker(Protocol):
     """An MQTT broker whose access rules the cloud keeps.  Contract: tests/contracts/test_broker.py."""
 
-    async def start(self, vehicles: Iterable[str]) -> None:
-        """Return once the broker takes connections of `vehicles` and nobody else.  Raises Unavailable."""
+    async def start(self, members: Members) -> None:
+        """Return once the broker takes connections of `members` and nobody else.  Raises Unavailable."""
         ...
 
-    async def allow(self, vehicles: Iterable[str]) -> None:
-        """Let exactly `vehicles` in from now on.  Raises Unavailable."""
+    async def allow(self, members: Members) -> None:
+        """Let exactly `members` in from now on, by exactly their certificates.  Raises Unavailable."""
         ...
 
     async def stop(self) -> None:
@@ -59,6 +94,8 @@ def find_program(wanted: str = "any") -> tuple[Program, Path]:
     for program in programs:
         if wanted not in ("any", program):
             continue
+        if program == "mosquitto" and wanted == "any" and not _plugins():
+            continue
         # Debian puts servers where only root looks.
         places = os.pathsep.join([str(scripts), os.defpath, "/usr/local/sbin", "/usr/sbin"])
         found = shutil.which(program) or shutil.which(program, path=places)
@@ -70,16 +107,38 @@ def find_program(wanted: str = "any") -> tuple[Program, Path]:
     )
 
 
+def dynamic_security_plugin() -> Path:
+    """Return where Mosquitto's plugin lies.  Raises BadInput when this machine has none."""
+    found = _plugins()
+    if not found:
+        raise BadInput(
+            f"Mosquitto is here without its dynamic-security plugin ({_PLUGIN}): install it, or say"
+            ' [broker] program = "nats-server"'
+        )
+    return found[0]
+
+
+def _plugins() -> list[Path]:
+    return [
+        found
+        for place in _PLUGIN_PLACES
+        for found in sorted(Path("/").glob(f"{place[1:]}/{_PLUGIN}"))
+    ]
+
+
 class MosquittoBroker:
     """Mosquitto as a child."""
 
     def __init__(self, program: Path, place: BrokerPlace, clock: Clock) -> None:
-        self._place = place
-        self._access = place.folder / "access"
+        self._program, self._place, self._clock = program, place, clock
+        self._plugin = dynamic_security_plugin()
+        self._rules = place.folder / "dynamic-security.json"
         self._config = place.folder / "mosquitto.conf"
-        self._child = Child(
-            [str(program), "-c", str(self._config)], host=place.host, port=place.port, clock=clock
-        )
+        self._child = self._made()
+        self._control = BrokerControl(reachable(place.host), place.port, place.pki)
+        self._one_at_a_time = asyncio.Lock()
+        self._told: Members | None = None  # None: it does not run, or nobody knows what it knows
+        self._anchors = self._lists = b""  # hashes of what it read last
 
     @property
     def port(self) -> int:
@@ -91,28 +150,62 @@ class MosquittoBroker:
         """The broker's process id while it runs."""
         return self._child.pid
 
-    async def start(self, vehicles: Iterable[str]) -> None:
-        _write(self._access, mosquitto_access(vehicles))
+    async def start(self, members: Members) -> None:
+        async with self._one_at_a_time:
+            await self._start(members)
+
+    async def allow(self, members: Members) -> None:
+        async with self._one_at_a_time:
+            pki = self._place.pki
+            if self._told is None or _hash(pki.anchors) != self._anchors:
+                await self._start_again(members)
+                return
+            lists = _hash(pki.crl)
+            if lists != self._lists:
+                self._child.reload()
+                self._lists = lists
+            told = commands(changes(self._told, members))
+            if _telling_s(told, len(members)) > _TELLING_MAX_S:
+                await self._start_again(members)
+                return
+            if told:
+                await asyncio.to_thread(self._control.run, told)
+                await asyncio.to_thread(_write, self._rules, dynamic_security(members))
+            self._told = members
+
+    async def stop(self) -> None:
+        await self._child.stop()
+
+    async def _start(self, members: Members) -> None:
         pki = self._place.pki
+        self._anchors, self._lists = _hash(pki.anchors), _hash(pki.crl)
+        await asyncio.to_thread(_write, self._rules, dynamic_security(members))
         text = mosquitto_config(
             host=self._place.host,
             port=self._place.port,
             folder=self._place.folder,
-            access=self._access,
+            rules=dynamic_rules(self._plugin, self._rules),
             ca=pki.anchors,
+            crl=pki.crl,
             certificate=pki.server,
             key=pki.server_key,
             user="root" if os.getuid() == 0 else "",
         )
         _write(self._config, text)
         await self._child.start()
+        self._told = members
 
-    async def allow(self, vehicles: Iterable[str]) -> None:
-        _write(self._access, mosquitto_access(vehicles))
-        self._child.reload()
-
-    async def stop(self) -> None:
+    async def _start_again(self, members: Members) -> None:
+        log.info("broker_started_again", vehicles=len(members))
+        self._told = None
         await self._child.stop()
+        self._child = self._made()
+        await self._start(members)
+
+    def _made(self) -> Child:
+        place = self._place
+        command = [str(self._program), "-c", str(self._config)]
+        return Child(command, host=place.host, port=place.port, clock=self._clock)
 
 
 class NatsBroker:
@@ -124,6 +217,7 @@ class NatsBroker:
         self._child = Child(
             [str(program), "-c", str(self._config)], host=place.host, port=place.port, clock=clock
         )
+        self._read = b""  # a hash of what it read last
 
     @property
     def port(self) -> int:
@@ -135,21 +229,25 @@ class NatsBroker:
         """The broker's process id while it runs."""
         return self._child.pid
 
-    async def start(self, vehicles: Iterable[str]) -> None:
-        self._write(vehicles)
+    async def start(self, members: Members) -> None:
+        self._read = await asyncio.to_thread(self._write, members)
         await self._child.start()
 
-    async def allow(self, vehicles: Iterable[str]) -> None:
-        self._write(vehicles)
-        self._child.reload()
+    async def allow(self, members: Members) -> None:
+        written = await asyncio.to_thread(self._write, members)
+        if written != self._read:
+            self._child.reload()
+            self._read = written
 
     async def stop(self) -> None:
         await self._child.stop()
 
-    def _write(self, vehicles: Iterable[str]) -> None:
+    def _write(self, members: Members) -> bytes:
+        """Write the configuration, and return a hash of everything that it says and names."""
         pki = self._place.pki
         text = nats_config(
-            vehicles,
+            members,
+            cloud=_user_of(pki.cloud),
             host=self._place.host,
             port=self._place.port,
             folder=self._place.folder,
@@ -158,6 +256,26 @@ class NatsBroker:
             key=pki.server_key,
         )
         _write(self._config, text)
+        return hashlib.sha256(text.encode()).digest() + _hash(pki.anchors)
+
+
+def _telling_s(told: list[Command], vehicles: int) -> float:
+    return len(told) * vehicles * _PLUGIN_S_A_VEHICLE
+
+
+def _user_of(certificate: Path) -> str:
+    return user_shown(_read(certificate))
+
+
+def _hash(path: Path) -> bytes:
+    return hashlib.sha256(_read(path)).digest()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Unavailable(f"cannot read {path}: {error.strerror}") from error
 
 
 def _write(path: Path, text: str) -> None:

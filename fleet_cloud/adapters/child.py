@@ -143,7 +143,7 @@ class Child:
         with contextlib.suppress(OSError):
             family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
             _, writer = await asyncio.open_connection(
-                _reachable(self._host), self._port, family=family
+                reachable(self._host), self._port, family=family
             )
             writer.close()
             with contextlib.suppress(OSError):
@@ -152,6 +152,6 @@ class Child:
         return False
 
 
-def _reachable(host: str) -> str:
+def reachable(host: str) -> str:
     """Return where a program that listens on `host` can be reached from here."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104

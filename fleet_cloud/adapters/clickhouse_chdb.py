@@ -38,6 +38,8 @@ READERS = 4
 class ChdbEngine:
     """The engine over one directory."""
 
+    is_own = True
+
     def __init__(self, folder: Path) -> None:
         self.name = f"in {folder}"
         self._folder = folder

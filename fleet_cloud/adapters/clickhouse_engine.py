@@ -28,6 +28,11 @@ class Engine(Protocol):
         """The engine's own version, such as 26.9.2.1."""
         ...
 
+    @property
+    def is_own(self) -> bool:
+        """Whether nobody but this process can be using it."""
+        ...
+
     def execute(self, statement: str) -> None:
         """Run a statement that answers nothing.  Raises Unavailable."""
         ...

@@ -107,6 +107,8 @@ def server(url: str) -> Server:
 class HttpEngine:
     """The engine behind one URL; connections are kept for the next request."""
 
+    is_own = False
+
     def __init__(self, at: Server) -> None:
         self.name = f"at {at.url}"
         self._at = at

@@ -102,8 +102,8 @@ def _has_its_texts(block: SampleBlock, is_text: NDArray[np.bool_]) -> bool:
     return len(wanted) == 0 or bool(wanted.min() >= 0 and wanted.max() < len(block.texts))
 
 
-def columns(batches: Sequence[AcceptedBatch]) -> dict[str, tuple[str, Column]]:
-    """Return the rows of `batches`, which passed `check`, as the columns of one insert."""
+def columns(batches: Sequence[AcceptedBatch], region: str) -> dict[str, tuple[str, Column]]:
+    """Return the rows of `batches`, which passed `check`, as the columns of one insert into `region`."""
     lengths = np.array([len(batch.block) for batch in batches])
     tables = _tables(batches)
     number = tables.numbers(batches, lengths)
@@ -119,6 +119,7 @@ def columns(batches: Sequence[AcceptedBatch]) -> dict[str, tuple[str, Column]]:
         return Words(tuple(numbering), index)
 
     data: dict[str, Column] = {
+        "region": Words((region,), np.zeros(int(lengths.sum()), np.uint32)),
         "tenant": name([batch.tenant for batch in batches]),
         "vehicle": name([batch.name.vehicle for batch in batches]),
         "signal": _named([signal.name for signal in tables.signals], number),

@@ -1,6 +1,7 @@
 """What we say to ClickHouse: one schema and one set of statements for the embedded engine and for servers.
 
-Rule 1: values enter a statement only through `bound`, which quotes them.
+Rule 1: values enter a statement only through `bound`, which quotes them; what asks for samples begins with
+`_OF_TENANT` or `_OF_VEHICLE`, so none can forget whose they are (tests/house/test_scopes.py looks).
 Rule 2: a statement uses only what a server of 2018 understands; newer ones get codecs, indexes, fsync on top.
 Rule 3: the rows of a batch share one `day`, hence one partition, hence one part: it becomes visible whole.
 """
@@ -9,10 +10,11 @@ from dataclasses import dataclass
 
 from fairway.samples import Kind
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1: without region
 
 # The order of the columns is the order they are sent in.
 COLUMNS: dict[str, str] = {
+    "region": "LowCardinality(String)",
     "tenant": "LowCardinality(String)",
     "vehicle": "LowCardinality(String)",
     "signal": "LowCardinality(String)",
@@ -77,11 +79,11 @@ def bound(statement: str, **values: str | int) -> str:
     return statement.format_map({name: quoted(value) for name, value in values.items()})
 
 
-def create_samples(can: Abilities, *, free_min_bytes: int) -> str:
+def create_samples(can: Abilities, *, free_min_bytes: int, name: str = "samples") -> str:
     """Return the statement that makes the table of samples."""
     lines = [
-        f"{name} {kind} {CODECS.get(name, '') if can.codecs else ''}".rstrip()
-        for name, kind in COLUMNS.items()
+        f"{column} {kind} {CODECS.get(column, '') if can.codecs else ''}".rstrip()
+        for column, kind in COLUMNS.items()
     ]
     if can.indexes:
         # Which batches a granule holds: `stored` reads one granule a signal instead of the whole vehicle.
@@ -93,8 +95,8 @@ def create_samples(can: Abilities, *, free_min_bytes: int) -> str:
         else ""
     )
     return (
-        f"CREATE TABLE IF NOT EXISTS samples ({', '.join(lines)}) ENGINE = MergeTree"
-        f" PARTITION BY toYYYYMM(day) ORDER BY (tenant, vehicle, signal, time_ns)"
+        f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(lines)}) ENGINE = MergeTree"
+        f" PARTITION BY toYYYYMM(day) ORDER BY (region, tenant, vehicle, signal, time_ns)"
         f" SETTINGS index_granularity = 8192{durable}"
     )
 
@@ -107,6 +109,22 @@ CREATE_LAYOUT = (
     "CREATE TABLE IF NOT EXISTS layout (schema UInt32, shard UInt32, shards UInt32)"
     " ENGINE = MergeTree ORDER BY shard SETTINGS index_granularity = 8192"
 )
+# What schema 1 kept becomes the region's: aside first, then by name.
+ASIDE = "samples_2"
+BEFORE = "samples_1"
+DROP_ASIDE = f"DROP TABLE IF EXISTS {ASIDE}"
+CARRY_OVER = (
+    f"INSERT INTO {ASIDE} ({', '.join(COLUMNS)})"  # noqa: S608
+    f" SELECT {{region}}, {', '.join(name for name in COLUMNS if name != 'region')} FROM samples"
+)
+SELECT_COLUMNS = (
+    "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = 'samples'"
+)
+PUT_AWAY = f"RENAME TABLE samples TO {BEFORE}"
+PUT_IN_PLACE = f"RENAME TABLE {ASIDE} TO samples"
+DROP_BEFORE = f"DROP TABLE IF EXISTS {BEFORE} SETTINGS max_table_size_to_drop = 0"
+FORGET_LAYOUT = "DROP TABLE IF EXISTS layout"
+
 SELECT_LAYOUT = "SELECT DISTINCT schema, shard, shards FROM layout"
 INSERT_LAYOUT = "INSERT INTO layout VALUES ({schema}, {shard}, {shards})"
 
@@ -120,12 +138,15 @@ LINGERING = (
     f" WHERE query_id LIKE '{INSERT_NAME}%' AND elapsed > 1"
 )
 
+_OF_TENANT = "region = {region} AND tenant = {tenant}"
+_OF_VEHICLE = f"{_OF_TENANT} AND vehicle = {{vehicle}}"
+
 STORED = (
-    "SELECT DISTINCT sequence FROM samples"
-    " WHERE vehicle = {vehicle} AND stream = {stream} AND sequence IN ({sequences})"
+    "SELECT DISTINCT sequence FROM samples"  # noqa: S608
+    f" WHERE {_OF_VEHICLE}"
+    " AND stream = {stream} AND sequence IN ({sequences})"
 )
 
-_OF_VEHICLE = "tenant = {tenant} AND vehicle = {vehicle}"
 _OF_SPAN = (
     f"{_OF_VEHICLE} AND signal = {{signal}} AND time_ns >= {{from_ns}} AND time_ns < {{to_ns}}"
 )

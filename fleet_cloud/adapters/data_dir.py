@@ -2,6 +2,7 @@
 
 registry.sqlite  telemetry/  broker/  pki/          each its adapter's
 identity                                            this cloud's name among others: made once
+audit-key.pem                                       what signs the audit log's newest entry
 region                                              where its data lives: said once
 endpoints.json                                      where the running cloud is reached
 lock                                                held by the one `fleet-cloud serve` that runs here

@@ -1,14 +1,16 @@
 """Follows the fleet in the registry: every process learns within a second who may connect, and by what.
 
 Rule 1: a change is passed on until it was taken: a removed vehicle does not stay in because a disk is full.
-Rule 2: while the registry does not answer, the fleet last known stays in force.
+Rule 2: a certificate ends by a clock that nobody sets: one set a year ahead does not cut off the fleet.  New
+connections are held against the wall clock as well, by TLS.
+Rule 3: while the registry does not answer, the fleet last known stays in force.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from fairway import log as logs
-from fairway.clock import Clock
+from fairway.clock import Clock, SteadyClock
 from fairway.errors import Unavailable
 from fleet_cloud.vehicles.certificates import (
     Certificate,
@@ -31,7 +33,7 @@ class Fleet:
     def __init__(self, registry: VehicleRegistry, certificates: Certificates, clock: Clock) -> None:
         self._registry = registry
         self._known = certificates
-        self._clock = clock
+        self._clock = SteadyClock(clock)
         self._revision = 0
         self._vehicles: dict[str, Vehicle] = {}
         self._certificates: dict[str, Certificate] = {}

@@ -1,4 +1,4 @@
-"""The gRPC door: fairway.v1.IngestService, the bulk door for telemetry.
+"""The gRPC door: fairway.v1.IngestService, the bulk door for telemetry; other services may stand behind it.
 
     vehicle ==Telemetry==> one stream: read a message, hand it in, read the next; receipts go out as they come
 
@@ -20,7 +20,7 @@ import grpc.aio
 
 from fairway import log as logs
 from fairway.clock import Clock
-from fairway.errors import BadInput, Unavailable
+from fairway.errors import BadInput, Denied, Unavailable
 from fairway.telemetry import Receipt
 from fairway.wire.telemetry import receipts_to_bytes
 from fleet_cloud.adapters.intake import Intake
@@ -76,9 +76,18 @@ class GrpcDoor:
     """Takes telemetry over gRPC, and sends receipts on the same stream."""
 
     def __init__(
-        self, *, intake: Intake, clock: Clock, members: Callable[[], Mapping[str, Member]]
+        self,
+        *,
+        intake: Intake,
+        clock: Clock,
+        members: Callable[[], Mapping[str, Member]],
+        region: str = "",
+        services: Sequence[grpc.GenericRpcHandler] = (),  # what else is behind this door
     ) -> None:
+        """`region` is whose vehicles are let in, whatever TLS was told to trust; empty: any."""
+        self._services = tuple(services)
         self._intake = intake
+        self._region = region
         self._clock = clock
         self._members = members
         self._loop = asyncio.get_running_loop()
@@ -98,7 +107,7 @@ class GrpcDoor:
         server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=STREAMS_MAX)
         handler: Any = grpc.stream_stream_rpc_method_handler(self._telemetry)
         service = grpc.method_handlers_generic_handler(SERVICE, {"Telemetry": handler})
-        server.add_generic_rpc_handlers((service,))
+        server.add_generic_rpc_handlers((service, *self._services))
         try:
             port = server.add_secure_port(listen, _credentials(ca, certificate, key))
             await server.start()
@@ -170,10 +179,13 @@ class GrpcDoor:
         """Return the vehicle and the hash of its certificate."""
         shown: Sequence[bytes] = context.auth_context().get("x509_pem_cert", ())
         try:
-            vehicle, sha256 = vehicle_shown(shown[0] if shown else b"")
+            vehicle, sha256 = vehicle_shown(shown[0] if shown else b"", region=self._region)
         except BadInput as error:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
             raise  # for the type checker: abort does not return
+        except Denied as error:
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
+            raise
         if not self._may_connect(vehicle, sha256):
             log.warning("vehicle_denied", vehicle=vehicle, certificate=sha256[:16], door="grpc")
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, _removed(vehicle))
@@ -236,11 +248,37 @@ def _removed(vehicle: str) -> str:
 
 
 def _credentials(ca: Path, certificate: Path, key: Path) -> grpc.ServerCredentials:
-    return grpc.ssl_server_credentials(
-        [(key.read_bytes(), certificate.read_bytes())],
-        root_certificates=ca.read_bytes(),
-        require_client_auth=True,
+    """Return credentials that follow their files: a tenant may be added, a certificate renewed."""
+    files = _Files(key, certificate, ca)
+    changed: Any = files.changed  # its types know nothing of the None that its words promise
+    return grpc.dynamic_ssl_server_credentials(
+        files.read(), changed, require_client_authentication=True
     )
+
+
+class _Files:
+    """What the door shows and trusts; looked at before each handshake, in a thread of gRPC's."""
+
+    def __init__(self, *paths: Path) -> None:
+        self._paths = paths
+        self._read: tuple[bytes, ...] = ()
+
+    def read(self) -> grpc.ServerCertificateConfiguration:
+        """Return what the files say.  Raises OSError."""
+        self._read = tuple(path.read_bytes() for path in self._paths)
+        key, certificate, ca = self._read
+        return grpc.ssl_server_certificate_configuration([(key, certificate)], root_certificates=ca)
+
+    def changed(self) -> grpc.ServerCertificateConfiguration | None:
+        """Return what the files say now when it is something else; None goes on as before."""
+        before = self._read
+        try:
+            now = self.read()
+        except OSError as error:
+            self._read = before
+            log.warning("door_files_unreadable", reason=str(error))
+            return None
+        return None if self._read == before else now
 
 
 async def _wake(stream: _Stream) -> None:

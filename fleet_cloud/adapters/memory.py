@@ -1,16 +1,20 @@
 """Registry and telemetry store in memory, for trials and tests: nothing outlives the process."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from fairway.errors import BadInput, Conflict
 from fairway.ids import BatchName
+from fleet_cloud.adapters.memory_access import MemoryKeys, MemoryUsers
+from fleet_cloud.adapters.memory_enrolments import MemoryEnrolments
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.ingest.ledger import Claim, Stream, standing
 from fleet_cloud.ingest.ports import (
     AcceptedBatch,
+    BatchKey,
     Claimant,
+    DictionaryKey,
     Misfit,
     QuarantineEntry,
     Standing,
@@ -32,21 +36,21 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.batches: dict[BatchName, AcceptedBatch] = {}
-        self.inserted: list[BatchName] = []  # with repetitions, should there ever be any
+        self.batches: dict[BatchKey, AcceptedBatch] = {}
+        self.inserted: list[BatchKey] = []  # with repetitions, should there ever be any
 
     def append(self, batches: Sequence[AcceptedBatch]) -> None:
         with self._lock:
             for batch in batches:
-                self.batches[batch.name] = batch
-                self.inserted.append(batch.name)
+                self.batches[batch.key] = batch
+                self.inserted.append(batch.key)
 
-    def stored(self, vehicle: str, stream: str, sequences: Sequence[int]) -> set[int]:
+    def stored(self, tenant: str, vehicle: str, stream: str, sequences: Sequence[int]) -> set[int]:
         with self._lock:
             return {
                 sequence
                 for sequence in sequences
-                if BatchName(vehicle, stream, sequence) in self.batches
+                if BatchKey(tenant, BatchName(vehicle, stream, sequence)) in self.batches
             }
 
 
@@ -163,50 +167,52 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._streams: dict[tuple[str, str], Stream] = {}
-        self._claims: dict[BatchName, Claim] = {}
+        self._streams: dict[tuple[str, str, str], Stream] = {}
+        self._claims: dict[BatchKey, Claim] = {}
 
-    def claim(self, names: Sequence[BatchName], claimant: Claimant) -> dict[BatchName, Standing]:
+    def claim(self, keys: Sequence[BatchKey], claimant: Claimant) -> dict[BatchKey, Standing]:
         with self._lock:
-            return {name: self._claim(name, claimant) for name in sorted(set(names))}
+            return {key: self._claim(key, claimant) for key in sorted(set(keys))}
 
-    def settle(self, names: Sequence[BatchName], claimant: Claimant) -> None:
+    def settle(self, keys: Sequence[BatchKey], claimant: Claimant) -> None:
         with self._lock:
-            for name in names:
-                key = (name.vehicle, name.stream)
-                self._streams[key] = self._streams.get(key, Stream()).with_stored([name.sequence])
-            self._end(names, claimant)
+            for key in keys:
+                known = self._stream(key).with_stored([key.name.sequence])
+                self._streams[key.tenant, key.name.vehicle, key.name.stream] = known
+            self._end(keys, claimant)
 
-    def release(self, names: Sequence[BatchName], claimant: Claimant) -> None:
+    def release(self, keys: Sequence[BatchKey], claimant: Claimant) -> None:
         with self._lock:
-            self._end(names, claimant)
+            self._end(keys, claimant)
 
-    def _claim(self, name: BatchName, claimant: Claimant) -> Standing:
-        stream = self._streams.get((name.vehicle, name.stream), Stream())
-        earlier = self._claims.get(name)
-        stands = standing(stream, name, earlier=earlier, claimant=claimant)
+    def _stream(self, key: BatchKey) -> Stream:
+        return self._streams.get((key.tenant, key.name.vehicle, key.name.stream), Stream())
+
+    def _claim(self, key: BatchKey, claimant: Claimant) -> Standing:
+        earlier = self._claims.get(key)
+        stands = standing(self._stream(key), key, earlier=earlier, claimant=claimant)
         if stands in (Standing.MINE, Standing.DOUBTFUL):
-            self._claims[name] = Claim(claimant.owner, claimant.now_ns)
+            self._claims[key] = Claim(claimant.owner, claimant.now_ns)
         return stands
 
-    def _end(self, names: Sequence[BatchName], claimant: Claimant) -> None:
-        for name in names:
-            claim = self._claims.get(name)
+    def _end(self, keys: Sequence[BatchKey], claimant: Claimant) -> None:
+        for key in keys:
+            claim = self._claims.get(key)
             if claim is not None and claim.owner == claimant.owner:
-                del self._claims[name]
+                del self._claims[key]
 
 
 class MemoryDictionaries:
     """Keeps dictionaries."""
 
     def __init__(self) -> None:
-        self._messages: dict[bytes, bytes] = {}
+        self._messages: dict[DictionaryKey, bytes] = {}
 
-    def keep(self, bodies: Mapping[bytes, bytes]) -> None:
+    def keep(self, bodies: Mapping[DictionaryKey, bytes]) -> None:
         self._messages = {**bodies, **self._messages}
 
-    def load(self, ids: Sequence[bytes]) -> dict[bytes, bytes]:
-        return {name: self._messages[name] for name in ids if name in self._messages}
+    def load(self, keys: Sequence[DictionaryKey]) -> dict[DictionaryKey, bytes]:
+        return {key: self._messages[key] for key in keys if key in self._messages}
 
 
 class MemoryQuarantine:
@@ -221,25 +227,29 @@ class MemoryQuarantine:
     def keep(self, misfits: Sequence[Misfit]) -> None:
         with self._lock:
             for misfit in misfits:
-                names = {entry.name for entry, _ in self._kept.values() if entry.name}
-                if misfit.name not in names:
+                kept = {(e.tenant, e.name) for e, _ in self._kept.values() if e.name}
+                if (misfit.tenant, misfit.name) not in kept:
                     self._add(misfit)
 
-    def entries(self, *, limit: int = 100) -> list[QuarantineEntry]:
+    def entries(
+        self, *, tenants: Collection[str] | None = None, limit: int = 100
+    ) -> list[QuarantineEntry]:
         with self._lock:
-            return [self._kept[number][0] for number in sorted(self._kept, reverse=True)[:limit]]
+            newest = [self._kept[number][0] for number in sorted(self._kept, reverse=True)]
+        return [entry for entry in newest if tenants is None or entry.tenant in tenants][:limit]
 
-    def payload(self, entry: int) -> bytes | None:
+    def payload(self, entry: int, *, tenants: Collection[str] | None = None) -> bytes | None:
         with self._lock:
-            return self._kept[entry][1] if entry in self._kept else None
+            found, data = self._kept.get(entry, (None, None))
+        return data if found and (tenants is None or found.tenant in tenants) else None
 
-    def count(self) -> int:
-        with self._lock:
-            return len(self._kept)
+    def count(self, *, tenants: Collection[str] | None = None) -> int:
+        return len(self.entries(tenants=tenants, limit=self._entries_max))
 
     def _add(self, misfit: Misfit) -> None:
         entry = QuarantineEntry(
             self._next,
+            misfit.tenant,
             misfit.vehicle,
             misfit.reason,
             misfit.received_time_ns,
@@ -248,17 +258,22 @@ class MemoryQuarantine:
         )
         self._kept[self._next] = (entry, misfit.payload)
         self._next += 1
-        if len(self._kept) > self._entries_max:
-            del self._kept[min(self._kept)]
+        of_tenant = [n for n, (one, _) in self._kept.items() if one.tenant == misfit.tenant]
+        if len(of_tenant) > self._entries_max:
+            del self._kept[min(of_tenant)]
 
 
 def memory_registry() -> Registry:
     """Return an empty registry."""
-    vehicles = MemoryVehicles()
+    vehicles, enrolments = MemoryVehicles(), MemoryEnrolments()
     return Registry(
         vehicles,
         MemoryLedger(),
         MemoryDictionaries(),
         MemoryQuarantine(),
         MemoryCertificates(vehicles),
+        MemoryKeys(),
+        MemoryUsers(),
+        enrolments,
+        enrolments,
     )

@@ -33,6 +33,7 @@ from fleet_cloud.adapters.intake import Intake
 from fleet_cloud.adapters.mqtt_client import MqttClient, ReadAheadSocket
 from fleet_cloud.ingest.ports import Answer, Message
 from fleet_cloud.ingest.status import Counts
+from fleet_cloud.vehicles.rights import SHARE_GROUP
 
 log = logs.get("fleet_cloud.mqtt")
 
@@ -46,7 +47,6 @@ STALL_S = 1.0
 TURNED_AWAY_RETRY_MS = 5_000
 KEEPALIVE_S = 60
 RECONNECT_MIN_S, RECONNECT_MAX_S = 1, 15
-SHARE_GROUP = "fairway-ingest"
 _TLS_PORT, _PLAIN_PORT, _WEB_PORT = 8883, 1883, 443
 
 

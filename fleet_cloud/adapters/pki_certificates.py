@@ -90,7 +90,7 @@ def leaf_of(
     ]
     return (
         x509.CertificateBuilder()
-        .subject_name(_name(identity.name))
+        .subject_name(_name(identity.common_name))
         .issuer_name(authority.anchor.subject)
         .public_key(key)
         .serial_number(x509.random_serial_number())

@@ -5,10 +5,14 @@
     revoked.pem                    the revocation lists of all of them
     server.pem, server-key.pem     broker, gRPC and API: localhost, 127.0.0.1 and the names of the configuration
     cloud.pem, cloud-key.pem       the cloud itself, as a client of its broker
+    keeper.pem, keeper-key.pem     whoever tells the broker of changes in the fleet
 
 Rule 1: keys are P-256 and readable by their owner only; a file is replaced whole or not at all.
 Rule 2: the root's key is needed to make authorities, and for nothing else: pki_authorities.py.
 Rule 3: revocation lists are dated later than the ones before, whatever the clock says: doors take the latest.
+They are dated a day back, or a second list within a second would be of the future, and not believed yet.
+Rule 4: a list names every certificate that lets nobody in although it has not expired: revoked ones, and those
+superseded long ago.  It is written when that changes, and once a day: brokers keep all they ever read.
 """
 
 import datetime as dt
@@ -39,14 +43,16 @@ from fleet_cloud.adapters.pki_certificates import (
     time_of,
 )
 from fleet_cloud.adapters.whole_files import write_whole
-from fleet_cloud.vehicles.certificates import Certificate, CertificateState
-from fleet_cloud.vehicles.registry import CLOUD_NAME
+from fleet_cloud.vehicles.certificates import Certificate
+from fleet_cloud.vehicles.registry import CLOUD_NAME, KEEPER_NAME
 
 log = logs.get("fleet_cloud.pki")
 
 VEHICLE_DAYS = 90
 _SERVER_DAYS = 397
 _RENEW_DAYS = 60
+_LIST_EARLIER_NS = 86_400 * NS_PER_S
+_LIST_END = b"-----END X509 CRL-----\n"
 _ALWAYS = ("localhost", "127.0.0.1", "::1")
 SERVER_NAME = "fairway"
 
@@ -78,6 +84,9 @@ class FilePki:
         self.server_key = folder / "server-key.pem"
         self.cloud = folder / "cloud.pem"
         self.cloud_key = folder / "cloud-key.pem"
+        self.keeper = folder / "keeper.pem"
+        self.keeper_key = folder / "keeper-key.pem"
+        self._listed: tuple[bytes, dict[str, list[int]], list[str]] | None = None
 
     def ensure(self, names: Sequence[str], now_ns: int) -> None:
         """Make what is missing or about to expire.  `names` are the server's further names.
@@ -92,6 +101,7 @@ class FilePki:
                 self._ensure_authorities(now_ns)
             self._ensure(SERVER_NAME, self.server, self.server_key, now_ns, hosts)
             self._ensure(CLOUD_NAME, self.cloud, self.cloud_key, now_ns, None)
+            self._ensure(KEEPER_NAME, self.keeper, self.keeper_key, now_ns, None)
             self._write_anchors()
             if not self.crl.exists():
                 self._write_revocations({}, now_ns)
@@ -128,15 +138,23 @@ class FilePki:
         chain = (leaf,) if self.authorities.is_legacy else (leaf, authority.certificate)
         return Issued(pem(*chain), record_of(leaf, identity, now_ns))
 
-    def write_revocations(self, certificates: Iterable[Certificate], now_ns: int) -> None:
-        """Have doors refuse those of `certificates` that are revoked.  Raises Unavailable."""
+    def write_revocations(
+        self, certificates: Iterable[Certificate], now_ns: int, *, renews: bool = False
+    ) -> None:
+        """Have doors refuse those of `certificates` that let nobody in any more.  Raises Unavailable.
+
+        The lists stay as they are when nothing would change in them but the date, unless that `renews` them.
+        """
         serials: dict[str, list[int]] = {}
         for one in certificates:
-            is_of_interest = one.serial and one.expires_time_ns > now_ns
-            if one.state is CertificateState.REVOKED and is_of_interest:
+            if one.serial and one.lets_in_until_ns <= now_ns < one.expires_time_ns:
                 serials.setdefault(one.tenant, []).append(int(one.serial, 16))
         with self._locked():
-            self._write_revocations(serials, now_ns)
+            there = self.crl.read_bytes() if self.crl.exists() else b""
+            # What is there may be another process's, which knew less.
+            if renews or (there, serials, self.authorities.tenants()) != self._listed:
+                written = self._write_revocations(serials, now_ns)
+                self._listed = (written, serials, self.authorities.tenants())
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -163,8 +181,8 @@ class FilePki:
         if not self.anchors.exists() or self.anchors.read_bytes() != content:
             write_whole(self.anchors, content)
 
-    def _write_revocations(self, serials: dict[str, list[int]], now_ns: int) -> None:
-        at_ns = max(now_ns, self._listed_ns() + NS_PER_S)
+    def _write_revocations(self, serials: dict[str, list[int]], now_ns: int) -> bytes:
+        at_ns = self._list_date_ns(now_ns)
         lists = [revocations_of(self.authorities.services(), [], at_ns)]
         if self.authorities.is_legacy:
             every = [serial for some in serials.values() for serial in some]
@@ -174,18 +192,23 @@ class FilePki:
                 revocations_of(self.authorities.tenant(tenant), serials.get(tenant, []), at_ns)
                 for tenant in self.authorities.tenants()
             ]
-        write_whole(self.crl, b"".join(lists))
+        content = b"".join(lists)
+        write_whole(self.crl, content)
+        return content
 
     def _add_list(self, tenant: str, now_ns: int) -> None:
-        fresh = revocations_of(self.authorities.tenant(tenant), [], now_ns)
+        at_ns = self._list_date_ns(now_ns)
+        fresh = revocations_of(self.authorities.tenant(tenant), [], at_ns)
         write_whole(self.crl, self.crl.read_bytes() + fresh)
 
-    def _listed_ns(self) -> int:
-        """Return when the list that is there was dated; long ago when there is none that can be read."""
+    def _list_date_ns(self, now_ns: int) -> int:
+        """Return a date later than that of every list that is there and can be read."""
+        dates = [0]
         with suppress(OSError, ValueError):
-            listed = x509.load_pem_x509_crl(self.crl.read_bytes()).last_update_utc
-            return int(listed.timestamp()) * NS_PER_S
-        return 0
+            for block in self.crl.read_bytes().split(_LIST_END)[:-1]:
+                listed = x509.load_pem_x509_crl(block + _LIST_END).last_update_utc
+                dates.append(int(listed.timestamp()) * NS_PER_S)
+        return max(now_ns - _LIST_EARLIER_NS, max(dates) + NS_PER_S)
 
     def _ensure(
         self,

@@ -3,11 +3,16 @@
 from dataclasses import dataclass
 
 from fairway.identity import DEFAULT_REGION
+from fleet_cloud.access.keys import Keys
+from fleet_cloud.access.users import Users
+from fleet_cloud.adapters.registry_access import SqlKeys, SqlUsers
 from fleet_cloud.adapters.registry_certificates import SqlCertificates
+from fleet_cloud.adapters.registry_enrolments import SqlEnrolments
 from fleet_cloud.adapters.registry_ledger import SqlLedger
 from fleet_cloud.adapters.registry_quarantine import SqlDictionaries, SqlQuarantine
 from fleet_cloud.adapters.registry_sql import Database
 from fleet_cloud.adapters.registry_vehicles import SqlVehicles
+from fleet_cloud.enrolment.model import Claims, Enrolments
 from fleet_cloud.ingest.ports import Dictionaries, Ledger, Quarantine
 from fleet_cloud.vehicles.certificates import Certificates
 from fleet_cloud.vehicles.registry import VehicleRegistry
@@ -22,6 +27,10 @@ class Registry:
     dictionaries: Dictionaries
     quarantine: Quarantine
     certificates: Certificates
+    keys: Keys
+    users: Users
+    claims: Claims
+    enrolments: Enrolments
     database: Database | None = None  # None: in memory
 
     def close(self) -> None:
@@ -35,12 +44,17 @@ def open_registry(url: str, region: str = DEFAULT_REGION) -> Registry:
 
     Raises BadInput for a URL that cannot work, Unavailable when the database does not answer.
     """
-    database = Database(url)
+    database = Database(url, region)
+    enrolments = SqlEnrolments(database, region)
     return Registry(
-        SqlVehicles(database),
-        SqlLedger(database),
-        SqlDictionaries(database),
-        SqlQuarantine(database),
+        SqlVehicles(database, region),
+        SqlLedger(database, region),
+        SqlDictionaries(database, region),
+        SqlQuarantine(database, region),
         SqlCertificates(database, region),
+        SqlKeys(database, region),
+        SqlUsers(database, region),
+        enrolments,
+        enrolments,
         database,
     )

@@ -24,7 +24,7 @@ class SqlCertificates:
     def record(self, certificate: Certificate, *, replaces: bool = False) -> None:
         scope = Scope(self._region, certificate.tenant)
         with self._database.writing() as connection:
-            revision = next_revision(connection)
+            revision = next_revision(connection, self._region)
             self._end_others(connection, scope, certificate, revision, replaces=replaces)
             values = row(
                 scope,
@@ -41,9 +41,7 @@ class SqlCertificates:
             )
             connection.execute(self._insert(certificates).values(values).on_conflict_do_nothing())
             connection.execute(
-                vehicles.update()
-                .where(vehicles.c.id == certificate.vehicle)
-                .values(
+                changed(vehicles, scope, vehicles.c.id == certificate.vehicle).values(
                     certificate_sha256=certificate.sha256,
                     certificate_expires_time_ns=certificate.expires_time_ns,
                 )
@@ -51,7 +49,7 @@ class SqlCertificates:
 
     def of_vehicle(self, vehicle: str) -> list[Certificate]:
         with self._database.reading() as connection:
-            tenant = tenant_of(connection, vehicle)
+            tenant = tenant_of(connection, self._region, vehicle)
             if tenant is None:
                 return []
             wanted = chosen(
@@ -62,7 +60,7 @@ class SqlCertificates:
 
     def revoke(self, vehicle: str, now_ns: int, reason: str, *, sha256: str = "") -> int:
         with self._database.writing() as connection:
-            tenant = tenant_of(connection, vehicle)
+            tenant = tenant_of(connection, self._region, vehicle)
             if tenant is None:
                 return 0
             conditions = [certificates.c.vehicle == vehicle, certificates.c.state.in_(_LIVE)]
@@ -72,7 +70,7 @@ class SqlCertificates:
                 state=CertificateState.REVOKED.value,
                 ended_time_ns=now_ns,
                 reason=reason,
-                revision=next_revision(connection),
+                revision=next_revision(connection, self._region),
             )
             return int(connection.execute(end).rowcount)
 

@@ -2,17 +2,22 @@
 
     tenants --- vehicles                         who belongs to the fleet
     certificates                                 by which vehicles are let in
+    api_keys, users                              by which people and machines are let in
+    enrolment_claims, enrolment_allowances       who may enrol which vehicles
+    enrolments                                   what became of every request for a certificate
     streams, claims                              the ledger: which batches are stored, or being stored
     dictionaries, quarantine                     what vehicles sent that is not samples
+    audit, audit_heads                           who did what, and how far each chain goes
     counters                                     numbers that only grow: the fleet's revision
 
 Rule 1: nothing refers to a vehicle by foreign key but its tenant: ledger and quarantine outlive a vehicle.
+Rule 2: region and tenant are first in the key of a tenant's rows; registry_scope.py builds what asks for them.
 """
 
 from sqlalchemy import (
     BigInteger,
     Column,
-    ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -30,9 +35,18 @@ NEWEST = "0006"
 # SQLite counts row ids only for a column declared INTEGER.
 ROW_ID = BigInteger().with_variant(Integer, "sqlite")
 
+
+def _scope(*, key: bool = True) -> list[Column[str]]:
+    return [
+        Column("region", String(32), primary_key=key, nullable=False),
+        Column("tenant", String(64), primary_key=key, nullable=False),
+    ]
+
+
 tenants = Table(
     "tenants",
     metadata,
+    Column("region", String(32), primary_key=True),
     Column("id", String(64), primary_key=True),
     Column("created_time_ns", BigInteger, nullable=False),
 )
@@ -40,22 +54,23 @@ tenants = Table(
 vehicles = Table(
     "vehicles",
     metadata,
+    *_scope(),
     Column("id", String(64), primary_key=True),
-    Column("tenant", String(64), ForeignKey("tenants.id"), nullable=False),
     Column("state", String(16), nullable=False),
     Column("registered_time_ns", BigInteger, nullable=False),
     Column("last_seen_time_ns", BigInteger),
     Column("certificate_sha256", String(64), nullable=False),
     Column("certificate_expires_time_ns", BigInteger),
     Column("revision", BigInteger, nullable=False),
-    Index("vehicles_by_revision", "revision"),
+    ForeignKeyConstraint(["region", "tenant"], ["tenants.region", "tenants.id"]),
+    Index("vehicles_by_id", "region", "id", unique=True),
+    Index("vehicles_by_revision", "region", "revision"),
 )
 
 certificates = Table(
     "certificates",
     metadata,
-    Column("region", String(32), primary_key=True),
-    Column("tenant", String(64), primary_key=True),
+    *_scope(),
     Column("sha256", String(64), primary_key=True),
     Column("number", String(32), nullable=False),
     Column("vehicle", String(64), nullable=False),
@@ -70,9 +85,40 @@ certificates = Table(
     Index("certificates_by_revision", "revision"),
 )
 
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("region", String(32), primary_key=True),
+    Column("tenant", String(64), primary_key=True),
+    Column("id", String(16), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("role", String(32), nullable=False),
+    Column("fleet", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("created_time_ns", BigInteger, nullable=False),
+    Column("expires_time_ns", BigInteger),
+    Column("revoked_time_ns", BigInteger),
+    Column("used_time_ns", BigInteger),
+    Index("api_keys_by_id", "region", "id", unique=True),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("region", String(32), primary_key=True),
+    Column("tenant", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("role", String(32), nullable=False),
+    Column("fleet", String(64), nullable=False),
+    Column("password", Text, nullable=False),
+    Column("created_time_ns", BigInteger, nullable=False),
+    Index("users_by_name", "region", "name", unique=True),
+)
+
 counters = Table(
     "counters",
     metadata,
+    Column("region", String(32), primary_key=True),
     Column("name", String(64), primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
@@ -80,6 +126,7 @@ counters = Table(
 dictionaries = Table(
     "dictionaries",
     metadata,
+    *_scope(),
     Column("id", LargeBinary(8), primary_key=True),
     Column("message", LargeBinary, nullable=False),
 )
@@ -87,6 +134,7 @@ dictionaries = Table(
 streams = Table(
     "streams",
     metadata,
+    *_scope(),
     Column("vehicle", String(64), primary_key=True),
     Column("stream", String(16), primary_key=True),
     Column("watermark", BigInteger, nullable=False),
@@ -97,6 +145,7 @@ streams = Table(
 claims = Table(
     "claims",
     metadata,
+    *_scope(),
     Column("vehicle", String(64), primary_key=True),
     Column("stream", String(16), primary_key=True),
     Column("sequence", BigInteger, primary_key=True, autoincrement=False),
@@ -108,6 +157,7 @@ quarantine = Table(
     "quarantine",
     metadata,
     Column("id", ROW_ID, primary_key=True, autoincrement=True),
+    *_scope(key=False),
     Column("vehicle", String(64), nullable=False),
     Column("stream", String(16)),
     Column("sequence", BigInteger),
@@ -116,5 +166,75 @@ quarantine = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("kept_bytes", BigInteger, nullable=False),
     Column("payload", LargeBinary, nullable=False),
-    Index("quarantine_by_batch", "vehicle", "stream", "sequence", unique=True),
+    Index("quarantine_by_batch", "region", "tenant", "vehicle", "stream", "sequence", unique=True),
+)
+
+enrolment_claims = Table(
+    "enrolment_claims",
+    metadata,
+    *_scope(),
+    Column("name", String(64), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("serial", String(64), nullable=False),
+    Column("created_time_ns", BigInteger, nullable=False),
+    Column("expires_time_ns", BigInteger, nullable=False),
+    Column("revoked_time_ns", BigInteger),
+)
+
+enrolment_allowances = Table(
+    "enrolment_allowances",
+    metadata,
+    *_scope(),
+    Column("claim", String(64), primary_key=True),
+    Column("vehicle", String(64), primary_key=True),
+    Column("used_key", String(64), nullable=False),
+    Column("used_time_ns", BigInteger),
+)
+
+enrolments = Table(
+    "enrolments",
+    metadata,
+    *_scope(),
+    Column("id", String(32), primary_key=True),
+    Column("vehicle", String(64), nullable=False),
+    Column("claim", String(64), nullable=False),
+    Column("key_sha256", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("requested_time_ns", BigInteger, nullable=False),
+    Column("decided_time_ns", BigInteger),
+    Column("decided_by", Text, nullable=False),
+    Column("hardware_serial", Text, nullable=False),
+    Column("agent_version", Text, nullable=False),
+    Column("certificate_pem", LargeBinary, nullable=False),
+    Index("enrolments_by_vehicle", "region", "tenant", "vehicle", "key_sha256"),
+    Index("enrolments_by_state", "region", "state"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", ROW_ID, primary_key=True, autoincrement=True),
+    *_scope(key=False),
+    Column("number", BigInteger, nullable=False),
+    Column("time_ns", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("details", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("audit_by_number", "region", "tenant", "number", unique=True),
+    Index("audit_by_time", "region", "time_ns"),
+)
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    *_scope(),
+    Column("number", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("time_ns", BigInteger, nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("signature", Text, nullable=False),
 )

@@ -7,7 +7,18 @@ Rule 3: `in_region` is for what serves all tenants of a region at once: access r
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Delete, Select, Table, Update, and_, delete, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Select,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    delete,
+    select,
+    update,
+)
 
 from fairway.identity import Scope
 
@@ -35,6 +46,25 @@ def changed(table: Table, scope: Scope, *conditions: ColumnElement[bool]) -> Upd
 def removed(table: Table, scope: Scope, *conditions: ColumnElement[bool]) -> Delete:
     """Return the deletion of the rows of `scope` that fulfil all conditions."""
     return delete(table).where(of(table, scope), *conditions)
+
+
+def removed_each(table: Table, *conditions: ColumnElement[bool]) -> Delete:
+    """Return the deletion of many rows, each given as `of_region`, `of_tenant` and what else is bound."""
+    return delete(table).where(
+        table.c.region == bindparam("of_region"),
+        table.c.tenant == bindparam("of_tenant"),
+        *conditions,
+    )
+
+
+def changed_each(table: Table, region: str, *conditions: ColumnElement[bool]) -> Update:
+    """Return the update of many rows of `region` at once, whatever tenant they belong to."""
+    return update(table).where(table.c.region == region, *conditions)
+
+
+def removed_in_region(table: Table, region: str, *conditions: ColumnElement[bool]) -> Delete:
+    """Return the deletion of the rows of all tenants of `region` that fulfil all conditions."""
+    return delete(table).where(table.c.region == region, *conditions)
 
 
 def in_region(table: Table, region: str, *conditions: ColumnElement[bool]) -> Select[Any]:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_u
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from fairway.errors import BadInput, Conflict, Unavailable
+from fairway.identity import DEFAULT_REGION
 from fleet_cloud.adapters.addresses import without_password
 from fleet_cloud.adapters.registry_schema import NEWEST
 
@@ -41,7 +42,9 @@ KEYS_PER_STATEMENT = 1000
 class Database:
     """An open registry database, migrated to the newest schema."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, region: str = DEFAULT_REGION) -> None:
+        """Open `url`; rows of before there were regions become those of `region`."""
+        self._region = region
         self._engine = _engine(url)
         self.is_sqlite = self._engine.dialect.name == "sqlite"
         try:
@@ -89,6 +92,7 @@ class Database:
                     text(f"SELECT pg_advisory_xact_lock({POSTGRESQL_MIGRATION_LOCK})")
                 )
             config.attributes["connection"] = connection
+            config.attributes["region"] = self._region
             try:
                 command.upgrade(config, "head")
             except CommandError as error:

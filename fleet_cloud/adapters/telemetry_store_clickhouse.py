@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fairway import log as logs
 from fairway.errors import Conflict, Unavailable
 from fairway.ids import stream_id
 from fairway.samples import Kind
@@ -36,27 +37,39 @@ from fleet_cloud.vehicles.telemetry import (
     page_end,
 )
 
+log = logs.get("fleet_cloud.store")
+
 # A server that takes longer to say what it is doing was stopped, swapped out or cut off in between.
 AWAKE_MAX_S = 2.0
 
 
 class ClickHouseStore:
-    """The samples of some vehicles, in one engine."""
+    """The samples of some vehicles of a region, in one engine."""
 
-    def __init__(self, engine: Engine, *, share: tuple[int, int], free_min_bytes: int) -> None:
+    def __init__(
+        self, engine: Engine, *, region: str, share: tuple[int, int], free_min_bytes: int
+    ) -> None:
         self._engine = engine
+        self._region = region
         can = clickhouse_sql.abilities(engine.version)
+        aside = clickhouse_sql.create_samples(
+            can, free_min_bytes=free_min_bytes, name=clickhouse_sql.ASIDE
+        )
+        self._carry_over(aside)
         self._make("samples", clickhouse_sql.create_samples(can, free_min_bytes=free_min_bytes))
         self._make("layout", clickhouse_sql.CREATE_LAYOUT)
         self._check_layout(*share)
 
     def append(self, batches: Sequence[AcceptedBatch]) -> None:
         clickhouse_rows.check(batches)
-        blocks = [encoded(clickhouse_rows.columns(run)) for run in clickhouse_rows.inserts(batches)]
+        blocks = [
+            encoded(clickhouse_rows.columns(run, self._region))
+            for run in clickhouse_rows.inserts(batches)
+        ]
         for block in blocks:
             self._engine.insert(block)
 
-    def stored(self, vehicle: str, stream: str, sequences: Sequence[int]) -> set[int]:
+    def stored(self, tenant: str, vehicle: str, stream: str, sequences: Sequence[int]) -> set[int]:
         if not sequences:
             return set()
         self._check_nothing_lingers()
@@ -64,8 +77,8 @@ class ClickHouseStore:
         statement = clickhouse_sql.STORED.replace(
             "{sequences}", ", ".join(str(int(sequence)) for sequence in sequences)
         )
-        answer = self._engine.query(
-            bound(statement, vehicle=vehicle, stream=int(stream_id(stream), 16))
+        answer = self._ask(
+            statement, tenant=tenant, vehicle=vehicle, stream=int(stream_id(stream), 16)
         )
         return set(numbers(answer, "sequence", np.int64).tolist())
 
@@ -83,7 +96,7 @@ class ClickHouseStore:
             )
 
     def latest(self, tenant: str, vehicle: str) -> list[LatestValue]:
-        answer = self._engine.query(bound(clickhouse_sql.LATEST, tenant=tenant, vehicle=vehicle))
+        answer = self._ask(clickhouse_sql.LATEST, tenant=tenant, vehicle=vehicle)
         rows = zip(
             texts(answer, "signal"),
             numbers(answer, "sequence", np.int64).tolist(),
@@ -116,17 +129,15 @@ class ClickHouseStore:
         return _series(answer, len(numbers(answer, "time_ns", np.int64)), next_ns=at_ns + 1)
 
     def buckets(self, span: SignalSpan, *, bucket_ns: int, limit: int) -> Buckets:
-        answer = self._engine.query(
-            bound(
-                clickhouse_sql.BUCKETS,
-                tenant=span.tenant,
-                vehicle=span.vehicle,
-                signal=span.signal,
-                from_ns=max(span.from_ns, 0),
-                to_ns=span.to_ns,
-                bucket_ns=checked_bucket(bucket_ns),
-                limit=checked_limit(limit) + 1,
-            )
+        answer = self._ask(
+            clickhouse_sql.BUCKETS,
+            tenant=span.tenant,
+            vehicle=span.vehicle,
+            signal=span.signal,
+            from_ns=max(span.from_ns, 0),
+            to_ns=span.to_ns,
+            bucket_ns=checked_bucket(bucket_ns),
+            limit=checked_limit(limit) + 1,
         )
         start_ns = numbers(answer, "start", np.int64)
         count = numbers(answer, "samples", np.int64)
@@ -147,7 +158,7 @@ class ClickHouseStore:
         )
 
     def count(self, tenant: str, vehicle: str) -> int:
-        answer = self._engine.query(bound(clickhouse_sql.COUNT, tenant=tenant, vehicle=vehicle))
+        answer = self._ask(clickhouse_sql.COUNT, tenant=tenant, vehicle=vehicle)
         return int(numbers(answer, "samples", np.int64).sum())
 
     def statistics(self) -> Statistics:
@@ -164,17 +175,49 @@ class ClickHouseStore:
         self._engine.close()
 
     def _page(self, span: SignalSpan, limit: int) -> dict[str, Column]:
-        return self._engine.query(
-            bound(
-                clickhouse_sql.SERIES,
-                tenant=span.tenant,
-                vehicle=span.vehicle,
-                signal=span.signal,
-                from_ns=span.from_ns,
-                to_ns=span.to_ns,
-                limit=limit,
-            )
+        return self._ask(
+            clickhouse_sql.SERIES,
+            tenant=span.tenant,
+            vehicle=span.vehicle,
+            signal=span.signal,
+            from_ns=span.from_ns,
+            to_ns=span.to_ns,
+            limit=limit,
         )
+
+    def _ask(self, statement: str, **values: str | int) -> dict[str, Column]:
+        """Ask about samples of this store's region."""
+        return self._engine.query(bound(statement, region=self._region, **values))
+
+    def _carry_over(self, create_aside: str) -> None:
+        """Give samples of before there were regions a place in this one; whoever dies meanwhile goes on here.
+
+        Raises Conflict for a server, where other processes may be at it.
+        """
+        if not self._has("samples"):
+            if self._has(clickhouse_sql.ASIDE):  # complete: what it replaces is put away last
+                self._engine.execute(clickhouse_sql.PUT_IN_PLACE)
+            return
+        if "region" in texts(self._engine.query(clickhouse_sql.SELECT_COLUMNS), "name"):
+            if self._has(clickhouse_sql.BEFORE):
+                self._engine.execute(clickhouse_sql.DROP_BEFORE)
+            return
+        if not self._engine.is_own:
+            raise Conflict(
+                f"the telemetry store {self._engine.name} has samples of before there were regions: carry them"
+                " over as docs/howto/operate.md says, with every fleet-cloud stopped"
+            )
+        log.warning("samples_carried_over", region=self._region)
+        for statement in (
+            clickhouse_sql.DROP_ASIDE,
+            create_aside,
+            bound(clickhouse_sql.CARRY_OVER, region=self._region),
+            clickhouse_sql.FORGET_LAYOUT,
+            clickhouse_sql.PUT_AWAY,
+            clickhouse_sql.PUT_IN_PLACE,
+            clickhouse_sql.DROP_BEFORE,
+        ):
+            self._engine.execute(statement)
 
     def _make(self, table: str, statement: str) -> None:
         """Make a table, unless it is there: an operator may have made it, replicated for instance."""

@@ -59,8 +59,8 @@ class ShardedStore:
         if failures:
             raise min(failures, key=lambda failure: isinstance(failure, FairwayError))
 
-    def stored(self, vehicle: str, stream: str, sequences: Sequence[int]) -> set[int]:
-        return self._home(vehicle).stored(vehicle, stream, sequences)
+    def stored(self, tenant: str, vehicle: str, stream: str, sequences: Sequence[int]) -> set[int]:
+        return self._home(vehicle).stored(tenant, vehicle, stream, sequences)
 
     def latest(self, tenant: str, vehicle: str) -> list[LatestValue]:
         return self._home(vehicle).latest(tenant, vehicle)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from queue import Empty, Full, Queue
 
 from fairway import log as logs
-from fairway.clock import NS_PER_MS, NS_PER_S, Clock
+from fairway.clock import NS_PER_MS, NS_PER_S, Clock, SteadyClock
 from fairway.errors import Unavailable
 from fleet_cloud.adapters.feed import Feed
 from fleet_cloud.adapters.intake import Intake, cost_bytes
@@ -68,7 +68,7 @@ class Worker:
         self._vehicles = vehicles
         self._feed = feed
         self._clock = clock
-        self._begun_ns = clock.now_ns() - clock.monotonic_ns()
+        self._steady = SteadyClock(clock)
         self._limits = limits
         self._failed = failed
         self._left: deque[Message] = deque()  # taken from the intake, but the group was full
@@ -116,9 +116,6 @@ class Worker:
                 last_error_time_ns=self._last_error_time_ns,
             )
 
-    def _steady_ns(self) -> int:
-        return self._begun_ns + self._clock.monotonic_ns()
-
     def _guarded(self, step: Callable[[], None]) -> None:
         try:
             step()
@@ -131,7 +128,7 @@ class Worker:
         while not (self._intake.is_drained and not self._left):
             parsed = self._gather()
             if parsed:
-                group = self._groups.prepare(parsed, self._tenants(), self._steady_ns())
+                group = self._groups.prepare(parsed, self._steady.now_ns())
                 self._note(group.counts, group.failure)
                 self._answer(group.answers)
                 if group.batches:
@@ -186,7 +183,7 @@ class Worker:
                 self._write_seen(now=True)
                 return
             begun_ns = self._clock.monotonic_ns()
-            outcomes = self._groups.store(group, self._steady_ns())
+            outcomes = self._groups.store(group, self._steady.now_ns())
             latency_ms = (self._clock.monotonic_ns() - begun_ns) / NS_PER_MS
             self._note(outcomes.counts, outcomes.failure, latency_ms=latency_ms)
             log.debug("group_stored", samples=outcomes.counts.samples, ms=round(latency_ms, 1))

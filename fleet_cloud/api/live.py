@@ -6,25 +6,34 @@
 
 Rule 1: a sample is told only after it is stored.
 Rule 2: a listener never slows ingest; what it misses is counted and told, and is in the series.
+Rule 3: a listener hears of vehicles that it may see, until its token expires or its key is revoked.
 """
 
 import asyncio
+import contextlib
 import json
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from numpy.typing import NDArray
 
 from fairway.errors import BadInput, Unavailable
 from fairway.samples import SignalTable
+from fleet_cloud.access.roles import Permission
+from fleet_cloud.api.gate import Gate, needs
 from fleet_cloud.api.parameters import signal_filter
+from fleet_cloud.api.problems import responses
+from fleet_cloud.api.visible import Caller
 from fleet_cloud.ingest.ports import AcceptedBatch, LiveFeed, Subscription
 
 HEARTBEAT_S = 15.0
+
+# How often it is asked whether a listener may still listen.
+REVIEW_S = 2.0
 
 # Each holds a connection and a queue of batches (5 MB at most); consoles are few.
 LISTENERS_MAX = 100
@@ -42,11 +51,12 @@ _TABLES_MAX = 64
 class Choice:
     """What one listener wants: some vehicles (or all), and signals by pattern (or all)."""
 
-    def __init__(self, vehicles: list[str], signals: list[str]) -> None:
+    def __init__(self, caller: Caller, vehicles: list[str], signals: list[str]) -> None:
         if len(vehicles) > CHOICES_MAX or len(signals) > CHOICES_MAX:
             raise BadInput(
                 f"more than {CHOICES_MAX} vehicles or signals: use a pattern, or leave out"
             )
+        self._caller = caller
         self._vehicles = frozenset(vehicles)
         self._fits = signal_filter(signals)
         self._wants_all = not signals
@@ -54,7 +64,9 @@ class Choice:
 
     def wants(self, batch: AcceptedBatch) -> bool:
         """Whether some of the batch may be told; asked in ingest's thread, so only what is quick."""
-        return not self._vehicles or batch.name.vehicle in self._vehicles
+        vehicle = batch.name.vehicle
+        is_chosen = not self._vehicles or vehicle in self._vehicles
+        return is_chosen and self._caller.sees(batch.tenant, vehicle)
 
     def rows(self, batch: AcceptedBatch) -> NDArray[np.intp]:
         """Return the rows of `batch` that are told."""
@@ -77,9 +89,10 @@ class Choice:
 class Listeners:
     """Everyone who is listening now."""
 
-    def __init__(self, feed: LiveFeed, *, heartbeat_s: float) -> None:
+    def __init__(self, feed: LiveFeed, *, heartbeat_s: float, review_s: float) -> None:
         self._feed = feed
         self._heartbeat_s = heartbeat_s
+        self._review_s = review_s
         self._count = 0
         self._ending = asyncio.Event()
 
@@ -92,11 +105,11 @@ class Listeners:
         if self._count >= LISTENERS_MAX:
             raise Unavailable(f"{LISTENERS_MAX} listen already: try again later")
 
-    async def events(self, choice: Choice) -> AsyncIterator[bytes]:
-        """Yield what one listener is told, until either side hangs up."""
+    async def events(self, choice: Choice, may_listen: Callable[[], bool]) -> AsyncIterator[bytes]:
+        """Yield what one listener is told, until either side hangs up, or `may_listen` says no."""
         subscription = self._feed.subscribe(choice.wants)
         self._count += 1
-        ending = asyncio.ensure_future(self._ending.wait())
+        ending = asyncio.ensure_future(self._until_over(may_listen))
         told_dropped = 0
         try:
             yield b"retry: 5000\n\n"
@@ -116,6 +129,14 @@ class Listeners:
             self._count -= 1
             ending.cancel()
             subscription.close()
+
+    async def _until_over(self, may_listen: Callable[[], bool]) -> None:
+        """Return when the service stops, or this listener may no longer listen."""
+        while not self._ending.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), self._review_s)
+            if not await asyncio.to_thread(may_listen):
+                return
 
 
 async def _received(
@@ -137,21 +158,32 @@ def router(listeners: Listeners) -> APIRouter:
     @routes.get(
         "/live",
         response_class=StreamingResponse,
-        responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+        responses={
+            200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+            **responses(400, 401, 403, 429, 503),
+        },
     )
     async def listen(
+        caller: Annotated[Caller, needs(Permission.TELEMETRY_READ)],
+        request: Request,
         vehicle: Annotated[
-            list[str] | None, Query(description="Only these vehicles; all without.")
-        ] = None,
+            list[str],
+            Query(default_factory=list, description="Only these vehicles; all without."),
+        ],
         signal: Annotated[
-            list[str] | None, Query(description="Only signals that fit such a pattern: `*.Speed`.")
-        ] = None,
+            list[str],
+            Query(
+                default_factory=list,
+                description="Only signals that fit such a pattern: `*.Speed`.",
+            ),
+        ],
     ) -> StreamingResponse:
-        """Hear samples as they are stored, until you hang up."""
-        choice = Choice(vehicle or [], signal or [])
+        """Hear samples as they are stored, until you hang up, or your token or key ends."""
+        choice = Choice(caller, vehicle, signal)
         listeners.check_room()
+        gate: Gate = request.app.state.gate
         return StreamingResponse(
-            listeners.events(choice),
+            listeners.events(choice, lambda: gate.is_good(caller.credential)),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
         )

@@ -1,4 +1,4 @@
-"""What the REST API stands on: everything it may ask, and nothing it may change."""
+"""What the REST API stands on: everything it may ask, and what it says when it will not."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,11 +7,16 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry
 
 from fairway.clock import Clock
-from fairway.errors import BadInput
-from fairway.ids import vehicle_id
+from fairway.errors import BadInput, Denied, Unavailable
+from fleet_cloud.access.grants import DEFAULT_FLEET
+from fleet_cloud.access.keys import Keys
+from fleet_cloud.access.tokens import TokenMaker, Tokens
+from fleet_cloud.access.users import UserReader
+from fleet_cloud.audit.acts import Audit
+from fleet_cloud.audit.ports import AuditReader
 from fleet_cloud.ingest.ports import LiveFeed, Quarantine
 from fleet_cloud.ingest.status import IngestStatus
-from fleet_cloud.vehicles.registry import Vehicle, VehicleReader
+from fleet_cloud.vehicles.registry import VehicleReader
 from fleet_cloud.vehicles.telemetry import TelemetryReader, TelemetryStatistics
 
 
@@ -27,6 +32,46 @@ class NotAcceptable(BadInput):
     """None of the media types asked for can be given; the API answers 406."""
 
 
+class NotSignedIn(Denied):
+    """Who asks has not proved who they are; the API answers 401 with a challenge (RFC 6750)."""
+
+    def __init__(self, detail: str, *, is_wrong: bool) -> None:
+        super().__init__(detail)
+        self.is_wrong = is_wrong  # something was shown, and it is not good
+
+
+class NotAllowed(Denied):
+    """Who asks holds no permission to do this; the API answers 403 and says which one it is."""
+
+    def __init__(self, permission: str) -> None:
+        super().__init__(f"this needs the permission {permission}")
+        self.permission = permission
+
+
+class TooOften(Unavailable):
+    """Who asks does so too often; the API answers 429."""
+
+    def __init__(self, detail: str, *, wait_s: float) -> None:
+        super().__init__(detail)
+        self.wait_s = wait_s
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """An issuer of our own, and who may sign in there."""
+
+    maker: TokenMaker
+    users: UserReader
+
+
+FleetOf = Callable[[str, str], str]  # (tenant, vehicle) -> fleet
+
+
+def default_fleet(_tenant: str, _vehicle: str) -> str:
+    """Return the fleet of vehicles that nobody put into another."""
+    return DEFAULT_FLEET
+
+
 @dataclass(frozen=True, slots=True)
 class ApiPorts:
     """What the routes are given."""
@@ -38,14 +83,9 @@ class ApiPorts:
     feed: LiveFeed
     metrics: CollectorRegistry
     clock: Clock
-
-
-def known_vehicle(vehicles: VehicleReader, name: str) -> Vehicle:
-    """Return the vehicle called `name`.  Raises NotFound, Unavailable."""
-    try:
-        found = vehicles.vehicle(vehicle_id(name))
-    except BadInput as error:
-        raise NotFound(f"no vehicle is called {name[:80]!r}: {error}") from error
-    if found is None:
-        raise NotFound(f"no vehicle is called {name!r}: see /v1/vehicles")
-    return found
+    keys: Keys
+    tokens: Tokens
+    audit: Audit
+    acts: AuditReader
+    fleet_of: FleetOf = default_fleet
+    sign_in: SignIn | None = None  # None: people sign in elsewhere

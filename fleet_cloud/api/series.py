@@ -12,11 +12,15 @@ from fastapi.responses import Response
 
 from fairway.errors import BadInput
 from fairway.samples import Kind
+from fleet_cloud.access.roles import Permission
 from fleet_cloud.api import formats
 from fleet_cloud.api.formats import MEDIA_TYPES, Columns, Format
+from fleet_cloud.api.gate import needs
 from fleet_cloud.api.parameters import SIGNAL_MAX_CHARS, aggregates, span_ns, time_ns
-from fleet_cloud.api.ports import ApiPorts, NotFound, known_vehicle
+from fleet_cloud.api.ports import ApiPorts, NotFound
+from fleet_cloud.api.problems import responses
 from fleet_cloud.api.vehicles import VehicleName
+from fleet_cloud.api.visible import Caller, known_vehicle
 from fleet_cloud.vehicles.telemetry import POINTS_MAX, TIME_MAX_NS, SignalSpan
 
 # A screen has some 4,000 columns, a notebook wants more and says so.
@@ -31,7 +35,8 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
             media: {"schema": {"type": "object" if form is Format.JSON else "string"}}
             for form, media in MEDIA_TYPES.items()
         },
-    }
+    },
+    **responses(400, 401, 403, 404, 406, 429, 503),
 }
 
 
@@ -46,6 +51,7 @@ def router(ports: ApiPorts) -> APIRouter:
     )
     def read_series(  # noqa: PLR0913 - each is a parameter of the request
         *,
+        caller: Annotated[Caller, needs(Permission.TELEMETRY_READ)],
         request: Request,
         vehicle: VehicleName,
         signal: Annotated[str, Path(max_length=SIGNAL_MAX_CHARS, description="As in /signals.")],
@@ -72,7 +78,7 @@ def router(ports: ApiPorts) -> APIRouter:
     ) -> Response:
         """Read the samples of one signal in order of time, raw or in buckets, in the format asked for."""
         form = formats.chosen(format_, accept)
-        found = known_vehicle(ports.vehicles, vehicle)
+        found = known_vehicle(ports.vehicles, vehicle, caller)
         now_ns = ports.clock.now_ns()
         span = SignalSpan(
             found.tenant,

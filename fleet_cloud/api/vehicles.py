@@ -5,8 +5,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
+from fleet_cloud.access.roles import Permission
+from fleet_cloud.api.gate import needs
 from fleet_cloud.api.parameters import iso, signal_filter
-from fleet_cloud.api.ports import ApiPorts, known_vehicle
+from fleet_cloud.api.ports import ApiPorts
+from fleet_cloud.api.problems import responses
+from fleet_cloud.api.visible import Caller, known_vehicle, seen_vehicles
 from fleet_cloud.vehicles.registry import VEHICLES_MAX_PAGE, Vehicle
 
 VehicleName = Annotated[str, Path(description="A VIN, or the fleet's own name of the vehicle.")]
@@ -65,8 +69,9 @@ def router(ports: ApiPorts) -> APIRouter:
     """Return the routes of vehicles."""
     routes = APIRouter(prefix="/v1/vehicles", tags=["vehicles"])
 
-    @routes.get("")
+    @routes.get("", responses=responses(400, 401, 403, 429, 503))
     def list_vehicles(
+        caller: Annotated[Caller, needs(Permission.VEHICLES_READ)],
         after: Annotated[
             str,
             Query(description="The id to go on behind.", pattern=r"^[A-Za-z0-9._-]{0,64}$"),
@@ -74,27 +79,33 @@ def router(ports: ApiPorts) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=VEHICLES_MAX_PAGE)] = 100,
     ) -> VehiclePage:
         """List the fleet in order of id, a page at a time, with when each was last heard of."""
-        found = ports.vehicles.vehicles(after=after, limit=limit)
+        found = seen_vehicles(ports.vehicles, caller, after=after, limit=limit)
         more = found[-1].id if len(found) == limit else None
         return VehiclePage([_view(vehicle) for vehicle in found], more)
 
-    @routes.get("/{vehicle}")
-    def show_vehicle(vehicle: VehicleName) -> VehicleDetail:
+    @routes.get("/{vehicle}", responses=responses(401, 403, 404, 429, 503))
+    def show_vehicle(
+        caller: Annotated[Caller, needs(Permission.VEHICLES_READ)], vehicle: VehicleName
+    ) -> VehicleDetail:
         """Show one vehicle."""
-        found = known_vehicle(ports.vehicles, vehicle)
+        found = known_vehicle(ports.vehicles, vehicle, caller)
         return VehicleDetail(_view(found), ports.telemetry.count(found.tenant, found.id))
 
-    @routes.get("/{vehicle}/signals")
+    @routes.get("/{vehicle}/signals", responses=responses(400, 401, 403, 404, 429, 503))
     def list_signals(
+        caller: Annotated[Caller, needs(Permission.TELEMETRY_READ)],
         vehicle: VehicleName,
         signal: Annotated[
-            list[str] | None,
-            Query(description="Only signals that fit one of these patterns, as in `*.Speed`."),
-        ] = None,
+            list[str],
+            Query(
+                default_factory=list,
+                description="Only signals that fit one of these patterns, as in `*.Speed`.",
+            ),
+        ],
     ) -> SignalList:
         """List the newest value of every signal of a vehicle."""
-        found = known_vehicle(ports.vehicles, vehicle)
-        fits = signal_filter(signal or [])
+        found = known_vehicle(ports.vehicles, vehicle, caller)
+        fits = signal_filter(signal)
         return SignalList(
             found.id,
             [

@@ -17,6 +17,11 @@ from typing import Protocol
 PLATFORM = "_platform"
 
 
+def chain_of(tenant: str) -> str:
+    """Return whose acts those on `tenant` are: on `*`, all tenants at once, they are the platform's."""
+    return PLATFORM if tenant == "*" else tenant
+
+
 class Outcome(StrEnum):
     """What became of it."""
 

@@ -4,7 +4,19 @@ import argparse
 from collections.abc import Sequence
 
 from fairway import command_line
-from fleet_cloud.cli import ingest, pki, serve, vehicle
+from fleet_cloud.cli import (
+    audit,
+    broker,
+    claim,
+    enrolment,
+    ingest,
+    key,
+    pki,
+    serve,
+    token,
+    user,
+    vehicle,
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -13,7 +25,8 @@ def parser() -> argparse.ArgumentParser:
         prog="fleet-cloud", description="The Fairway cloud for a fleet of vehicles."
     )
     commands = root.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (serve, ingest, vehicle, pki):
+    every = (serve, ingest, vehicle, claim, enrolment, pki, broker, key, user, token, audit)
+    for command in every:
         command.add(commands)
     return root
 

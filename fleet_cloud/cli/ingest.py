@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fairway import log
+from fleet_cloud.adapters.grpc_tls import refuse_tls_1_2
 from fleet_cloud.cli import settings
 
 
@@ -22,6 +23,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run until a signal ends it."""
+    refuse_tls_1_2()
     from fleet_cloud import app  # noqa: PLC0415 - `vehicle` and `--help` need no telemetry engine
 
     config = settings.read(args)

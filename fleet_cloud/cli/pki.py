@@ -114,7 +114,7 @@ def _crl(args: argparse.Namespace) -> int:
     with open_fleet(settings.read(args)) as fleet:
         newest = fleet.registry.vehicles.changes(0).revision
         known = fleet.registry.certificates.changed(-1, newest)
-        fleet.pki.write_revocations(known, clock.now_ns())
+        fleet.pki.write_revocations(known, clock.now_ns(), renews=True)
         print(fleet.pki.crl)
     return 0
 

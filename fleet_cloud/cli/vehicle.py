@@ -7,15 +7,19 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fairway.clock import NS_PER_S, SystemClock
+from fairway.clock import SystemClock
+from fairway.enrolment import Endpoints
 from fairway.errors import BadInput, Conflict, Unavailable
 from fairway.identity import DEFAULT_TENANT, Kind, tenant_name
 from fairway.signers import file
-from fleet_cloud.adapters import addresses
-from fleet_cloud.adapters.fleet_files import open_fleet
+from fleet_cloud.adapters.fleet_files import FleetFiles, open_fleet
+from fleet_cloud.adapters.handing_out import endpoints_of, place_of
 from fleet_cloud.adapters.whole_files import write_whole
+from fleet_cloud.audit.acts import Act
 from fleet_cloud.cli import settings
-from fleet_cloud.config import Config, endpoint
+from fleet_cloud.cli.people import actor, shown
+from fleet_cloud.config import Config
+from fleet_cloud.enrolment.requests import SigningRequest, request_from_pem, signing_request
 from fleet_cloud.vehicles.certificates import REPLACED
 from fleet_cloud.vehicles.registry import (
     Vehicle,
@@ -48,7 +52,25 @@ def add(commands: Any) -> None:
         "--out", type=Path, metavar="DIR", help="where its files go (default: ./VEHICLE)"
     )
     adding.add_argument("--tenant", default=DEFAULT_TENANT, help="whose vehicle it is")
+    adding.add_argument(
+        "--csr",
+        type=Path,
+        metavar="FILE",
+        help="a signing request of the vehicle: its key stays there, and no key is made here",
+    )
     adding.set_defaults(run=_add)
+    signing = actions.add_parser("sign", help="issue a further certificate for a vehicle's own key")
+    signing.add_argument("vehicle", metavar="VEHICLE")
+    signing.add_argument(
+        "--csr", type=Path, required=True, metavar="FILE", help="a signing request of the vehicle"
+    )
+    signing.add_argument(
+        "--out", type=Path, metavar="DIR", help="where its files go (default: ./VEHICLE)"
+    )
+    signing.add_argument(
+        "--replaces", action="store_true", help="revoke the vehicle's other certificates"
+    )
+    signing.set_defaults(run=_sign)
     listing = actions.add_parser("list", help="list the fleet")
     listing.add_argument("--json", action="store_true", help="for machines")
     listing.set_defaults(run=_list)
@@ -66,7 +88,7 @@ def add(commands: Any) -> None:
     )
     revoking.add_argument("--reason", required=True, help="why, for the record")
     revoking.set_defaults(run=_revoke)
-    for action in (adding, listing, removing, showing, revoking):
+    for action in (adding, signing, listing, removing, showing, revoking):
         settings.add_arguments(action)
 
 
@@ -76,34 +98,86 @@ def _add(args: argparse.Namespace) -> int:
     tenant = tenant_name(args.tenant)
     out: Path = args.out or Path(name)
     now_ns = SystemClock().now_ns()
+    request = _request(args.csr, name) if args.csr else None
     with open_fleet(config) as fleet:
         known = fleet.registry.vehicles.vehicle(name)
         if known is not None and known.may_connect:
             raise Conflict(
                 f"the vehicle {name} is registered already: remove it first to add it anew"
             )
-        fragment = _fragment(name, config, fleet.data.endpoints())
+        fragment = _fragment(name, endpoints_of(config, fleet.data.endpoints()))
         fleet.pki.add_tenant(tenant, now_ns)
         signer = file.fresh()
+        key = request.public_key if request else signer.public_key()
         identity = fleet.pki.identity(Kind.VEHICLE, tenant, name)
         life = dt.timedelta(days=config.pki.vehicle_days)
-        issued = fleet.pki.issue(identity, signer.public_key(), now_ns, life)
-        authority = config.broker.ca if config.broker.mode == "external" else None
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            write_whole(out / "key.pem", signer.pem(), secret=True)
-            write_whole(out / "certificate.pem", issued.certificate_pem)
-            write_whole(out / "ca.pem", (authority or fleet.pki.ca).read_bytes())
-            write_whole(out / "agent.toml", fragment.encode())
-        except OSError as error:
-            raise Unavailable(f"cannot write the vehicle's files to {out}: {error}") from error
+        issued = fleet.pki.issue(identity, key, now_ns, life)
+        if request:
+            _carry(out, issued.certificate_pem, config, fleet)
+        else:
+            authority = config.broker.ca if config.broker.mode == "external" else None
+            try:
+                out.mkdir(parents=True, exist_ok=True)
+                write_whole(out / "key.pem", signer.pem(), secret=True)
+                write_whole(out / "certificate.pem", issued.certificate_pem)
+                write_whole(out / "ca.pem", (authority or fleet.pki.ca).read_bytes())
+                write_whole(out / "agent.toml", fragment.encode())
+            except OSError as error:
+                raise Unavailable(f"cannot write the vehicle's files to {out}: {error}") from error
+        _audited(fleet, "add", name, tenant, certificate=issued.sha256)
         # A vehicle that was here before comes back with this certificate, and with no other.
         fleet.registry.certificates.revoke(name, now_ns, REPLACED)
         vehicle = Vehicle(name, tenant, VehicleState.ACTIVE, now_ns, None)
         fleet.registry.vehicles.add(vehicle)
         fleet.registry.certificates.record(issued.record)
-    print(f"{name} added; its files are in {out}: include agent.toml in the agent's configuration")
+    if request:
+        print(f"{name} added; carry {out} to it: edge-agent enroll --certificate certificate.pem")
+    else:
+        print(
+            f"{name} added; its files are in {out}: include agent.toml in the agent's configuration"
+        )
     return 0
+
+
+def _sign(args: argparse.Namespace) -> int:
+    config = settings.read(args)
+    out: Path = args.out or Path(args.vehicle)
+    now_ns = SystemClock().now_ns()
+    request = _request(args.csr, args.vehicle)
+    with open_fleet(config) as fleet:
+        known = fleet.registry.vehicles.vehicle(args.vehicle)
+        if known is None or not known.may_connect:
+            raise BadInput(f"no vehicle called {args.vehicle} is registered: vehicle add --csr")
+        identity = fleet.pki.identity(Kind.VEHICLE, known.tenant, known.id)
+        life = dt.timedelta(days=config.pki.vehicle_days)
+        issued = fleet.pki.issue(identity, request.public_key, now_ns, life)
+        _carry(out, issued.certificate_pem, config, fleet)
+        facts = {"certificate": issued.sha256, "replaces": str(args.replaces).lower()}
+        _audited(fleet, "sign", known.id, known.tenant, **facts)
+        fleet.registry.certificates.record(issued.record, replaces=args.replaces)
+    print(f"{known.id} signed; carry {out} to it: edge-agent enroll --certificate certificate.pem")
+    return 0
+
+
+def _request(path: Path, vehicle: str) -> SigningRequest:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror}") from error
+    return signing_request(request_from_pem(content), vehicle=vehicle)
+
+
+def _carry(out: Path, certificate: bytes, config: Config, fleet: FleetFiles) -> None:
+    """Write what is carried to a vehicle that has its key already."""
+    place = place_of(config, fleet.pki, fleet.data.endpoints())
+    endpoints = json.dumps(dataclasses.asdict(place.endpoints), indent=1) + "\n"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole(out / "certificate.pem", certificate)
+        write_whole(out / "ca.pem", place.anchors_pem)
+        write_whole(out / "endpoints.json", endpoints.encode())
+    except OSError as error:
+        raise Unavailable(f"cannot write the vehicle's files to {out}: {error}") from error
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -115,7 +189,7 @@ def _list(args: argparse.Namespace) -> int:
         print(json.dumps([_as_json(vehicle) for vehicle in found], indent=1))
         return 0
     for vehicle in found:
-        print(f"{vehicle.id:24} {vehicle.state:8} last seen {_shown(vehicle.last_seen_time_ns)}")
+        print(f"{vehicle.id:24} {vehicle.state:8} last seen {shown(vehicle.last_seen_time_ns)}")
     if not found:
         print("no vehicles yet: fleet-cloud vehicle add VEHICLE")
     return 0
@@ -123,6 +197,9 @@ def _list(args: argparse.Namespace) -> int:
 
 def _remove(args: argparse.Namespace) -> int:
     with open_fleet(settings.read(args)) as fleet:
+        known = fleet.registry.vehicles.vehicle(args.vehicle)
+        if known is not None:
+            _audited(fleet, "remove", known.id, known.tenant)
         fleet.registry.vehicles.remove(args.vehicle)
         fleet.registry.certificates.revoke(args.vehicle, SystemClock().now_ns(), "removed")
     print(f"{args.vehicle} removed: it is denied from now on; its samples stay")
@@ -136,7 +213,7 @@ def _certificates(args: argparse.Namespace) -> int:
         print(json.dumps([dataclasses.asdict(one) for one in found], indent=1))
         return 0
     for one in found:
-        ends = f"until {_shown(one.expires_time_ns)}" if one.state != "revoked" else one.reason
+        ends = f"until {shown(one.expires_time_ns)}" if one.state != "revoked" else one.reason
         print(f"{one.sha256}  {one.state:10}  {ends}")
     if not found:
         print(f"no certificate of {args.vehicle} is known here")
@@ -147,6 +224,10 @@ def _revoke(args: argparse.Namespace) -> int:
     now_ns = SystemClock().now_ns()
     with open_fleet(settings.read(args)) as fleet:
         certificates = fleet.registry.certificates
+        known = fleet.registry.vehicles.vehicle(args.vehicle)
+        if known is not None:
+            facts = {"certificate": args.certificate or "all", "reason": args.reason}
+            _audited(fleet, "revoke", known.id, known.tenant, **facts)
         count = certificates.revoke(args.vehicle, now_ns, args.reason, sha256=args.certificate)
         if not count:
             raise BadInput(
@@ -156,29 +237,19 @@ def _revoke(args: argparse.Namespace) -> int:
     return 0
 
 
-def _fragment(name: str, config: Config, endpoints: dict[str, str]) -> str:
+def _audited(fleet: FleetFiles, verb: str, vehicle: str, tenant: str, **facts: str) -> None:
+    fleet.audit.write(Act(f"vehicle.{verb}", actor(), f"vehicle:{vehicle}", tenant, details=facts))
+
+
+def _fragment(name: str, urls: Endpoints) -> str:
     """Return the agent's settings that belong to this cloud."""
-    mqtt = grpc = ""
-    if config.broker.mode == "external":
-        mqtt = config.broker.url
-    elif config.broker.mode == "embedded":
-        mqtt = endpoints.get("mqtt") or _reached(config, "mqtts", config.broker.listen)
-    if config.grpc.enabled:
-        grpc = endpoints.get("grpc") or _reached(config, "grpcs", config.grpc.listen)
+    mqtt, grpc = urls.mqtt_url, urls.grpc_url
     if not mqtt and not grpc:
         raise Conflict(
             "nobody knows yet at which port vehicles are let in: start fleet-cloud once, or choose one"
         )
     other = f'\n# url = "{grpc}"' if mqtt and grpc else ""
     return _FRAGMENT.format(vehicle=name, url=mqtt or grpc, other=other)
-
-
-def _reached(config: Config, scheme: str, listen: str) -> str:
-    """Return the URL of what will listen there; empty while its port is any that is free."""
-    where = endpoint(listen)
-    if not where.port:
-        return ""
-    return f"{scheme}://{addresses.reached(config, where.host, where.port)}"
 
 
 def _as_json(vehicle: Vehicle) -> dict[str, object]:
@@ -191,9 +262,3 @@ def _as_json(vehicle: Vehicle) -> dict[str, object]:
         "certificate_sha256": vehicle.certificate_sha256,
         "certificate_expires_time_ns": vehicle.certificate_expires_time_ns,
     }
-
-
-def _shown(time_ns: int | None) -> str:
-    if time_ns is None:
-        return "never"
-    return dt.datetime.fromtimestamp(time_ns // NS_PER_S, tz=dt.UTC).isoformat()

@@ -39,6 +39,9 @@ class Parsed:
 
     message: Message
     content: Dictionary | SealedBatch | Rejected
+    tenant: (
+        str  # the vehicle's when the message came in, whatever becomes of it; empty: it has none
+    )
 
     @property
     def samples(self) -> int:
@@ -48,11 +51,12 @@ class Parsed:
 
 def parse(message: Message, tenants: Mapping[str, str]) -> Parsed:
     """Say what `message` is; `tenants` names the tenant of every vehicle that may send."""
-    return Parsed(message, _content(message, tenants))
+    tenant = tenants.get(message.vehicle, "")
+    return Parsed(message, _content(message, tenant), tenant)
 
 
-def _content(message: Message, tenants: Mapping[str, str]) -> Dictionary | SealedBatch | Rejected:
-    if message.vehicle not in tenants:
+def _content(message: Message, tenant: str) -> Dictionary | SealedBatch | Rejected:
+    if not tenant:
         reason = f"the vehicle {message.vehicle} is not registered: add it with `fleet-cloud vehicle add`"
         return Rejected(reason, Fault.DENIED, quarantine=False)
     try:

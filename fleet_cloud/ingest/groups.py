@@ -14,15 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fairway.errors import BadInput, FairwayError, Unavailable
-from fairway.ids import BatchName
 from fairway.samples import SignalTable
 from fairway.telemetry import Dictionary, Outcome, Receipt, SealedBatch
 from fleet_cloud.ingest.accept import Parsed, Rejected, columns_of_each
 from fleet_cloud.ingest.ports import (
     AcceptedBatch,
     Answer,
+    BatchKey,
     Claimant,
     Dictionaries,
+    DictionaryKey,
     Fault,
     Ledger,
     Message,
@@ -54,8 +55,14 @@ WAIT_MAX_PART = 4
 class Pending:
     """A batch on its way through a group, with every message that carried it."""
 
+    tenant: str
     sealed: SealedBatch
     messages: list[Message]
+
+    @property
+    def dictionary(self) -> DictionaryKey:
+        """The dictionary it is to be read with."""
+        return DictionaryKey(self.tenant, self.sealed.dictionary_id)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +70,7 @@ class Group:
     """Batches that are claimed and read; `answers` are those already decided."""
 
     batches: tuple[AcceptedBatch, ...]
-    pending: Mapping[BatchName, Pending]
+    pending: Mapping[BatchKey, Pending]
     claimed_time_ns: int
     answers: tuple[Answer, ...]
     counts: Counts
@@ -87,7 +94,7 @@ class _Draft:
     now_ns: int
     answers: list[Answer] = field(default_factory=list)
     misfits: list[tuple[Misfit, list[Message]]] = field(default_factory=list)
-    pending: dict[BatchName, Pending] = field(default_factory=dict)
+    pending: dict[BatchKey, Pending] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     failure: str = ""
 
@@ -115,8 +122,8 @@ class Groups:
         self._quarantine = quarantine
         self._tables = Tables(dictionaries)
         self._claims = claims
-        self._in_flight: set[BatchName] = set()
-        self._unsettled: set[BatchName] = set()  # stored, while the ledger did not answer
+        self._in_flight: set[BatchKey] = set()
+        self._unsettled: set[BatchKey] = set()  # stored, while the ledger did not answer
         self._failures = 0  # groups in a row that the stores could not take
 
     @property
@@ -124,8 +131,8 @@ class Groups:
         # A million failures are as many as sixteen.
         return int(min(FAILED_RETRY_MAX_MS, FAILED_RETRY_MIN_MS * 2 ** min(self._failures, 16)))
 
-    def prepare(self, parsed: Sequence[Parsed], tenants: Mapping[str, str], now_ns: int) -> Group:
-        """Claim and read what `parsed` holds; `tenants` names every vehicle's tenant."""
+    def prepare(self, parsed: Sequence[Parsed], now_ns: int) -> Group:
+        """Claim and read what `parsed` holds."""
         draft = _Draft(now_ns)
         draft.add(
             Counts(messages=len(parsed), bytes=sum(len(item.message.data) for item in parsed))
@@ -134,10 +141,10 @@ class Groups:
         batches: list[AcceptedBatch] = []
         try:
             draft.add(Counts(dictionaries=self._tables.keep(dictionaries)))
-            tables = self._tables.load({p.sealed.dictionary_id for p in draft.pending.values()})
+            tables = self._tables.load({p.dictionary for p in draft.pending.values()})
             self._drop_unknown(tables, draft)
             self._claim(draft)
-            batches = self._read(tables, tenants, draft)
+            batches = self._read(tables, draft)
         except Unavailable as error:
             self._give_back(draft, error)
         self._keep_misfits(draft)
@@ -158,33 +165,42 @@ class Groups:
         finally:
             self._in_flight.difference_update(group.pending)
 
-    def _sort(self, parsed: Sequence[Parsed], draft: _Draft) -> dict[bytes, Arrived]:
-        dictionaries = {}
+    def _sort(self, parsed: Sequence[Parsed], draft: _Draft) -> dict[DictionaryKey, Arrived]:
+        dictionaries: dict[DictionaryKey, Arrived] = {}
         for item in parsed:
             match item.content:
                 case Dictionary() as dictionary:
                     message = item.message
-                    dictionaries[dictionary.id] = Arrived(dictionary, message.vehicle, message.data)
+                    key = DictionaryKey(item.tenant, dictionary.id)
+                    dictionaries[key] = Arrived(dictionary, message.vehicle, message.data)
                     draft.answers.append(Answer(item.message))
-                case SealedBatch() as sealed if sealed.name in self._in_flight:
+                case SealedBatch() as sealed if (
+                    BatchKey(item.tenant, sealed.name) in self._in_flight
+                ):
                     draft.answer(
-                        Pending(sealed, [item.message]), Outcome.BUSY, retry_after_ms=HELD_RETRY_MS
+                        Pending(item.tenant, sealed, [item.message]),
+                        Outcome.BUSY,
+                        retry_after_ms=HELD_RETRY_MS,
                     )
                     draft.add(Counts(busy=1))
                 case SealedBatch() as sealed:
-                    entry = draft.pending.setdefault(sealed.name, Pending(sealed, []))
+                    entry = draft.pending.setdefault(
+                        BatchKey(item.tenant, sealed.name), Pending(item.tenant, sealed, [])
+                    )
                     entry.messages.append(item.message)
                 case Rejected() as rejected:
-                    self._reject(item.message, rejected, draft)
+                    self._reject(item, rejected, draft)
         return dictionaries
 
-    def _reject(self, message: Message, rejected: Rejected, draft: _Draft) -> None:
+    def _reject(self, item: Parsed, rejected: Rejected, draft: _Draft) -> None:
+        message = item.message
         is_denied = rejected.fault is Fault.DENIED
         draft.add(Counts(denied=int(is_denied), unreadable=int(not is_denied)))
         if rejected.name is None:
             draft.answers.append(Answer(message, fault=rejected.fault, reason=rejected.reason))
         if rejected.quarantine:
             misfit = Misfit(
+                item.tenant,
                 message.vehicle,
                 rejected.reason,
                 message.received_time_ns,
@@ -193,10 +209,10 @@ class Groups:
             )
             draft.misfits.append((misfit, [message] if rejected.name else []))
 
-    def _drop_unknown(self, tables: Mapping[bytes, SignalTable], draft: _Draft) -> None:
-        for name, entry in list(draft.pending.items()):
-            if entry.sealed.dictionary_id not in tables:
-                draft.answer(draft.pending.pop(name), Outcome.UNKNOWN_DICTIONARY)
+    def _drop_unknown(self, tables: Mapping[DictionaryKey, SignalTable], draft: _Draft) -> None:
+        for key, entry in list(draft.pending.items()):
+            if entry.dictionary not in tables:
+                draft.answer(draft.pending.pop(key), Outcome.UNKNOWN_DICTIONARY)
                 draft.add(Counts(unknown_dictionary=1))
 
     def _claim(self, draft: _Draft) -> None:
@@ -204,47 +220,45 @@ class Groups:
             return
         claimant = self._claims(draft.now_ns)
         standings = self._ledger.claim(list(draft.pending), claimant)
-        doubtful = [name for name, stands in standings.items() if stands is Standing.DOUBTFUL]
+        doubtful = [key for key, stands in standings.items() if stands is Standing.DOUBTFUL]
         inserted = self._inserted(doubtful)
         if inserted:
             self._ledger.settle(sorted(inserted), claimant)
-        for name, stands in standings.items():
-            if stands is Standing.STORED or name in inserted:
-                draft.answer(draft.pending.pop(name), Outcome.DUPLICATE)
+        for key, stands in standings.items():
+            if stands is Standing.STORED or key in inserted:
+                draft.answer(draft.pending.pop(key), Outcome.DUPLICATE)
                 draft.add(Counts(duplicates=1))
             elif stands is Standing.HELD:
-                entry = draft.pending.pop(name)
+                entry = draft.pending.pop(key)
                 draft.answer(entry, Outcome.BUSY, retry_after_ms=HELD_RETRY_MS)
                 draft.add(Counts(busy=1))
 
-    def _inserted(self, names: Sequence[BatchName]) -> set[BatchName]:
-        streams: dict[tuple[str, str], list[int]] = {}
-        for name in names:
-            streams.setdefault((name.vehicle, name.stream), []).append(name.sequence)
-        return {
-            BatchName(vehicle, stream, sequence)
-            for (vehicle, stream), sequences in streams.items()
-            for sequence in self._store.stored(vehicle, stream, sequences)
-        }
+    def _inserted(self, keys: Sequence[BatchKey]) -> set[BatchKey]:
+        streams: dict[tuple[str, str, str], list[BatchKey]] = {}
+        for key in keys:
+            stream = (key.tenant, key.name.vehicle, key.name.stream)
+            streams.setdefault(stream, []).append(key)
+        inserted = set[BatchKey]()
+        for stream, of_it in streams.items():
+            stored = self._store.stored(*stream, [key.name.sequence for key in of_it])
+            inserted.update(key for key in of_it if key.name.sequence in stored)
+        return inserted
 
     def _read(
-        self, tables: Mapping[bytes, SignalTable], tenants: Mapping[str, str], draft: _Draft
+        self, tables: Mapping[DictionaryKey, SignalTable], draft: _Draft
     ) -> list[AcceptedBatch]:
         batches = []
         refused = []
         entries = list(draft.pending.items())
-        blocks = columns_of_each(
-            [(entry.sealed, tables[entry.sealed.dictionary_id]) for _, entry in entries]
-        )
-        for (name, entry), block in zip(entries, blocks, strict=True):
+        blocks = columns_of_each([(entry.sealed, tables[entry.dictionary]) for _, entry in entries])
+        for (key, entry), block in zip(entries, blocks, strict=True):
             first = entry.messages[0]
             if isinstance(block, str):
-                refused.append(name)
-                misfit = Misfit(name.vehicle, block, first.received_time_ns, first.data, name)
-                draft.misfits.append((misfit, draft.pending.pop(name).messages))
+                refused.append(key)
+                misfit = _misfit(key, block, first)
+                draft.misfits.append((misfit, draft.pending.pop(key).messages))
             else:
-                tenant = tenants[name.vehicle]
-                batches.append(AcceptedBatch(tenant, name, block, first.received_time_ns))
+                batches.append(AcceptedBatch(key.tenant, key.name, block, first.received_time_ns))
         if refused:
             self._ledger.release(refused, self._claims(draft.now_ns))
         return batches
@@ -282,13 +296,13 @@ class Groups:
         if now_ns - group.claimed_time_ns > claimant.lease_ns // WAIT_MAX_PART:
             # Waited so long that the insert might outlive the claim: let another process take the batches over.
             return self._failed(group, "the store has fallen behind: claims ran out while waiting")
-        refused: dict[BatchName, str] = {}
+        refused: dict[BatchKey, str] = {}
         try:
             self._store.append(group.batches)
         except BadInput as error:
             if len(group.batches) > 1:
                 return self._in_halves(group, now_ns)
-            refused = {batch.name: str(error) for batch in group.batches}
+            refused = {batch.key: str(error) for batch in group.batches}
         except FairwayError as error:
             return self._failed(group, str(error))
         if refused:
@@ -296,17 +310,17 @@ class Groups:
         self._failures = 0
         failure = ""
         try:
-            self._ledger.settle([*self._unsettled, *(b.name for b in group.batches)], claimant)
+            self._ledger.settle([*self._unsettled, *(b.key for b in group.batches)], claimant)
             self._unsettled.clear()
         except Unavailable as error:
             # The rows are durable, which is what a receipt says.  Should this process end before the ledger
             # answers again, the store's own word resolves the claims when one of the batches comes again.
-            self._unsettled.update(batch.name for batch in group.batches)
+            self._unsettled.update(batch.key for batch in group.batches)
             failure = str(error)
         answers = [
             answer
             for batch in group.batches
-            for answer in _answers(group.pending[batch.name], Outcome.STORED)
+            for answer in _answers(group.pending[batch.key], Outcome.STORED)
         ]
         samples = sum(len(batch.block) for batch in group.batches)
         counts = Counts(batches=len(group.batches), samples=samples)
@@ -318,7 +332,7 @@ class Groups:
             answer
             for batch in group.batches
             for answer in _answers(
-                group.pending[batch.name], Outcome.BUSY, retry_after_ms=self._retry_ms
+                group.pending[batch.key], Outcome.BUSY, retry_after_ms=self._retry_ms
             )
         ]
         return Outcomes(tuple(answers), (), Counts(busy=len(group.batches)), why)
@@ -336,13 +350,12 @@ class Groups:
         )
 
     def _refused(
-        self, group: Group, reasons: Mapping[BatchName, str], claimant: Claimant
+        self, group: Group, reasons: Mapping[BatchKey, str], claimant: Claimant
     ) -> Outcomes:
         draft = _Draft(claimant.now_ns)
-        for name, reason in reasons.items():
-            messages = group.pending[name].messages
-            first = messages[0]
-            misfit = Misfit(name.vehicle, reason, first.received_time_ns, first.data, name)
+        for key, reason in reasons.items():
+            messages = group.pending[key].messages
+            misfit = _misfit(key, reason, messages[0])
             draft.misfits.append((misfit, messages))
         self._keep_misfits(draft)
         try:
@@ -356,6 +369,11 @@ def _answers(pending: Pending, outcome: Outcome, **more: str | int) -> list[Answ
     name = pending.sealed.name
     receipt = Receipt(name.stream, name.sequence, outcome, **more)  # type: ignore[arg-type]
     return [Answer(message, receipt) for message in pending.messages]
+
+
+def _misfit(key: BatchKey, reason: str, message: Message) -> Misfit:
+    time_ns = message.received_time_ns
+    return Misfit(key.tenant, key.name.vehicle, reason, time_ns, message.data, key.name)
 
 
 def _receipt(

@@ -13,8 +13,7 @@ stood, each process measures itself (watch.py): no clock that somebody sets take
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fairway.ids import BatchName
-from fleet_cloud.ingest.ports import Claimant, Standing
+from fleet_cloud.ingest.ports import BatchKey, Claimant, Standing
 
 # A gap is left when a spool drops its oldest after a long outage: a handful in the life of a vehicle.
 # 256 ranges are at most 10 kB in a row of the registry.
@@ -77,18 +76,19 @@ class Claim:
 
 
 def standing(
-    stream: Stream, name: BatchName, *, earlier: Claim | None, claimant: Claimant
+    stream: Stream, key: BatchKey, *, earlier: Claim | None, claimant: Claimant
 ) -> Standing:
     """Say how a batch stands for `claimant`, given the claim found on it (None: there was none).
 
     DOUBTFUL with an `earlier` claim means: take that claim over, if nobody else was quicker.
     """
-    is_stored = stream.holds(name.sequence)
+    sequence = key.name.sequence
+    is_stored = stream.holds(sequence)
     if is_stored or earlier is None:
-        claimant.watch.forget(name)
+        claimant.watch.forget(key)
         if is_stored:
             return Standing.STORED
-        return Standing.DOUBTFUL if name.sequence <= stream.floor else Standing.MINE
+        return Standing.DOUBTFUL if sequence <= stream.floor else Standing.MINE
     believed_ns = claimant.grace_ns if earlier.owner == claimant.owner else claimant.lease_ns
-    stood_ns = claimant.watch.stood_ns(name, earlier, claimant.now_ns)
+    stood_ns = claimant.watch.stood_ns(key, earlier, claimant.now_ns)
     return Standing.DOUBTFUL if stood_ns >= believed_ns else Standing.HELD

@@ -6,15 +6,29 @@ The store and the ledger fail apart from each other, at any moment.  So a batch 
 inserted and settled after; whoever finds a claim that nobody holds asks the store what became of it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from fairway.ids import BatchName
 from fairway.samples import SampleBlock
 from fairway.telemetry import Receipt
 from fleet_cloud.ingest.watch import Watch
+
+
+class BatchKey(NamedTuple):
+    """A batch in the cloud, where vehicles have tenants: nothing of one tenant is answered from another's."""
+
+    tenant: str
+    name: BatchName
+
+
+class DictionaryKey(NamedTuple):
+    """A dictionary in the cloud: two tenants with the same one each keep it."""
+
+    tenant: str
+    id: bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +39,11 @@ class AcceptedBatch:
     name: BatchName
     block: SampleBlock
     received_time_ns: int  # the cloud's wall clock
+
+    @property
+    def key(self) -> BatchKey:
+        """What it is known by."""
+        return BatchKey(self.tenant, self.name)
 
 
 class TelemetryStore(Protocol):
@@ -38,13 +57,13 @@ class TelemetryStore(Protocol):
         """
         ...
 
-    def stored(self, vehicle: str, stream: str, sequences: Sequence[int]) -> set[int]:
+    def stored(self, tenant: str, vehicle: str, stream: str, sequences: Sequence[int]) -> set[int]:
         """Return those of `sequences` whose batch is in the store.  Raises Unavailable."""
         ...
 
 
 class Standing(Enum):
-    """How a batch name stands in the ledger when somebody wants to store it."""
+    """How a batch stands in the ledger when somebody wants to store it."""
 
     MINE = "mine"  # nobody stored it and nobody else will: insert it
     DOUBTFUL = "doubtful"  # mine now, but someone may have inserted it before: ask the store first
@@ -68,15 +87,15 @@ class Claimant:
 class Ledger(Protocol):
     """Knows which batches are stored, for ever.  Contract: tests/contracts/test_registry.py."""
 
-    def claim(self, names: Sequence[BatchName], claimant: Claimant) -> dict[BatchName, Standing]:
-        """Durably claim all of `names` that are free, and say how each stands.  Raises Unavailable."""
+    def claim(self, keys: Sequence[BatchKey], claimant: Claimant) -> dict[BatchKey, Standing]:
+        """Durably claim all of `keys` that are free, and say how each stands.  Raises Unavailable."""
         ...
 
-    def settle(self, names: Sequence[BatchName], claimant: Claimant) -> None:
-        """Note that `names` are stored, and end their claims.  Raises Unavailable."""
+    def settle(self, keys: Sequence[BatchKey], claimant: Claimant) -> None:
+        """Note that `keys` are stored, and end their claims.  Raises Unavailable."""
         ...
 
-    def release(self, names: Sequence[BatchName], claimant: Claimant) -> None:
+    def release(self, keys: Sequence[BatchKey], claimant: Claimant) -> None:
         """End claims of batches that were certainly not inserted.  Raises Unavailable."""
         ...
 
@@ -84,12 +103,12 @@ class Ledger(Protocol):
 class Dictionaries(Protocol):
     """Keeps the dictionaries of vehicles, as they came.  Contract: tests/contracts/test_registry.py."""
 
-    def keep(self, bodies: Mapping[bytes, bytes]) -> None:
-        """Return once every message (by dictionary id) is durable.  Raises Unavailable."""
+    def keep(self, bodies: Mapping[DictionaryKey, bytes]) -> None:
+        """Return once every message is durable.  Raises Unavailable."""
         ...
 
-    def load(self, ids: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Return the messages of those `ids` that are known.  Raises Unavailable."""
+    def load(self, keys: Sequence[DictionaryKey]) -> dict[DictionaryKey, bytes]:
+        """Return the messages of those `keys` that are known.  Raises Unavailable."""
         ...
 
 
@@ -97,6 +116,7 @@ class Dictionaries(Protocol):
 class Misfit:
     """A message that cannot be stored, with the reason."""
 
+    tenant: str
     vehicle: str
     reason: str
     received_time_ns: int
@@ -109,6 +129,7 @@ class QuarantineEntry:
     """A kept misfit without its bytes."""
 
     id: int
+    tenant: str
     vehicle: str
     reason: str
     received_time_ns: int
@@ -117,22 +138,27 @@ class QuarantineEntry:
 
 
 class Quarantine(Protocol):
-    """Keeps misfits, within bounds: the oldest make room.  Contract: tests/contracts/test_registry.py."""
+    """Keeps misfits, each tenant's within bounds: its oldest make room.
+
+    Contract: tests/contracts/test_registry.py.
+    """
 
     def keep(self, misfits: Sequence[Misfit]) -> None:
         """Return once the misfits are durable; the same batch is kept once.  Raises Unavailable."""
         ...
 
-    def entries(self, *, limit: int = 100) -> list[QuarantineEntry]:
-        """Return the newest entries, newest first.  Raises Unavailable."""
+    def entries(
+        self, *, tenants: Collection[str] | None = None, limit: int = 100
+    ) -> list[QuarantineEntry]:
+        """Return the newest entries of `tenants` (None: of all), newest first.  Raises Unavailable."""
         ...
 
-    def payload(self, entry: int) -> bytes | None:
-        """Return the kept bytes of an entry, or None when it is gone.  Raises Unavailable."""
+    def payload(self, entry: int, *, tenants: Collection[str] | None = None) -> bytes | None:
+        """Return the kept bytes of an entry of `tenants`; None: there is none.  Raises Unavailable."""
         ...
 
-    def count(self) -> int:
-        """Return how many are kept now.  Raises Unavailable."""
+    def count(self, *, tenants: Collection[str] | None = None) -> int:
+        """Return how many of `tenants` are kept now.  Raises Unavailable."""
         ...
 
 

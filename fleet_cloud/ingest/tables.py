@@ -3,8 +3,8 @@
 Rule 1: a dictionary is durable before a batch is read with it, and is never changed: its id is its content.
 Rule 2: a vehicle needs a few dictionaries in its life, one for each version of its software; one that sends
 them without end is not let fill the registry.
-Rule 3: one id is one SignalTable object for as long as it stays in memory, so stores may remember what they
-made of it.
+Rule 3: one id of a tenant is one SignalTable object for as long as it stays in memory, so stores may remember
+what they made of it.
 """
 
 from collections import Counter, OrderedDict
@@ -15,7 +15,7 @@ from fairway.errors import BadInput
 from fairway.samples import SignalTable
 from fairway.telemetry import Dictionary
 from fairway.wire.telemetry import request_from_bytes
-from fleet_cloud.ingest.ports import Dictionaries
+from fleet_cloud.ingest.ports import Dictionaries, DictionaryKey
 
 # Vehicles of one model and software share a dictionary: a fleet has tens, of some 1,000 signals each.  A signal
 # takes about 300 bytes here, so a fleet (or a hostile vehicle) of any diversity takes 150 MB at most.
@@ -39,45 +39,45 @@ class Tables:
 
     def __init__(self, dictionaries: Dictionaries) -> None:
         self._dictionaries = dictionaries
-        self._recent: OrderedDict[bytes, SignalTable] = OrderedDict()
+        self._recent: OrderedDict[DictionaryKey, SignalTable] = OrderedDict()
         self._signals = 0
         self._new_of: Counter[str] = Counter()
 
-    def keep(self, arrived: Mapping[bytes, Arrived]) -> int:
+    def keep(self, arrived: Mapping[DictionaryKey, Arrived]) -> int:
         """Make dictionaries durable that are not yet, and return how many were new here."""
-        fresh: dict[bytes, Arrived] = {}
+        fresh: dict[DictionaryKey, Arrived] = {}
         new_of = self._new_of.copy()
-        for name, one in arrived.items():
-            if name not in self._recent and new_of[one.vehicle] < NEW_MAX_PER_VEHICLE:
+        for key, one in arrived.items():
+            if key not in self._recent and new_of[one.vehicle] < NEW_MAX_PER_VEHICLE:
                 new_of[one.vehicle] += 1
-                fresh[name] = one
+                fresh[key] = one
         if fresh:
-            self._dictionaries.keep({name: one.message for name, one in fresh.items()})
+            self._dictionaries.keep({key: one.message for key, one in fresh.items()})
             self._new_of = new_of
-        for name, one in fresh.items():
-            self._remember(name, one.dictionary.table)
+        for key, one in fresh.items():
+            self._remember(key, one.dictionary.table)
         return len(fresh)
 
-    def load(self, ids: Iterable[bytes]) -> dict[bytes, SignalTable]:
-        """Return the tables of those `ids` that are known."""
+    def load(self, keys: Iterable[DictionaryKey]) -> dict[DictionaryKey, SignalTable]:
+        """Return the tables of those `keys` that are known."""
         found = {}
         missing = []
-        for name in ids:
-            if name in self._recent:
-                self._recent.move_to_end(name)
-                found[name] = self._recent[name]
+        for key in keys:
+            if key in self._recent:
+                self._recent.move_to_end(key)
+                found[key] = self._recent[key]
             else:
-                missing.append(name)
+                missing.append(key)
         if missing:
-            for name, data in self._dictionaries.load(missing).items():
+            for key, data in self._dictionaries.load(missing).items():
                 table = _table(data)
                 if table is not None:
-                    found[name] = table
-                    self._remember(name, table)
+                    found[key] = table
+                    self._remember(key, table)
         return found
 
-    def _remember(self, name: bytes, table: SignalTable) -> None:
-        self._recent[name] = table
+    def _remember(self, key: DictionaryKey, table: SignalTable) -> None:
+        self._recent[key] = table
         self._signals += len(table)
         while self._signals > SIGNALS_MAX and len(self._recent) > 1:
             _, oldest = self._recent.popitem(last=False)

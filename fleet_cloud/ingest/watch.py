@@ -5,8 +5,7 @@ next claim on the same batch; how old it is, each process finds out by watching 
 """
 
 from collections import OrderedDict
-
-from fairway.ids import BatchName
+from collections.abc import Hashable
 
 # Claims in one's way are those of a process that died: a few groups of some thousand batches, 20 MB at most.
 # What is forgotten beyond is watched from the beginning again.
@@ -17,19 +16,19 @@ class Watch:
     """Remembers since when each claim in the way has been standing."""
 
     def __init__(self) -> None:
-        self._since: OrderedDict[BatchName, tuple[object, int]] = OrderedDict()
+        self._since: OrderedDict[Hashable, tuple[object, int]] = OrderedDict()
 
-    def stood_ns(self, name: BatchName, claim: object, now_ns: int) -> int:
-        """Return for how long `claim` on `name` has been seen, unchanged, by `now_ns`; 0 at first sight."""
-        seen, since_ns = self._since.get(name, (None, 0))
+    def stood_ns(self, key: Hashable, claim: object, now_ns: int) -> int:
+        """Return for how long `claim` on the batch `key` has been seen by `now_ns`; 0 at first sight."""
+        seen, since_ns = self._since.get(key, (None, 0))
         if seen != claim or now_ns < since_ns:
             since_ns = now_ns
-        self._since[name] = (claim, since_ns)
-        self._since.move_to_end(name)
+        self._since[key] = (claim, since_ns)
+        self._since.move_to_end(key)
         if len(self._since) > WATCHED_MAX:
             self._since.popitem(last=False)
         return now_ns - since_ns
 
-    def forget(self, name: BatchName) -> None:
-        """Note that no claim on `name` is in the way any more."""
-        self._since.pop(name, None)
+    def forget(self, key: Hashable) -> None:
+        """Note that no claim on `key` is in the way any more."""
+        self._since.pop(key, None)

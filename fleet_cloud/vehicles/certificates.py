@@ -70,6 +70,9 @@ class Member:
     numbers: frozenset[str] = frozenset()
     sha256s: frozenset[str] = frozenset()
     by_name: bool = False  # its certificates are issued elsewhere, or before they were numbered
+    ended: frozenset[str] = (
+        frozenset()
+    )  # with by_name: numbers of its certificates that let nobody in
 
     def shows(self, sha256: str) -> bool:
         """Whether the certificate of that hash lets this vehicle in."""
@@ -88,17 +91,21 @@ def members(
         of_it = known.get(vehicle.id, [])
         good = [one for one in of_it if now_ns < one.lets_in_until_ns]
         if vehicle.may_connect and (good or not of_it):
-            found.append(_member(vehicle, good))
+            found.append(_member(vehicle, good, of_it))
     return found
 
 
-def _member(vehicle: Vehicle, good: Sequence[Certificate]) -> Member:
+def _member(vehicle: Vehicle, good: Sequence[Certificate], of_it: Sequence[Certificate]) -> Member:
+    numbers = frozenset(one.number for one in good if one.number)
+    by_name = not all(one.number for one in good) or not good
+    ended = frozenset(one.number for one in of_it if one.number) - numbers
     return Member(
         vehicle.id,
         vehicle.tenant,
-        frozenset(one.number for one in good if one.number),
+        numbers,
         frozenset(one.sha256 for one in good),
-        by_name=not all(one.number for one in good) or not good,
+        by_name=by_name,
+        ended=ended if by_name else frozenset(),
     )
 
 

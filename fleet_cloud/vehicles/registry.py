@@ -18,6 +18,8 @@ from fairway.ids import vehicle_id
 
 # The cloud's own name in certificates and access rules; no vehicle may be called so.
 CLOUD_NAME = "fairway-cloud"
+# Whoever tells the broker of changes in the fleet; reserved as well, for it begins alike.
+KEEPER_NAME = f"{CLOUD_NAME}-keeper"
 
 # One page of a listing: large enough for a console, small enough for memory.
 VEHICLES_MAX_PAGE = 1000

@@ -12,9 +12,9 @@ from fairway.errors import Unavailable
 ANSWER_S = 10.0
 
 
-async def text(url: str) -> str:
-    """Return the body that `url` answers with.  Raises Unavailable."""
-    return await asyncio.to_thread(_text, url)
+async def text(url: str, key: str = "") -> str:
+    """Return the body that `url` answers the holder of `key` with.  Raises Unavailable."""
+    return await asyncio.to_thread(_text, url, key)
 
 
 async def answers(url: str) -> bool:
@@ -26,13 +26,14 @@ async def answers(url: str) -> bool:
     return True
 
 
-async def lines(url: str) -> AsyncIterator[str]:
+async def lines(url: str, key: str) -> AsyncIterator[str]:
     """Yield the lines of an endless answer, as they come.  Raises Unavailable."""
     where = urlsplit(url)
     try:
         reader, writer = await asyncio.open_connection(where.hostname, where.port)
         writer.write(
-            f"GET {where.path}?{where.query} HTTP/1.0\r\nHost: {where.netloc}\r\n\r\n".encode()
+            f"GET {where.path}?{where.query} HTTP/1.0\r\nHost: {where.netloc}\r\n"
+            f"Authorization: Bearer {key}\r\n\r\n".encode()
         )
         await writer.drain()
         try:
@@ -44,9 +45,11 @@ async def lines(url: str) -> AsyncIterator[str]:
         raise Unavailable(f"cannot listen to {url}: {error}") from error
 
 
-def _text(url: str) -> str:
+def _text(url: str, key: str) -> str:
+    shown = {"Authorization": f"Bearer {key}"} if key else {}
+    wanted = urllib.request.Request(url, headers=shown)  # noqa: S310 - our own address
     try:
-        with urllib.request.urlopen(url, timeout=ANSWER_S) as answer:  # noqa: S310 - our own address
+        with urllib.request.urlopen(wanted, timeout=ANSWER_S) as answer:  # noqa: S310 - likewise
             body: bytes = answer.read()
     except (OSError, urllib.error.URLError) as error:
         raise Unavailable(f"{url} does not answer: {error}") from error

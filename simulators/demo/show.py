@@ -15,7 +15,7 @@ from typing import TextIO
 from fairway.clock import NS_PER_S, Clock, SystemClock
 from fairway.errors import Unavailable
 from simulators.demo import http, traffic, watch
-from simulators.demo.stage import Stage
+from simulators.demo.stage import PERSON, Stage
 from simulators.demo.summary import Summary, percentile
 
 # What is on its way when the drive ends: a batch of half a second, a group commit, a resend on a busy machine.
@@ -64,7 +64,7 @@ async def run(options: Options, out: TextIO) -> Summary:
         await _unless(stop, _set_up(stage, cars, options, clock, out))
         latencies = watch.Latencies()
         began_ns = clock.monotonic_ns()
-        async with _task(latencies.listen(stage.api, clock)):
+        async with _task(latencies.listen(stage.api, stage.key(), clock)):
             async with _task(traffic.run(cars, clock)):
                 if options.seconds is None:
                     await _driving(stage, _FIRST_SUMMARY_S, stop, out, latencies)
@@ -87,6 +87,10 @@ async def _set_up(
     """Start the cloud and the agents of all cars, which are put into `cars`."""
     await stage.open_cloud()
     print(f"  API    {stage.api}        documentation {stage.api}/docs", file=out)
+    print(f'         curl -H "Authorization: Bearer $(cat {stage.key_file})" URL', file=out)
+    if stage.is_here:
+        await stage.add_person()
+        print(f"         or sign in as {PERSON}, password in {stage.password_file}", file=out)
     cars += traffic.make_cars(options.vehicles, options.folder, clock)
     for car in cars:
         await car.front.open()
@@ -169,7 +173,7 @@ async def _drained(stage: Stage, frames: int) -> Look:
 
 async def _look(stage: Stage) -> Look:
     agents = await watch.metrics([agent.metrics for agent in stage.agents])
-    ingest = json.loads(await http.text(f"{stage.api}/v1/ingest"))
+    ingest = json.loads(await http.text(f"{stage.api}/v1/ingest", stage.key()))
     return Look(
         frames=int(agents.get("fairway_edge_frames_total", 0)),
         dropped=int(agents.get("fairway_edge_dropped_frames_total", 0)),

@@ -7,6 +7,7 @@ DIR/logs           what the programs say
 
 import asyncio
 import json
+import secrets
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +15,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from fairway.errors import BadInput, Unavailable
+from fleet_cloud.adapters.whole_files import write_whole
+from fleet_cloud.config import endpoint
 from simulators.demo import http
 from simulators.demo.programs import Program, run_once
 from simulators.demo.traffic import Car
 from simulators.vehicle import DATABASES
+
+# Who can sign in.
+PERSON = "demo"
 
 # The first start makes keys, a registry and a store: 2 s on a small machine, more on a busy one.
 READY_S = 60.0
@@ -25,6 +31,7 @@ READY_S = 60.0
 _CLOUD = """\
 [api]
 listen = "{api}"
+{access}
 [grpc]
 listen = "127.0.0.1:0"
 [broker]
@@ -84,9 +91,12 @@ class Stage:
         self._folder = folder
         self._uplink = uplink
         self.api = f"http://{api}"
+        # Whoever shows a demo to others does so without TLS; people sign in on this machine only.
+        self.is_here = endpoint(api).is_loopback
+        access = "sign_in = true" if self.is_here else "plain = true"
         try:
             (folder / "logs").mkdir(parents=True, exist_ok=True)
-            (folder / "cloud.toml").write_text(_CLOUD.format(api=api))
+            (folder / "cloud.toml").write_text(_CLOUD.format(api=api, access=access))
         except OSError as error:
             raise BadInput(f"the demo cannot use {folder}: {error.strerror}") from error
         self._cloud_options = ("--config", folder / "cloud.toml", "--data", folder / "cloud")
@@ -96,6 +106,23 @@ class Stage:
             folder / "logs" / "cloud.log",
         )
         self.agents: list[Agent] = []
+
+    @property
+    def key_file(self) -> Path:
+        """Where the cloud wrote the key of its first administrator."""
+        return self._folder / "cloud" / "admin-key"
+
+    @property
+    def password_file(self) -> Path:
+        """Where the password of who can sign in is."""
+        return self._folder / "demo-password"
+
+    def key(self) -> str:
+        """Return that key.  Raises Unavailable."""
+        try:
+            return self.key_file.read_text().strip()
+        except OSError as error:
+            raise Unavailable(f"the cloud has left no key in {self.key_file}: {error}") from error
 
     async def open_cloud(self) -> None:
         """Start the cloud and wait until it answers.  Raises Unavailable."""
@@ -107,6 +134,19 @@ class Stage:
                 return
             await asyncio.sleep(0.1)
         raise Unavailable(f"the cloud did not answer at {self.api} within {READY_S:.0f} s")
+
+    async def add_person(self) -> None:
+        """Have somebody who can sign in."""
+        try:
+            if not self.password_file.exists():
+                write_whole(
+                    self.password_file, f"{secrets.token_urlsafe(15)}\n".encode(), secret=True
+                )
+                options = ("--password-file", self.password_file, *self._cloud_options)
+                grant = ("--role", "operator", "--tenant", "*")
+                await run_once("fleet-cloud", "user", "add", PERSON, *grant, *options)
+        except OSError as error:
+            raise Unavailable(f"cannot write {self.password_file}: {error.strerror}") from error
 
     async def open_agents(self, cars: Sequence[Car]) -> None:
         """Register every car, and start its agent."""

@@ -23,10 +23,10 @@ class Latencies:
 
     ms: list[float] = field(default_factory=list)
 
-    async def listen(self, api: str, clock: Clock) -> None:
+    async def listen(self, api: str, key: str, clock: Clock) -> None:
         """Collect until cancelled."""
         with suppress(Unavailable):
-            async for line in http.lines(f"{api}/v1/live?signal={TOLD_SIGNAL}"):
+            async for line in http.lines(f"{api}/v1/live?signal={TOLD_SIGNAL}", key):
                 if not line.startswith("data: {"):
                     continue
                 now_ns = clock.now_ns()

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
 
 from fleet_cloud.adapters.addresses import sqlite_url
 from fleet_cloud.adapters.memory import memory_registry
@@ -131,33 +130,3 @@ def test_a_vehicle_without_any_certificate_here_is_told_by_its_name(registry: Re
     (member,) = members(vehicles, [], NOW)
     assert member.by_name
     assert member.shows("ab" * 32)
-
-
-def test_certificates_of_the_first_version_become_rows(tmp_path: Path):
-    url = sqlite_url(tmp_path / "r.sqlite")
-    open_registry(url).close()
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(text("DROP TABLE certificates"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
-        connection.execute(text("INSERT INTO tenants VALUES ('default', 1)"))
-        connection.execute(
-            text(
-                "INSERT INTO vehicles (id, tenant, state, registered_time_ns, certificate_sha256,"
-                f" certificate_expires_time_ns, revision) VALUES ('VIN1', 'default', 'active', {NOW},"
-                f" '{'ab' * 32}', {NOW + YEAR}, 1)"
-            )
-        )
-        for table in _LATER:
-            connection.execute(text(f"DROP TABLE IF EXISTS {table}"))
-    engine.dispose()
-
-    opened = open_registry(url)
-    (found,) = opened.certificates.of_vehicle("VIN1")
-    opened.close()
-    assert (found.sha256, found.number, found.state) == ("ab" * 32, "", CertificateState.ACTIVE)
-    assert found.lets_in_until_ns == NOW + YEAR
-
-
-# Tables of later migrations, which are made again.
-_LATER: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ from fleet_cloud.adapters.memory import memory_registry
 from fleet_cloud.adapters.registry import Registry, open_registry
 from fleet_cloud.adapters.registry_schema import NEWEST, metadata
 from fleet_cloud.adapters.registry_sql import Database
-from fleet_cloud.ingest.ports import Claimant, Misfit, Standing
+from fleet_cloud.ingest.ports import BatchKey, Claimant, DictionaryKey, Misfit, Standing
 from fleet_cloud.vehicles.registry import Vehicle, VehicleState
 from tests.postgres import postgres  # noqa: F401 - a fixture
 
@@ -62,8 +62,10 @@ def vehicle(name: str) -> Vehicle:
     return Vehicle(name, DEFAULT_TENANT, VehicleState.ACTIVE, NOW, None, "ab" * 32, NOW + S)
 
 
-def names(*sequences: int, stream: str = STREAM, of: str = "VIN1") -> list[BatchName]:
-    return [BatchName(of, stream, sequence) for sequence in sequences]
+def names(
+    *sequences: int, stream: str = STREAM, of: str = "VIN1", tenant: str = DEFAULT_TENANT
+) -> list[BatchKey]:
+    return [BatchKey(tenant, BatchName(of, stream, sequence)) for sequence in sequences]
 
 
 def test_an_added_vehicle_is_found_by_everyone(reopen: Open):
@@ -196,7 +198,7 @@ def test_streams_of_one_sequence_are_apart(registry: Registry):
     registry.ledger.claim(names(1), ANN)
     registry.ledger.settle(names(1), ANN)
 
-    other = names(1, stream="00000000000000bb") + names(1, of="VIN2")
+    other = names(1, stream="00000000000000bb") + names(1, of="VIN2") + names(1, tenant="other")
     assert registry.ledger.claim(other, BOB) == dict.fromkeys(other, Standing.MINE)
 
 
@@ -212,7 +214,7 @@ def test_each_batch_is_won_by_exactly_one_of_many(reopen: Open):
     registries = [reopen() for _ in range(4)]
     wanted = names(*range(1, 101))
 
-    def won(number: int) -> list[BatchName]:
+    def won(number: int) -> list[BatchKey]:
         claimant = Claimant(f"process {number}", NOW, lease_ns=30 * S)
         mine = []
         for start in range(0, 100, 10):
@@ -231,20 +233,24 @@ def test_each_batch_is_won_by_exactly_one_of_many(reopen: Open):
 
 
 def test_kept_dictionaries_are_loaded_by_id(reopen: Open):
-    reopen().dictionaries.keep({b"12345678": b"one", b"abcdefgh": b"two"})
-    reopen().dictionaries.keep({b"12345678": b"one"})
+    one, two = DictionaryKey("default", b"12345678"), DictionaryKey("default", b"abcdefgh")
+    reopen().dictionaries.keep({one: b"one", two: b"two"})
+    reopen().dictionaries.keep({one: b"one"})
 
-    found = reopen().dictionaries.load([b"12345678", b"unknown!"])
-    assert found == {b"12345678": b"one"}
+    found = reopen().dictionaries.load([one, DictionaryKey("default", b"unknown!")])
+    assert found == {one: b"one"}
+    assert reopen().dictionaries.load([DictionaryKey("other", one.id)]) == {}
 
 
 def test_misfits_are_kept_newest_first_with_their_bytes(reopen: Open):
     registry = reopen()
-    registry.quarantine.keep([Misfit("VIN1", "nonsense \0", NOW, b"\xff\x00")])
-    registry.quarantine.keep([Misfit("VIN1", "columns", NOW + 1, b"abc", names(9)[0])])
+    registry.quarantine.keep([Misfit("default", "VIN1", "nonsense \0", NOW, b"\xff\x00")])
+    registry.quarantine.keep(
+        [Misfit("default", "VIN1", "columns", NOW + 1, b"abc", names(9)[0].name)]
+    )
 
     newest, oldest = reopen().quarantine.entries()
-    assert (newest.name, newest.reason, newest.size_bytes) == (names(9)[0], "columns", 3)
+    assert (newest.name, newest.reason, newest.size_bytes) == (names(9)[0].name, "columns", 3)
     assert oldest.name is None
     assert registry.quarantine.payload(oldest.id) == b"\xff\x00"
     assert registry.quarantine.payload(10**9) is None
@@ -253,7 +259,9 @@ def test_misfits_are_kept_newest_first_with_their_bytes(reopen: Open):
 
 def test_the_same_batch_is_kept_once(registry: Registry):
     for _ in range(3):
-        registry.quarantine.keep([Misfit("VIN1", "columns", NOW, b"abc", names(9)[0])])
+        registry.quarantine.keep(
+            [Misfit("default", "VIN1", "columns", NOW, b"abc", names(9)[0].name)]
+        )
 
     assert registry.quarantine.count() == 1
 
@@ -292,3 +300,26 @@ def test_a_registry_of_a_newer_program_is_left_alone(tmp_path: Path):
 
     with pytest.raises(Conflict, match="at version 9999"):
         open_registry(url)
+
+
+def test_a_tenant_finds_its_own_misfits_only_and_loses_none_to_another(registry: Registry):
+    registry.quarantine.keep([Misfit("default", "VIN1", "columns", NOW, b"abc")])
+    registry.quarantine.keep([Misfit("other", "VIN2", "columns", NOW, b"def")])
+
+    (theirs,) = registry.quarantine.entries(tenants=["other"])
+    assert theirs.vehicle == "VIN2"
+    assert registry.quarantine.payload(theirs.id, tenants=["other"]) == b"def"
+    assert registry.quarantine.payload(theirs.id, tenants=["default"]) is None
+    assert registry.quarantine.count(tenants=["default"]) == 1
+    assert registry.quarantine.entries(tenants=[]) == []
+    assert [entry.vehicle for entry in registry.quarantine.entries()] == ["VIN2", "VIN1"]
+
+
+def test_a_removed_vehicle_may_come_back_as_anothers(registry: Registry):
+    registry.vehicles.add(vehicle("VIN1"))
+    registry.vehicles.remove("VIN1")
+
+    registry.vehicles.add(replace(vehicle("VIN1"), tenant="other"))
+
+    (found,) = registry.vehicles.vehicles()
+    assert (found.tenant, found.may_connect) == ("other", True)

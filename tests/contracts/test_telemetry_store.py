@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairway.errors import BadInput
+from fairway.identity import DEFAULT_TENANT
 from fairway.ids import BatchName
 from fairway.samples import Kind, SampleBlock, Signal, SignalTable
 from fleet_cloud.adapters.telemetry_store import Store
@@ -137,10 +138,10 @@ def test_of_samples_with_one_time_the_greater_sequence_is_the_newer(store: Store
 def test_a_batch_is_known_by_its_name_only(store: Store, vehicle: str):
     store.append([batch(vehicle, block((0, 1, 1.0)), sequence=number) for number in (3, 2**62)])
 
-    assert store.stored(vehicle, STREAM, [1, 2, 3, 2**62]) == {3, 2**62}
-    assert store.stored(vehicle, "00000000000000ab", [3]) == set()
-    assert store.stored(new_vehicle(), STREAM, [3]) == set()
-    assert store.stored(vehicle, STREAM, []) == set()
+    assert store.stored(DEFAULT_TENANT, vehicle, STREAM, [1, 2, 3, 2**62]) == {3, 2**62}
+    assert store.stored(DEFAULT_TENANT, vehicle, "00000000000000ab", [3]) == set()
+    assert store.stored(DEFAULT_TENANT, new_vehicle(), STREAM, [3]) == set()
+    assert store.stored(DEFAULT_TENANT, vehicle, STREAM, []) == set()
 
 
 def test_a_span_holds_its_beginning_but_not_its_end(store: Store, vehicle: str):
@@ -250,6 +251,8 @@ def test_tenants_are_apart(store: Store, vehicle: str):
     assert store.count("default", vehicle) == 0
     assert store.count("acme", vehicle) == 1
     assert store.latest("default", vehicle) == []
+    assert store.stored("acme", vehicle, STREAM, [1]) == {1}
+    assert store.stored("default", vehicle, STREAM, [1]) == set()
 
 
 @pytest.mark.parametrize(
@@ -269,7 +272,7 @@ def test_a_batch_that_can_never_be_stored_keeps_its_companions_out(
     with pytest.raises(BadInput):
         store.append([batch(vehicle, block((0, 1, 1.0))), batch(vehicle, samples, sequence=2)])
 
-    assert store.stored(vehicle, STREAM, [1, 2]) == set()
+    assert store.stored(DEFAULT_TENANT, vehicle, STREAM, [1, 2]) == set()
 
 
 def test_an_empty_batch_is_nothing(store: Store, vehicle: str):
@@ -281,6 +284,8 @@ def test_an_empty_batch_is_nothing(store: Store, vehicle: str):
 
 def test_of_an_unknown_vehicle_nothing_is_known(store: Store, vehicle: str):
     assert store.latest("default", vehicle) == []
+    assert store.stored("acme", vehicle, STREAM, [1]) == {1}
+    assert store.stored("default", vehicle, STREAM, [1]) == set()
     assert speeds(store, vehicle) == []
     assert len(store.buckets(SignalSpan("default", vehicle, "x"), bucket_ns=S, limit=1)) == 0
 
@@ -381,7 +386,7 @@ def _everything(store: Store, vehicle: str, span: list[int], limit: int) -> list
     told: list[object] = [
         store.latest("default", vehicle),
         store.count("default", vehicle),
-        store.stored(vehicle, STREAM, range(5)),
+        store.stored(DEFAULT_TENANT, vehicle, STREAM, range(5)),
     ]
     for signal in TABLE:
         wanted = SignalSpan("default", vehicle, signal.name, *span)

@@ -12,9 +12,13 @@ SERIES = "/v1/vehicles/{vehicle}/signals/{signal}/series"
 
 
 def test_the_page_names_every_route():
-    told = set(re.findall(r"^\| `GET ([^`]+)`", PAGE, re.MULTILINE))
+    told = set(re.findall(r"^\| `([A-Z]+ /[^`]*)` \|", PAGE, re.MULTILINE))
 
-    assert told == set(SCHEMA["paths"])
+    assert told == {
+        f"{method.upper()} {path}"
+        for path, methods in SCHEMA["paths"].items()
+        for method in methods
+    }
 
 
 def test_the_page_names_every_parameter_of_a_series():

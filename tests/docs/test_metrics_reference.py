@@ -29,6 +29,7 @@ AGENT = Status(
     connections=1,
     oldest_age_s=0.0,
     dropped_frames=(("can0", 0),),
+    certificate_left_s=1.0,
     onboard=OnboardCounts(),
     data=DataNumbers(DataCounts(), dropped=0, subscriptions=0, providers=0),
 )

@@ -13,6 +13,7 @@ from edge_agent.adapters.log_formats import open_log
 from edge_agent.canbus import database
 from edge_agent.canbus.decoder import make_decoder
 from edge_agent.canbus.plan import BusDatabases, compile_plan
+from tests.e2e.scene import asked
 from tests.shared_data import shared
 
 Rows = dict[str, tuple[np.ndarray, np.ndarray]]  # signal -> times, values; in order of both
@@ -49,14 +50,13 @@ def direct_decode() -> Rows:
     )
 
 
-def stored(api: str, vehicle: str) -> Rows:
+def stored(api: str, vehicle: str, key: str) -> Rows:
     """Read everything the cloud has of `vehicle`, through its API."""
     rows = {}
-    for name in signals(api, vehicle):
+    for name in signals(api, vehicle, key):
         path = f"/v1/vehicles/{vehicle}/signals/{urllib.parse.quote(name)}/series"
-        with urllib.request.urlopen(
-            f"{api}{path}?limit=1000000&format=arrow", timeout=30
-        ) as answer:
+        wanted = asked(f"{api}{path}?limit=1000000&format=arrow", key)
+        with urllib.request.urlopen(wanted, timeout=30) as answer:
             assert 'rel="next"' not in answer.headers.get("Link", "")
             table = pa.ipc.open_stream(io.BytesIO(answer.read())).read_all()
         rows[name] = _ordered(
@@ -65,9 +65,10 @@ def stored(api: str, vehicle: str) -> Rows:
     return rows
 
 
-def signals(api: str, vehicle: str) -> list[str]:
+def signals(api: str, vehicle: str, key: str) -> list[str]:
     """Return the names of the signals the cloud has of `vehicle`."""
-    with urllib.request.urlopen(f"{api}/v1/vehicles/{vehicle}/signals", timeout=30) as answer:
+    wanted = asked(f"{api}/v1/vehicles/{vehicle}/signals", key)
+    with urllib.request.urlopen(wanted, timeout=30) as answer:
         return [entry["signal"] for entry in json.loads(answer.read())["signals"]]
 
 

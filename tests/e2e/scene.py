@@ -47,19 +47,24 @@ key = "key.pem"
 EMBEDDED_BROKER = '[broker]\nlisten = "127.0.0.1:{port}"\nprogram = "{program}"\n'
 
 
-def get(url: str) -> object:
+def asked(url: str, key: str = "") -> urllib.request.Request:
+    """Return the request for `url` of whoever holds `key`."""
+    return urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"} if key else {})
+
+
+def get(url: str, key: str = "") -> object:
     """Return the JSON that `url` answers with, or None while it does not answer."""
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(asked(url, key), timeout=10) as answer:
             return json.loads(answer.read())
     except (OSError, urllib.error.URLError):
         return None
 
 
-def status_of(url: str) -> int:
+def status_of(url: str, key: str = "") -> int:
     """Return the HTTP status that `url` answers with."""
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(asked(url, key), timeout=10) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         error.close()
@@ -73,6 +78,7 @@ class Cloud:
         self, folder: Path, more: str, *, name: str = "cloud", command: str = "serve"
     ) -> None:
         self.folder = folder
+        self.name = name
         self.grpc_port = free_port()
         api_port = free_port()
         self.api = f"http://127.0.0.1:{api_port}"
@@ -80,6 +86,11 @@ class Cloud:
         config.write_text(_CLOUD.format(api=api_port, grpc=self.grpc_port, more=more))
         self.options: Sequence[str | Path] = ("--config", config, "--data", folder / name)
         self.program = Program("fleet-cloud", command, *self.options, log=folder / f"{name}.log")
+
+    @property
+    def key(self) -> str:
+        """The key of the first administrator."""
+        return (self.folder / self.name / "admin-key").read_text().strip()
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -93,7 +104,7 @@ class Cloud:
 
     def ingest(self) -> dict[str, Any]:
         """Return how ingest is doing; zeros while it does not answer."""
-        status = get(f"{self.api}/v1/ingest")
+        status = get(f"{self.api}/v1/ingest", self.key)
         return status if isinstance(status, dict) else {"stored": {"rows": 0}, "counts": {}}
 
     def rows(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from fairway.clock import SystemClock
 from fleet_cloud.adapters.broker_child import find_program
-from fleet_cloud.adapters.broker_mosquitto import mosquitto_access, mosquitto_config
+from fleet_cloud.adapters.broker_mosquitto import access_rules, mosquitto_access, mosquitto_config
 from fleet_cloud.adapters.pki_files import FilePki
 from tests.clickhouse import clickhouse_servers
 from tests.e2e.programs import Program, free_port, kill_pid, run, until
@@ -55,7 +55,6 @@ class Site:
         self.stores = stack.enter_context(clickhouse_servers(2))
         self._registry = self.postgres.url()
         self._stack = stack
-        self._vehicles = vehicles
         self.mqtt_port = free_port()
         self._pki = FilePki(folder / "data" / "pki")
         self._pki.ensure([], SystemClock().now_ns())
@@ -66,6 +65,9 @@ class Site:
         api = free_port()
         self.api = f"http://127.0.0.1:{api}"
         self.reader = self._program("reader", api=api)
+        made = run("fleet-cloud", "key", "create", "site", "--role", "admin", "--tenant", "*",
+                   "--config", folder / "ingest-1.toml")  # fmt: skip
+        self.key = made.stdout.strip()
         for vehicle in vehicles:
             run("fleet-cloud", "vehicle", "add", vehicle, "--out", folder / vehicle,
                 "--config", folder / "ingest-1.toml")  # fmt: skip
@@ -93,17 +95,19 @@ class Site:
     def start_broker(self) -> None:
         """Start Mosquitto as an operator would, without our supervision."""
         access = self.folder / "access"
-        access.write_text(mosquitto_access(self._vehicles))
+        access.write_text(mosquitto_access())
         text = mosquitto_config(
             host="127.0.0.1",
             port=self.mqtt_port,
             folder=self.folder,
-            access=access,
+            rules=access_rules(access),
             ca=self._pki.anchors,
+            crl=self._pki.crl,
             certificate=self._pki.server,
             key=self._pki.server_key,
             user="root",
-        ).replace("use_username_as_clientid true\n", "")  # two ingests under one certificate
+            one_client_a_name=False,  # two ingests under one certificate
+        )
         (self.folder / "mosquitto.conf").write_text(text)
         found = find_program("mosquitto")
         assert found is not None
@@ -150,7 +154,7 @@ class Site:
 
     def status(self, number: int) -> dict[str, Any]:
         """Return how an ingest process is doing; nothing while it does not answer."""
-        found = get(f"http://127.0.0.1:{self.metrics[number]}/v1/ingest")
+        found = get(f"http://127.0.0.1:{self.metrics[number]}/v1/ingest", self.key)
         return found if isinstance(found, dict) else {}
 
     def shard_vehicles(self) -> list[str]:
@@ -167,5 +171,5 @@ class Site:
 
     def rows(self) -> int:
         """Return how many rows both shards hold; 0 while one does not answer."""
-        found = get(f"{self.api}/v1/ingest")
+        found = get(f"{self.api}/v1/ingest", self.key)
         return int(found["stored"]["rows"]) if isinstance(found, dict) and found["stored"] else 0

@@ -99,7 +99,7 @@ def test_every_sample_is_stored_once_although_everything_is_killed(
     agent.start()
 
     assert agent.wait(120) == 0, agent.said()
-    assert rav4.differences(rav4.stored(cloud.api, VEHICLE), expected) == []
+    assert rav4.differences(rav4.stored(cloud.api, VEHICLE, cloud.key), expected) == []
     assert cloud.program.stop() == 0
 
 
@@ -142,7 +142,7 @@ def test_two_ingests_share_mosquitto_postgresql_and_two_shards_although_each_is_
 
         assert [agent.wait(180) for agent in agents] == [0, 0], agents[0].said() + agents[1].said()
         for vehicle in FLEET:
-            assert rav4.differences(rav4.stored(site.api, vehicle), expected) == []
+            assert rav4.differences(rav4.stored(site.api, vehicle, site.key), expected) == []
         assert min(shares) > 0
         assert sorted(site.shard_vehicles()) == FLEET  # one on each
         assert [program.stop() for program in (*site.ingests, site.reader)] == [0, 0, 0]
@@ -181,7 +181,7 @@ def test_a_clock_that_jumps_a_year_in_vehicle_and_cloud_loses_nothing_and_is_tol
     assert cloud.program.stop() == 0
     cloud.program.environment = {}
     cloud.start()
-    assert rav4.differences(rav4.stored(cloud.api, VEHICLE), expected) == []
+    assert rav4.differences(rav4.stored(cloud.api, VEHICLE, cloud.key), expected) == []
 
 
 def test_full_disks_of_vehicle_and_cloud_cost_nothing_acknowledged_and_are_told(
@@ -211,7 +211,7 @@ def test_full_disks_of_vehicle_and_cloud_cost_nothing_acknowledged_and_are_told(
         spool.clear()
 
         assert agent.wait(120) == 0, agent.said()
-        assert rav4.differences(rav4.stored(cloud.api, VEHICLE), expected) == []
+        assert rav4.differences(rav4.stored(cloud.api, VEHICLE, cloud.key), expected) == []
         assert cloud.program.stop() == 0
 
 
@@ -250,9 +250,9 @@ def test_garbage_at_every_door_changes_nothing_stored(
     paths = ["/v1/vehicles/%s/signals", "/v1/%s", "/v1/vehicles?limit=%s", "/%s"]
     for number in range(100):
         path = paths[number % len(paths)] % urllib.parse.quote(anything(60))
-        assert 200 <= status_of(f"{cloud.api}{path}") < 500
+        assert 200 <= status_of(f"{cloud.api}{path}", cloud.key) < 500
 
     until("200 misfits", lambda: cloud.ingest()["counts"]["unreadable"] >= 200)
     assert cloud.program.is_running
     assert "Traceback" not in cloud.program.said()
-    assert rav4.differences(rav4.stored(cloud.api, VEHICLE), expected) == []
+    assert rav4.differences(rav4.stored(cloud.api, VEHICLE, cloud.key), expected) == []

@@ -31,6 +31,7 @@ def test_the_least_there_is_to_say_is_enough():
     assert settings.spool.dir == Path("/etc/fairway/spool")
     assert (settings.telemetry.collect, settings.telemetry.interval_ms) == ("mapped", 100)
     assert settings.uplink is None
+    assert settings.onboard is None
 
 
 @pytest.mark.parametrize(("speed", "read"), [('"max"', "max"), ("1", 1.0), ("0.5", 0.5)])
@@ -59,8 +60,40 @@ def test_a_replay_runs_at_a_factor_or_as_fast_as_it_can(speed: str, read: object
         (("[spool]", "[telemetry]\ninterval_ms = -1\n[spool]"), "interval_ms is -1"),
         (("[spool]", "[telemetries]\n[spool]"), "unknown key telemetries; did you mean telemetry"),
         (("[spool]", '[log]\nlevel = "loud"\n[spool]'), "log.level is 'loud'; choose one of"),
+        (("[spool]", "[onboard]\n[spool]"), "keys is empty: name the public keys that sign tokens"),
+        (
+            ("[spool]", '[onboard]\nkeys = ["a"]\naudience = []\n[spool]'),
+            "no token would be for this agent",
+        ),
+        (("[spool]", '[onboard]\nkeys = ["a"]\nkey = "k"\n[spool]'), "give both, or neither"),
+        (("[spool]", '[onboard]\nkeys = ["a"]\nclient_ca = "c"\n[spool]'), "client_ca is for TLS"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(change: tuple[str, str], words: str):
     with pytest.raises(BadInput, match=words):
         loaded(LEAST.replace(*change))
+
+
+IDENTITY = '[identity]\nfolder = "identity"\n[uplink]\n'
+
+
+def test_an_identity_is_enough_to_find_the_cloud():
+    settings = loaded(LEAST + IDENTITY)
+
+    assert settings.identity is not None
+    assert settings.identity.folder == Path("/etc/fairway/identity")
+    assert settings.uplink is not None
+    assert settings.uplink.url == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("[uplink]\n", "uplink.url is missing"),
+        (IDENTITY + 'ca = "ca.pem"\n', "leave ca, certificate and key out"),
+        (IDENTITY + 'certificate = "c.pem"\nkey = "k.pem"\n', "leave ca, certificate and key out"),
+    ],
+)
+def test_certificates_stand_in_one_place(more: str, words: str):
+    with pytest.raises(BadInput, match=words):
+        loaded(LEAST + more)

@@ -1,4 +1,4 @@
-from fairway.clock import NS_PER_S, JumpWatch, ManualClock, SystemClock
+from fairway.clock import NS_PER_S, JumpWatch, ManualClock, SteadyClock, SystemClock
 
 YEAR_NS = 365 * 86_400 * NS_PER_S
 
@@ -38,3 +38,13 @@ def test_a_slow_drift_adds_up_until_it_is_told():
 
 def test_the_machines_own_clocks_agree():
     assert JumpWatch(SystemClock()).jump_ns() == 0
+
+
+def test_a_steady_clock_goes_on_while_the_wall_is_set():
+    wall = ManualClock(now_ns=7)
+    steady = SteadyClock(wall)
+
+    wall.jump(YEAR_NS)
+    wall.advance(NS_PER_S)
+
+    assert steady.now_ns() == 7 + NS_PER_S

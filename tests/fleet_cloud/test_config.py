@@ -38,6 +38,10 @@ def test_paths_are_relative_to_the_file():
     [
         ("[brocker]", "did you mean broker"),
         ('[api]\nlisten = "8080"', "is not an address to listen on"),
+        ('[api]\ncertificate = "c.pem"', "certificate and key belong together"),
+        ('[api]\nplain = true\ncertificate = "c"\nkey = "k"', "plain is without TLS"),
+        ('[api]\nsign_in = true\nlisten = "0.0.0.0:80"', "sign_in is for a demo"),
+        ('[[api.oidc]]\nissuer = "https://x"', "audience is missing"),
         ('[grpc]\nlisten = "host:99999"', "is not an address to listen on"),
         ('[broker]\nmode = "external"', "an external broker is mqtts://host:port"),
         ('[broker]\ncertificate = "c.pem"', "certificate and key belong together"),

@@ -241,3 +241,26 @@ def test_any_words_are_a_frame_or_refused(can_id: str, length: str, data: list[s
     except (BadInput, ValueError):
         return
     assert len(frame.data) <= 8
+
+
+async def test_a_handshake_outlives_waits_that_are_shorter_than_it(socket_enabled):
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for word in (b"hi", b"ok", b"ok"):
+            await asyncio.sleep(0.03)
+            writer.write(b"< %b >" % word)
+        writer.write(b"< frame 123 1.5 11 >")
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(slow, "127.0.0.1", 0)
+    source = socketcand.parse(f"127.0.0.1:{server.sockets[0].getsockname()[1]}:can0")
+    block = None
+    async with asyncio.timeout(5):
+        while block is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.005):
+                    block = await source.receive()
+
+    assert [frame.can_id for frame in block.frames()] == [0x123]
+    source.close()
+    server.close()

@@ -1,7 +1,7 @@
 """Certificates of vehicles, each with its state; those issued before become rows without a number."""
 
 import sqlalchemy as sa
-from alembic import op
+from alembic import context, op
 
 revision = "0003"
 down_revision = "0002"
@@ -46,7 +46,7 @@ def upgrade() -> None:
         ),
     )
     known = sa.select(
-        sa.literal("local"),
+        sa.literal(context.config.attributes.get("region", "local")),
         vehicles.c.tenant,
         vehicles.c.certificate_sha256,
         sa.literal(""),

@@ -131,6 +131,7 @@ def kuksa(where: str, token: Path, ca: Path | None = None) -> str:
         text=True,
         timeout=60,
         check=False,
+        cwd=token.parent,  # it leaves a history behind
     )
     return done.stdout + done.stderr
 

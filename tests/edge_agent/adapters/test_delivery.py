@@ -60,3 +60,35 @@ async def test_a_dictionary_that_cannot_be_sent_is_told_and_the_spool_keeps_the_
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await spool.close()
+
+
+async def test_a_renewed_certificate_means_a_new_connection_and_no_batch_is_lost():
+    spool = SpoolWorker(MemorySpool(stream=STREAM))
+    spool.spool.keep_dictionary(DICTIONARY.id, wire.dictionary_to_bytes(DICTIONARY))
+    block = SampleBlock(TABLE, np.zeros(9, np.int32), np.arange(9, dtype=np.int64), np.arange(9.0))
+    sealing = Sealing("CAR", STREAM, DICTIONARY.id, 10_000)
+    for sequence in (1, 2):
+        await spool.append(sealing.sealed(block, sequence=sequence, samples_before=0, now_ns=0))
+    heard = asyncio.Event()
+
+    def cloud(request: bytes) -> list[bytes]:
+        heard.set()
+        content = wire.request_from_bytes(request, vehicle="CAR")
+        if delivery.connections < 2 or not isinstance(content, SealedBatch):
+            return []  # the first connection hears no receipt
+        receipt = Receipt(STREAM, content.name.sequence, Outcome.STORED)
+        return [wire.receipts_to_bytes([receipt])]
+
+    delivery = Delivery(spool, MemoryUplink(cloud), SystemClock(), where="memory")
+    running = asyncio.create_task(delivery.run())
+    async with asyncio.timeout(10):
+        await heard.wait()
+        delivery.reconnect()
+        while spool.spool.state.waiting:
+            await spool.until_settled()
+
+    assert delivery.connections == 2
+    assert delivery.sending.counts.stored == 2
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await spool.close()

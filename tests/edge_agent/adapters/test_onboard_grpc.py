@@ -1,8 +1,10 @@
 """The on-board door on real sockets: a good token is served what it may have, others get a sentence."""
 
 import asyncio
+import contextlib
 import os
 import socket
+import ssl
 import stat
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -13,6 +15,8 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge_agent.adapters.onboard_calls import NOBODY, current_grant, current_rights
 from edge_agent.adapters.onboard_grpc import CALLS_PER_CONNECTION_MAX, OnboardDoor, Tls
@@ -274,6 +278,33 @@ async def test_a_stream_ends_when_its_token_is_revoked(
         assert (code, "has been revoked" in sentence) == ("UNAUTHENTICATED", True)
 
 
+async def test_an_agent_that_stops_tells_open_streams_to_come_again(opened: Opened, issuer: Issuer):
+    async with opened() as (door, where):
+        reader = asyncio.create_task(refused(where, reading("Vehicle.Speed", issuer.token())))
+        await until(lambda: door.counts.open)
+        await door.stop()
+
+        assert await reader == ("UNAVAILABLE", "the agent is stopping: come again later")
+        assert door.counts.refused["ended"] == 0
+
+
+async def test_refusals_are_logged_once_in_a_while_and_without_tokens(
+    opened: Opened, issuer: Issuer, caplog: pytest.LogCaptureFixture
+):
+    token = issuer.token(seconds=-1)
+    async with opened() as (door, where):
+        for number in range(3):
+            await refused(where, lambda app: health(app, bearer(token)))
+            await until(lambda: caplog.records or door.counts.calls < 1)
+            assert door.counts.calls == number + 1
+
+    (line,) = [record for record in caplog.records if record.message == "calls_refused"]
+    facts = vars(line)["facts"]
+    assert facts["denied_token"] >= 1
+    assert "the token has expired" in facts["last_reason"]
+    assert token[-20:] not in str(facts)
+
+
 async def test_the_socket_is_for_owner_and_group_and_goes_away(opened: Opened, tmp_path: Path):
     path = tmp_path / "run" / "onboard.sock"
     async with opened() as (_, where):
@@ -378,6 +409,27 @@ async def test_tls_serves_who_shows_a_token_and_nobody_in_plain(
         assert (await refused(plain, lambda app: health(app, token)))[0] == "UNAVAILABLE"
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_tls_is_1_2_or_1_3(opened: Opened, authority: Authority, version: ssl.TLSVersion):
+    server = authority.server()
+    context = ssl.create_default_context(cafile=authority.ca)
+    context.minimum_version = context.maximum_version = version
+    context.set_alpn_protocols(["h2"])
+
+    def shake_hands(port: int) -> tuple[str | None, str | None]:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as secure,
+        ):
+            return secure.version(), secure.selected_alpn_protocol()
+
+    listen = listen_at("tls://127.0.0.1:0", plain=False)
+    async with opened(listen, tls=Tls(server.certificate, server.key)) as (_, where):
+        port = int(where.rpartition(":")[2])
+        spoken = await in_thread(lambda: shake_hands(port))
+        assert spoken == (version.name.replace("TLSv1_", "TLSv1."), "h2")
+
+
 async def test_with_a_client_authority_an_app_needs_a_certificate_too(
     opened: Opened, issuer: Issuer, authority: Authority, tmp_path: Path
 ):
@@ -426,6 +478,13 @@ async def test_plain_tcp_is_for_this_machine_when_it_is_asked_for(opened: Opened
 def test_an_address_that_cannot_be_is_refused(text: str, plain: Any, words: str):
     with pytest.raises(BadInput, match=words):
         listen_at(text, plain=plain)
+
+
+@given(st.text(max_size=40) | st.text(st.sampled_from("tlscpunix:/[]0159.@?#\0"), max_size=40))
+def test_any_address_is_read_or_refused(text: str):
+    with contextlib.suppress(BadInput):
+        listen = listen_at(text, plain=True)
+        assert listen.path.is_absolute() if listen.scheme == "unix" else listen.host
 
 
 def test_addresses_are_read_as_clients_write_them():

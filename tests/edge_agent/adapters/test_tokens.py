@@ -1,6 +1,7 @@
 """Tokens are taken from pinned keys alone, each with the algorithm of its kind; tricks are refused."""
 
 import base64
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -283,3 +284,23 @@ def test_a_key_in_a_hardware_token_signs_tokens(tmp_path: Path):
 def test_any_text_is_refused_in_words(text: str):
     with pytest.raises(BadInput):
         verifier(public_key_of(file.FileSigner(EC))).grant(text)
+
+
+@given(
+    st.binary(max_size=60)
+    | st.recursive(
+        st.none() | st.sampled_from(["EC", "RSA", "OKP", "oct", "P-256", "Ed25519", "AQAB", "", 1]),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["keys", "kty", "crv", "x", "y", "n", "e", "kid", "use", "alg"]),
+                inner,
+            )
+        ),
+    ).map(lambda document: json.dumps({"keys": [document]}).encode())
+)
+def test_any_file_of_keys_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+):
+    with contextlib.suppress(BadInput):
+        load_keys([written(tmp_path_factory.mktemp("keys"), "key", content)])

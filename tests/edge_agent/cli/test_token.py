@@ -65,7 +65,7 @@ def test_a_token_is_explained_in_words_and_for_machines(
         (["--check", "{token}", "--keys", "nowhere"], "cannot read the keys"),
         (["--check", "{expired}"], "would not be let in: the token has expired"),
         (["--check", "{token}", "--audience", "x"], "for kuksa.val, not for x"),
-        (["--check", "{token}", "--issuer", "x"], "of the issuer '', not of 'x'"),
+        (["--check", "{token}", "--issuer", "x"], "of the issuer 'fairway', not of 'x'"),
         (["--check", "hello"], "this is no token"),
         (["--key", "{key}", "--scope", "write", "--subject", "app"], "begins with none of"),
         (["--key", "{key}", "--scope", "read"], "--scope and --subject are needed"),

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairway.errors import BadInput, Conflict, Unavailable
+from fairway.identity import DEFAULT_TENANT
 from fairway.ids import BatchName
 from fairway.samples import SampleBlock, Signal, SignalTable
 from fleet_cloud.adapters import clickhouse_http, telemetry_store_clickhouse
@@ -168,14 +169,14 @@ def test_a_dead_server_takes_its_own_vehicles_only_and_loses_nothing(
 
     with pytest.raises(Unavailable):
         store.append([batch(HOME[0], 3), batch(HOME[1], 3)])
-    assert store.stored(HOME[0], STREAM, [2, 3]) == {2, 3}
+    assert store.stored(DEFAULT_TENANT, HOME[0], STREAM, [2, 3]) == {2, 3}
     with pytest.raises(Unavailable, match="does not answer"):
-        store.stored(HOME[1], STREAM, [3])
+        store.stored(DEFAULT_TENANT, HOME[1], STREAM, [3])
 
     two_servers[1].start()
-    assert store.stored(HOME[1], STREAM, [2, 3]) == {2}
+    assert store.stored(DEFAULT_TENANT, HOME[1], STREAM, [2, 3]) == {2}
     store.append([batch(HOME[1], 3)])
-    assert store.stored(HOME[1], STREAM, [2, 3]) == {2, 3}
+    assert store.stored(DEFAULT_TENANT, HOME[1], STREAM, [2, 3]) == {2, 3}
 
 
 @pytest.mark.slow
@@ -202,7 +203,7 @@ def test_batches_are_whole_although_the_server_dies_while_they_arrive(
     writer.join()
     two_servers[0].start()
 
-    stored = store.stored(vehicle, STREAM, range(100, 400))
+    stored = store.stored(DEFAULT_TENANT, vehicle, STREAM, range(100, 400))
     assert set(acknowledged) <= stored
     assert len(stored) <= len(acknowledged) + 1
     assert store.count("default", vehicle) - before == rows * len(stored)
@@ -217,10 +218,10 @@ def test_nothing_is_said_about_batches_while_an_insert_goes_on_that_was_given_up
         insert = pool.submit(other._post, slow, [b""])
         time.sleep(1.2)
         with pytest.raises(Unavailable, match="given up"):
-            store.stored(HOME[0], STREAM, [1])
+            store.stored(DEFAULT_TENANT, HOME[0], STREAM, [1])
         insert.result()
 
-    assert store.stored(HOME[0], STREAM, [10**6]) == set()
+    assert store.stored(DEFAULT_TENANT, HOME[0], STREAM, [10**6]) == set()
     other.close()
 
 
@@ -236,7 +237,7 @@ def test_an_insert_ends_in_time_and_what_a_sleeping_server_does_later_is_waited_
             with pytest.raises(Unavailable):
                 store.append([batch(HOME[0], 777)])
             took_s = time.monotonic() - begun_s
-            question = pool.submit(store.stored, HOME[0], STREAM, [777])
+            question = pool.submit(store.stored, DEFAULT_TENANT, HOME[0], STREAM, [777])
             time.sleep(0.4)
         finally:
             two_servers[0].go_on()
@@ -244,7 +245,7 @@ def test_an_insert_ends_in_time_and_what_a_sleeping_server_does_later_is_waited_
 
     assert took_s < 2
     assert isinstance(failure, Unavailable)
-    until("the late insert", lambda: store.stored(HOME[0], STREAM, [777]) == {777})
+    until("the late insert", lambda: store.stored(DEFAULT_TENANT, HOME[0], STREAM, [777]) == {777})
 
 
 def test_a_wrong_password_is_told():

@@ -59,15 +59,17 @@ def test_batches_are_answered_busy_and_stored_once_when_there_is_room(
     assert set(answers) <= {Outcome.BUSY, Outcome.STORED}
     assert set(again) <= {Outcome.DUPLICATE, Outcome.STORED}
     acknowledged = {n for n, said in enumerate(answers, 2) if said is Outcome.STORED}
-    assert acknowledged <= {name.sequence for name in desk.store.inserted}
-    assert sorted(desk.store.inserted) == [BatchName("VIN1", STREAM, n) for n in range(1, 200)]
+    assert acknowledged <= {key.name.sequence for key in desk.store.inserted}
+    assert sorted(key.name for key in desk.store.inserted) == [
+        BatchName("VIN1", STREAM, n) for n in range(1, 200)
+    ]
 
 
 def test_a_dictionary_that_cannot_be_kept_is_not_used(disk: SmallDisk, registry: Registry):
     disk.fill()
     while True:
         try:  # fill the log's own room
-            registry.quarantine.keep([Misfit("VIN1", "filler", NOW, bytes(1000))])
+            registry.quarantine.keep([Misfit("default", "VIN1", "filler", NOW, bytes(1000))])
         except Unavailable as error:
             assert "full" in str(error)  # noqa: PT017 - the loop ends here
             break

@@ -38,7 +38,7 @@ from tests.fleet_cloud.ingest.desk import (
     WilfulStore,
     batch_bytes,
 )
-from tests.issued import keys_of
+from tests.issued import keys_of, members_by_name
 from tests.mqtt_client import MqttClient
 
 pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled")]
@@ -201,7 +201,7 @@ async def test_an_mqtt_sender_is_held_back_and_told_to_come_again(
     broker = make_broker(
         program, BrokerPlace(house.folder / "broker", "127.0.0.1", port, house.pki), CLOCK
     )
-    await broker.start(["VIN1"])
+    await broker.start(members_by_name("VIN1"))
     address = embedded_broker(Config(broker=Broker()), house.pki, port)
     door = MqttDoor(
         address,
@@ -240,7 +240,7 @@ async def test_an_mqtt_sender_is_held_back_and_told_to_come_again(
         await broker.stop()
 
     assert {receipt.outcome for receipt in receipts} >= {Outcome.BUSY, Outcome.STORED}
-    assert sorted(name.sequence for name in house.store.inserted) == list(range(1, BATCHES + 1))
+    assert sorted(key.name.sequence for key in house.store.inserted) == list(range(1, BATCHES + 1))
 
 
 async def test_a_broker_with_passwords_lets_the_cloud_in(house: House):

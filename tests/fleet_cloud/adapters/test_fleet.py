@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 
-from fairway.clock import SystemClock
+from fairway.clock import ManualClock, SystemClock
 from fairway.errors import Unavailable
 from fleet_cloud.adapters import fleet as following
 from fleet_cloud.adapters.fleet import Fleet
 from fleet_cloud.adapters.memory import MemoryCertificates, MemoryVehicles
+from fleet_cloud.vehicles.certificates import Certificate
 from fleet_cloud.vehicles.registry import Vehicle, VehicleState
 
 
@@ -36,3 +37,21 @@ async def test_a_change_is_passed_on_until_it_is_taken():
     task.cancel()
 
     assert told == [["VIN1"]] * 3
+
+
+def test_a_wall_clock_that_is_set_ahead_cuts_nobody_off_and_time_that_passes_does():
+    registry = MemoryVehicles()
+    certificates = MemoryCertificates(registry)
+    clock = ManualClock(now_ns=1_000)
+    fleet = Fleet(registry, certificates, clock)
+    registry.add(Vehicle("VIN1", "default", VehicleState.ACTIVE, 1, None))
+    certificates.record(Certificate("aa" * 32, "0" * 32, "VIN1", "1", 1, expires_time_ns=2_000))
+    fleet.refresh()
+
+    clock.jump(10**18)
+    assert not fleet.refresh()
+    assert list(fleet.members) == ["VIN1"]
+
+    clock.advance(1_000)
+    assert fleet.refresh()
+    assert not fleet.members

@@ -1,5 +1,6 @@
 """The fleet's certificates."""
 
+import datetime as dt
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.certificates import Authority
 from tests.issued import keys_of
 
 DAY = 86_400 * NS_PER_S
+DAY_LONG = dt.timedelta(days=1)
 NOW = 1_780_000_000 * NS_PER_S
 
 
@@ -78,6 +80,7 @@ def test_keys_are_for_their_owner_only(pki: FilePki):
 
     assert [key.name for key in keys] == [
         "cloud-key.pem",
+        "keeper-key.pem",
         "root-key.pem",
         "server-key.pem",
         "key.pem",
@@ -126,6 +129,56 @@ def test_a_list_is_dated_later_than_the_one_before_and_names_whom_it_means(
         [],
         [bad.record.serial],
     ]
+
+
+def test_a_list_names_what_was_superseded_long_ago_and_nothing_that_has_expired(
+    pki: FilePki, tmp_path: Path
+):
+    fresh, old, gone = (
+        replace(
+            keys_of(pki, tmp_path, "VIN1", now_ns=NOW, life=life).record,
+            state=CertificateState.SUPERSEDED,
+            ended_time_ns=NOW + ended_days * DAY,
+        )
+        for ended_days, life in ((4, 90 * DAY_LONG), (0, 90 * DAY_LONG), (0, 2 * DAY_LONG))
+    )
+
+    pki.write_revocations([fresh, old, gone], NOW + 4 * DAY)
+
+    assert _listed(pki) == {old.serial}
+
+
+def test_a_list_is_believed_at_once_however_often_it_was_written(pki: FilePki, tmp_path: Path):
+    keys = [keys_of(pki, tmp_path, "VIN1", now_ns=NOW) for _ in range(5)]
+    for count in range(5):
+        revoked = [replace(one.record, state=CertificateState.REVOKED) for one in keys[: count + 1]]
+        pki.write_revocations(revoked, NOW)
+        written = pki.crl.read_bytes()
+        pki.write_revocations(revoked, NOW)
+        assert pki.crl.read_bytes() == written  # nothing new: brokers keep all that they ever read
+    dates = x509.load_pem_x509_crl(pki.crl.read_bytes())
+
+    assert dates.last_update_utc.timestamp() * NS_PER_S <= NOW
+    assert len(_listed(pki)) == 5
+
+
+def test_a_list_that_another_process_wrote_is_written_again(pki: FilePki, tmp_path: Path):
+    revoked = replace(keys_of(pki, tmp_path, "VIN1").record, state=CertificateState.REVOKED)
+    pki.write_revocations([revoked], NOW)
+
+    FilePki(pki.ca.parent).write_revocations([], NOW, renews=True)  # it read the registry earlier
+    pki.write_revocations([revoked], NOW)
+
+    assert _listed(pki) == {revoked.serial}
+
+
+def _listed(pki: FilePki) -> set[str]:
+    end = "-----END X509 CRL-----\n"
+    lists = [
+        x509.load_pem_x509_crl((block + end).encode())
+        for block in pki.crl.read_text().split(end)[:-1]
+    ]
+    return {f"{entry.serial_number:x}" for one in lists for entry in one}
 
 
 def test_a_folder_of_the_first_version_goes_on(tmp_path: Path):

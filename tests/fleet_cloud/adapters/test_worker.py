@@ -183,3 +183,14 @@ def test_a_defect_ends_ingest_and_is_handed_to_the_program():
 
     assert isinstance(plant.died[0], ZeroDivisionError)
     assert set(plant.door.said) == {None}
+
+
+def test_what_a_vehicle_sent_before_it_was_removed_is_stored_as_its_tenants():
+    plant = Plant(Desk())
+    known = iter([TENANTS, TENANTS])  # and then there is no such vehicle any more
+    plant.worker._tenants = lambda: next(known, {})
+    plant.send(DICTIONARY_BYTES, batch_bytes(1))
+
+    assert plant.door.wait(2) == [None, Outcome.STORED]
+    plant.worker.stop()
+    assert plant.died == []

@@ -15,10 +15,16 @@ from fairway.clock import NS_PER_S, ManualClock
 from fairway.identity import DEFAULT_TENANT
 from fairway.ids import BatchName
 from fairway.samples import Kind, SampleBlock, Signal, SignalTable
+from fleet_cloud.access.grants import ALL, Grant
+from fleet_cloud.access.keys import fresh_key
+from fleet_cloud.access.roles import Role
+from fleet_cloud.access.tokens import NoTokens
 from fleet_cloud.adapters.feed import Feed
 from fleet_cloud.adapters.memory import MemoryQuarantine, MemoryVehicles
+from fleet_cloud.adapters.memory_access import MemoryKeys
+from fleet_cloud.adapters.memory_audit import MemoryAudit
 from fleet_cloud.adapters.telemetry_store_memory import MemoryTelemetryStore
-from fleet_cloud.api.ports import ApiPorts
+from fleet_cloud.api.ports import ApiPorts, SignIn
 from fleet_cloud.api.service import make_api
 from fleet_cloud.ingest.ports import AcceptedBatch, Misfit
 from fleet_cloud.ingest.status import STARTING, IngestStatus
@@ -45,6 +51,16 @@ class Cloud:
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
     clock: ManualClock = field(default_factory=ManualClock)
     status: IngestStatus = STARTING
+    keys: MemoryKeys = field(default_factory=MemoryKeys)
+    tokens: Any = field(default_factory=NoTokens)
+    audit: MemoryAudit = field(default_factory=MemoryAudit)
+    sign_in: SignIn | None = None
+
+    def key(self, role: str = "admin", tenant: str = ALL, fleet: str = ALL) -> str:
+        """Make a key, and return it."""
+        kept, text = fresh_key("test", Grant(Role(role), tenant, fleet), self.clock.now_ns())
+        self.keys.add(kept)
+        return text
 
     def ports(self) -> ApiPorts:
         return ApiPorts(
@@ -55,6 +71,11 @@ class Cloud:
             feed=self.feed,
             metrics=self.metrics,
             clock=self.clock,
+            keys=self.keys,
+            tokens=self.tokens,
+            audit=self.audit,
+            acts=self.audit,
+            sign_in=self.sign_in,
         )
 
 
@@ -85,7 +106,7 @@ def small_fleet() -> Cloud:
             batch("VIN1", (1, 0, 0.0), (1, 3, 3.0), (2, 1, 1.0), (3, 1, -40.0), sequence=2),
         ]
     )
-    cloud.quarantine.keep([Misfit("VIN1", "not a batch", START_NS, b"\x00\xff")])
+    cloud.quarantine.keep([Misfit("default", "VIN1", "not a batch", START_NS, b"\x00\xff")])
     Counter("fairway_probe", "A probe", registry=cloud.metrics).inc(3)
     return cloud
 
@@ -109,11 +130,23 @@ class Client:
         return self.request("GET", path, **options)
 
 
+def bearer(credential: str) -> dict[str, str]:
+    """The header that shows a credential; none for an empty one."""
+    return {"Authorization": f"Bearer {credential}"} if credential else {}
+
+
 @contextmanager
-def client_of(cloud: Cloud) -> Iterator[Client]:
-    transport = httpx.ASGITransport(make_api(cloud.ports()), raise_app_exceptions=False)
+def client_of(
+    cloud: Cloud, credential: str | None = None, *, is_ending: bool = False
+) -> Iterator[Client]:
+    """A client of `cloud`: an administrator, unless it shows something else.  One that ends ends live feeds."""
+    headers = bearer(cloud.key() if credential is None else credential)
+    api = make_api(cloud.ports())
+    if is_ending:
+        api.state.hang_up()
+    transport = httpx.ASGITransport(api, raise_app_exceptions=False)
     with asyncio.Runner() as runner:
-        http = httpx.AsyncClient(transport=transport, base_url="http://cloud")
+        http = httpx.AsyncClient(transport=transport, base_url="http://cloud", headers=headers)
         yield Client(runner, http)
         runner.run(http.aclose())
 

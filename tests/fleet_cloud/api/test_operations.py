@@ -14,9 +14,10 @@ def test_the_front_page_says_what_this_is_and_links_work(client: Client):
     links = [part.split('"')[0] for part in page.text.split('href="')[1:]]
 
     assert "Fairway fleet cloud" in page.text
-    assert [client.get(link).status_code for link in links if link != "/v1/live"] == [200] * (
-        len(links) - 1
-    )
+    assert links
+    assert [client.get(link, headers={"Authorization": ""}).status_code for link in links] == [
+        200
+    ] * len(links)
 
 
 def test_the_description_names_every_route_and_needs_nobody_else(client: Client):
@@ -33,7 +34,11 @@ def test_health_follows_ingest(client: Client, cloud: Cloud):
     failing = client.get("/healthz")
 
     assert (healthy.status_code, healthy.json()) == (200, {"status": "ok"})
-    assert (failing.status_code, failing.json()["detail"]) == (503, "the disk is full")
+    assert (failing.status_code, failing.json()["detail"]) == (
+        503,
+        "samples are not being stored: GET /v1/ingest, with a key, says why",
+    )
+    assert client.get("/v1/ingest").json()["last_error"] == "the disk is full"
 
 
 def test_metrics_are_prometheus_text(client: Client):
@@ -100,6 +105,12 @@ def test_every_error_is_a_problem_document(client: Client, method: str, path: st
     problem = answer.json()
     assert set(problem) == {"type", "title", "status", "detail"}
     assert problem["status"] == status
+
+
+def test_a_wrong_method_is_told_the_right_ones(client: Client):
+    answer = client.request("PUT", "/v1/keys")
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
 
 
 def test_what_should_not_happen_is_a_problem_without_a_traceback(

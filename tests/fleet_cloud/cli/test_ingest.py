@@ -13,11 +13,12 @@ import pytest
 
 import fleet_cloud.cli
 from fairway.clock import SystemClock
+from fairway.identity import DEFAULT_TENANT
 from fairway.telemetry import Outcome
 from fairway.topics import down_telemetry, up_telemetry
 from fairway.wire.telemetry import receipts_from_bytes
 from fleet_cloud.adapters.broker_child import find_program
-from fleet_cloud.adapters.broker_mosquitto import mosquitto_access, mosquitto_config
+from fleet_cloud.adapters.broker_mosquitto import access_rules, mosquitto_access, mosquitto_config
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.adapters.telemetry_store import open_store
 from tests.clickhouse import clickhouse_servers
@@ -67,24 +68,30 @@ class Site:
             stack.callback(program.close)
             self.ingests.append(program)
             self.metrics.append(port)
-        arguments = ["vehicle", "add", VEHICLE, "--out", folder / VEHICLE, "--config", config]
-        assert fleet_cloud.cli.main([*map(str, arguments)]) == 0
+        for arguments in (
+            ["vehicle", "add", VEHICLE, "--out", folder / VEHICLE],
+            ["key", "create", "site", "--role", "admin", "--tenant", "*", "--out", folder / "key"],
+        ):
+            assert fleet_cloud.cli.main([*map(str, arguments), "--config", str(config)]) == 0
+        self.key = (folder / "key").read_text().strip()
 
     def start_broker(self) -> None:
         """Start Mosquitto as an operator would, without our supervision."""
         access = self.folder / "access"
-        access.write_text(mosquitto_access([VEHICLE]))
+        access.write_text(mosquitto_access())
         pki = self.pki
         text = mosquitto_config(
             host="127.0.0.1",
             port=self.port,
             folder=self.folder,
-            access=access,
+            rules=access_rules(access),
             ca=pki.anchors,
+            crl=pki.crl,
             certificate=pki.server,
             key=pki.server_key,
             user="root",
-        ).replace("use_username_as_clientid true\n", "")  # two ingests under one certificate
+            one_client_a_name=False,  # two ingests under one certificate
+        )
         (self.folder / "mosquitto.conf").write_text(text)
         self.broker = subprocess.Popen(
             [str(find_program("mosquitto")[1]), "-c", str(self.folder / "mosquitto.conf")],
@@ -110,7 +117,11 @@ class Site:
 
     def status(self, number: int) -> dict[str, Any]:
         try:
-            answer = httpx.get(f"http://127.0.0.1:{self.metrics[number]}/v1/ingest", timeout=10)
+            answer = httpx.get(
+                f"http://127.0.0.1:{self.metrics[number]}/v1/ingest",
+                headers={"Authorization": f"Bearer {self.key}"},
+                timeout=10,
+            )
             return answer.json() if answer.status_code == 200 else {}
         except httpx.TransportError:
             return {}
@@ -193,7 +204,7 @@ def test_every_batch_is_stored_once_by_one_of_two(site: Site):
     assert sender.waiting == {}, said
     assert "Traceback" not in said
     store = open_store([server.url for server in site.stores], site.folder)
-    assert store.stored(VEHICLE, STREAM, range(1, BATCHES + PER_FAULT + 1)) == set(
+    assert store.stored(DEFAULT_TENANT, VEHICLE, STREAM, range(1, BATCHES + PER_FAULT + 1)) == set(
         range(1, BATCHES + PER_FAULT + 1)
     )
     assert store.count("default", VEHICLE) == (BATCHES + PER_FAULT) * 3

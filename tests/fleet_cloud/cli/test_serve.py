@@ -53,7 +53,11 @@ class Cloud:
         return int(self.url(name).rpartition(":")[2])
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.url("api") + path)
+        return httpx.get(self.url("api") + path, headers=self.shown())
+
+    def shown(self) -> dict[str, str]:
+        """What an administrator shows."""
+        return {"Authorization": f"Bearer {(self.data / 'admin-key').read_text().strip()}"}
 
     def counts(self) -> dict[str, int]:
         return self.get("/v1/ingest").json()["counts"]
@@ -169,7 +173,7 @@ def test_the_broker_ends_with_a_killed_cloud(tmp_path: Path):
 def test_ctrl_c_ends_everything_in_order_although_somebody_listens(tmp_path: Path):
     cloud = Cloud(tmp_path, "mosquitto")
     cloud.start()
-    with httpx.stream("GET", cloud.url("api") + "/v1/live") as feed:
+    with httpx.stream("GET", cloud.url("api") + "/v1/live", headers=cloud.shown()) as feed:
         begun = time.monotonic()
         cloud.program.interrupt()
         told = b"".join(feed.iter_bytes())

@@ -93,7 +93,7 @@ class Desk:
         """Read and claim, without storing yet."""
         messages = [Message(vehicle, item, self.now_ns, self.door) for item in data]
         parsed = [parse(message, TENANTS) for message in messages]
-        group = self.groups.prepare(parsed, TENANTS, self.now_ns)
+        group = self.groups.prepare(parsed, self.now_ns)
         self.counts = self.counts + group.counts
         self.door.answer(group.answers)
         return group

@@ -5,13 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairway.errors import Unavailable
+from fairway.identity import DEFAULT_TENANT
 from fairway.ids import BatchName
 from fairway.samples import Signal, SignalTable
 from fairway.telemetry import Dictionary, Outcome
 from fairway.wire.telemetry import dictionary_of, dictionary_to_bytes
 from fleet_cloud.ingest.accept import MESSAGE_MAX_BYTES, parse
 from fleet_cloud.ingest.groups import MISFITS_MAX_PER_GROUP
-from fleet_cloud.ingest.ports import Fault, Message
+from fleet_cloud.ingest.ports import BatchKey, DictionaryKey, Fault, Message
 from fleet_cloud.ingest.tables import NEW_MAX_PER_VEHICLE
 from tests.fleet_cloud.ingest.desk import (
     DICTIONARY_BYTES,
@@ -39,11 +40,15 @@ def name(sequence: int, vehicle: str = "VIN1") -> BatchName:
     return BatchName(vehicle, STREAM, sequence)
 
 
+def key(sequence: int, vehicle: str = "VIN1") -> BatchKey:
+    return BatchKey(DEFAULT_TENANT, name(sequence, vehicle))
+
+
 def test_a_batch_is_stored_and_answered(desk: Desk):
     assert desk.take(batch_bytes(1), batch_bytes(2)) == [Outcome.STORED, Outcome.STORED]
 
-    assert desk.store.inserted == [name(1), name(2)]
-    stored = desk.store.batches[name(1)]
+    assert desk.store.inserted == [key(1), key(2)]
+    stored = desk.store.batches[key(1)]
     assert [row[2] for row in stored.block.rows()] == [0.0, 0.01, 0.02]
     assert (stored.tenant, stored.received_time_ns) == ("default", NOW)
     assert (desk.counts.batches, desk.counts.samples) == (2, 6)
@@ -53,12 +58,12 @@ def test_a_batch_that_comes_again_is_a_duplicate(desk: Desk):
     desk.take(batch_bytes(1))
 
     assert desk.take(batch_bytes(1)) == [Outcome.DUPLICATE]
-    assert desk.store.inserted == [name(1)]
+    assert desk.store.inserted == [key(1)]
 
 
 def test_a_batch_that_comes_twice_at_once_is_stored_once_and_answered_twice(desk: Desk):
     assert desk.take(batch_bytes(1), batch_bytes(1)) == [Outcome.STORED, Outcome.STORED]
-    assert desk.store.inserted == [name(1)]
+    assert desk.store.inserted == [key(1)]
 
 
 def test_a_batch_that_comes_again_while_it_is_stored_has_to_wait(desk: Desk):
@@ -67,7 +72,7 @@ def test_a_batch_that_comes_again_while_it_is_stored_has_to_wait(desk: Desk):
     assert desk.take(batch_bytes(1)) == [Outcome.BUSY]
     desk.finish(group)
     assert desk.take(batch_bytes(1)) == [Outcome.DUPLICATE]
-    assert desk.store.inserted == [name(1)]
+    assert desk.store.inserted == [key(1)]
 
 
 def test_a_batch_without_its_dictionary_is_sent_back_for_it():
@@ -89,7 +94,9 @@ def test_a_vehicle_that_sends_dictionaries_without_end_fills_nothing(desk: Desk)
     desk.take(*many[:60])
     desk.take(*many[60:])
 
-    kept = desk.registry.dictionaries.load([dictionary_of_name(n).id for n in range(len(many))])
+    kept = desk.registry.dictionaries.load(
+        [DictionaryKey(DEFAULT_TENANT, dictionary_of_name(n).id) for n in range(len(many))]
+    )
     assert len(kept) == NEW_MAX_PER_VEHICLE - 1  # and the one it needs
     assert desk.take(batch_bytes(1)) == [Outcome.STORED]
 
@@ -151,7 +158,7 @@ def test_a_full_store_is_answered_busy_and_later_takes_everything_once(desk: Des
 
     desk.store.fails = ""
     assert desk.take(batch_bytes(1), batch_bytes(2)) == [Outcome.STORED, Outcome.STORED]
-    assert desk.store.inserted == [name(1), name(2)]
+    assert desk.store.inserted == [key(1), key(2)]
 
 
 def test_a_store_that_failed_after_storing_is_asked_before_it_is_given_again(desk: Desk):
@@ -161,7 +168,7 @@ def test_a_store_that_failed_after_storing_is_asked_before_it_is_given_again(des
     desk.store.fails = ""
     again = desk.take(batch_bytes(1), batch_bytes(2), batch_bytes(3))
     assert again == [Outcome.DUPLICATE, Outcome.DUPLICATE, Outcome.STORED]
-    assert desk.store.inserted == [name(1), name(2), name(3)]
+    assert desk.store.inserted == [key(1), key(2), key(3)]
 
 
 def test_senders_of_a_store_that_stays_full_come_ever_less_often(desk: Desk):
@@ -199,7 +206,7 @@ def test_a_process_that_died_between_insert_and_settle_stores_nothing_twice(desk
 
     restarted = Desk(beside=desk)
     assert restarted.take(batch_bytes(1)) == [Outcome.DUPLICATE]
-    assert desk.store.inserted == [name(1)]
+    assert desk.store.inserted == [key(1)]
 
 
 def test_another_process_waits_for_the_lease_and_then_asks_the_store(desk: Desk):
@@ -210,7 +217,7 @@ def test_another_process_waits_for_the_lease_and_then_asks_the_store(desk: Desk)
     assert other.take(batch_bytes(1), batch_bytes(2)) == [Outcome.BUSY, Outcome.BUSY]
     other.now_ns += 30 * S
     assert other.take(batch_bytes(1), batch_bytes(2)) == [Outcome.DUPLICATE, Outcome.STORED]
-    assert sorted(desk.store.inserted) == [name(1), name(2)]
+    assert sorted(desk.store.inserted) == [key(1), key(2)]
 
 
 def test_another_process_whose_clock_is_a_year_off_takes_no_batch_twice(desk: Desk):
@@ -222,7 +229,7 @@ def test_another_process_whose_clock_is_a_year_off_takes_no_batch_twice(desk: De
 
     desk.finish(group)
 
-    assert desk.store.inserted == [name(1)]
+    assert desk.store.inserted == [key(1)]
 
 
 def test_one_batch_that_no_store_takes_costs_few_inserts(desk: Desk):
@@ -254,7 +261,7 @@ def test_a_year_of_clock_jump_loses_nothing(desk: Desk):
     assert desk.take(batch_bytes(1)) == [Outcome.STORED]
     desk.now_ns -= 2 * 365 * 86_400 * S
     assert desk.take(batch_bytes(1), batch_bytes(2)) == [Outcome.DUPLICATE, Outcome.STORED]
-    assert desk.store.inserted == [name(1), name(2)]
+    assert desk.store.inserted == [key(1), key(2)]
 
 
 class _DeafLedger:
@@ -289,7 +296,7 @@ def test_rows_are_acknowledged_although_the_ledger_cannot_settle(desk: Desk):
     ledger.is_deaf = set()
     assert desk.take(batch_bytes(2)) == [Outcome.STORED]  # settles both
     assert desk.take(batch_bytes(1), batch_bytes(2)) == [Outcome.DUPLICATE, Outcome.DUPLICATE]
-    assert desk.store.inserted == [name(1), name(2)]
+    assert desk.store.inserted == [key(1), key(2)]
 
 
 @given(
@@ -304,7 +311,7 @@ def test_random_bytes_change_nothing_that_is_stored(data: bytes):
 
     assert len(said) == 1
     assert content is not None
-    assert desk.store.batches[name(9)].block.value.tolist() == [0.0, 0.01, 0.02]
+    assert desk.store.batches[key(9)].block.value.tolist() == [0.0, 0.01, 0.02]
     assert desk.take(batch_bytes(9)) == [Outcome.DUPLICATE]
 
 

@@ -15,15 +15,15 @@ from fleet_cloud.ingest.ledger import (
     ranges_to_text,
     standing,
 )
-from fleet_cloud.ingest.ports import Claimant, Standing
+from fleet_cloud.ingest.ports import BatchKey, Claimant, Standing
 
 NOW = 10**18
 LEASE = 30 * 10**9
 US = Claimant("us", NOW, LEASE, grace_ns=5 * 10**9)
 
 
-def name(sequence: int) -> BatchName:
-    return BatchName("VIN1", "00000000000000aa", sequence)
+def name(sequence: int) -> BatchKey:
+    return BatchKey("default", BatchName("VIN1", "00000000000000aa", sequence))
 
 
 def after(duration_ns: int) -> Claimant:

@@ -1,0 +1,54 @@
+"""What people and machines may do: roles, the permissions they hold, and nothing else.
+
+Rule 1: a role may do what stands in PERMISSIONS and nothing else; what no role holds, nobody may.
+Rule 2: a permission of PLATFORM_WIDE is about all tenants at once, so only a grant over all of them gives it.
+"""
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What somebody is to a fleet."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    FLEET_MANAGER = "fleet-manager"
+    RELEASE_AUTHOR = "release-author"
+    RELEASE_APPROVER = "release-approver"
+    PRIVACY_OFFICER = "privacy-officer"
+    ADMIN = "admin"
+
+
+class Permission(StrEnum):
+    """What a route needs."""
+
+    SELF_READ = "self:read"  # who one is, and what one may do
+    VEHICLES_READ = "vehicles:read"
+    TELEMETRY_READ = (
+        "telemetry:read"  # values, series, the live feed: where people are, and how they drive
+    )
+    QUARANTINE_READ = "quarantine:read"
+    INGEST_READ = "ingest:read"
+    METRICS_READ = "metrics:read"
+    AUDIT_READ = "audit:read"  # who did what
+    KEYS_READ = "keys:read"
+    KEYS_WRITE = "keys:write"
+
+
+_P = Permission
+_SEES = frozenset({_P.SELF_READ, _P.VEHICLES_READ})
+_OPERATES = _SEES | {_P.TELEMETRY_READ, _P.QUARANTINE_READ, _P.INGEST_READ, _P.METRICS_READ}
+
+PERMISSIONS: dict[Role, frozenset[Permission]] = {
+    Role.VIEWER: _SEES | {_P.TELEMETRY_READ},
+    Role.OPERATOR: _OPERATES,
+    Role.FLEET_MANAGER: _OPERATES,
+    # Software is made for kinds of vehicles, not for what their drivers did.
+    Role.RELEASE_AUTHOR: _SEES,
+    Role.RELEASE_APPROVER: _SEES,
+    # Watches over data, and so holds none.
+    Role.PRIVACY_OFFICER: _SEES | {_P.AUDIT_READ},
+    Role.ADMIN: frozenset(Permission),
+}
+
+PLATFORM_WIDE = frozenset({_P.INGEST_READ, _P.METRICS_READ})

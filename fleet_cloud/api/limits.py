@@ -1,0 +1,68 @@
+"""How much one request may be: checked before anything else looks at it.
+
+    URL 8 KiB -> 414      headers 16 KiB -> 431      body 64 KiB -> 413
+
+Rule 1: a body is counted as it comes; what a client says of its length is believed only when it is too much.
+"""
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fleet_cloud.api.problems import problem
+
+# A choice of 100 vehicles and 100 patterns fits; a longer one is a script that should ask twice.
+URL_MAX_BYTES = 8 * 1024
+# A token is 8 KiB at most.
+HEADERS_MAX_BYTES = 16 * 1024
+# A body here is a form or a wish; telemetry comes by other doors.
+BODY_MAX_BYTES = 64 * 1024
+
+
+class SizeLimits:
+    """Turns away requests that are too large."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        found = _refusal(scope)
+        if found is not None:
+            status, detail = found
+            await problem(status, detail, Connection="close")(scope, receive, send)
+            return
+        await self._app(scope, _Counted(receive), send)
+
+
+class _Counted:
+    """Receives a request, and counts its body."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._bytes = 0
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._bytes += len(message.get("body", b""))
+        if self._bytes > BODY_MAX_BYTES:
+            # Of the framework's own kind, which it passes on from wherever it reads a body.
+            raise HTTPException(413, _too_large(), {"Connection": "close"})
+        return message
+
+
+def _refusal(scope: Scope) -> tuple[int, str] | None:
+    url_bytes = len(scope.get("raw_path") or scope["path"].encode()) + len(scope["query_string"])
+    if url_bytes > URL_MAX_BYTES:
+        return 414, f"the URL has {url_bytes} bytes: {URL_MAX_BYTES} are the most"
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS_MAX_BYTES:
+        return 431, f"the headers have more than {HEADERS_MAX_BYTES} bytes together"
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value[:20]) > BODY_MAX_BYTES:
+            return 413, _too_large()
+    return None
+
+
+def _too_large() -> str:
+    return f"the body has more than {BODY_MAX_BYTES} bytes"

@@ -1,0 +1,69 @@
+"""The API at a socket: uvicorn, with or without TLS, ended by who started it.
+
+Rule 1: nothing a client sends is believed about its address unless it comes from a proxy that was named.
+Rule 2: TLS is 1.2 at least, as the library's own defaults have it.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from fairway.errors import BadInput
+
+# The request line and all headers; limits.py answers below that in words, beyond it the connection ends.
+_HEAD_MAX_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    """What the API shows to prove who it is."""
+
+    certificate: Path
+    key: Path
+
+
+@asynccontextmanager
+async def serving(
+    api: FastAPI,
+    opened: socket.socket,
+    *,
+    tls: ServerTls | None,
+    proxies: Sequence[str],
+    ended: Callable[[], None],
+) -> AsyncIterator[None]:
+    """Answer at `opened` while the body runs; `ended` is called when the server ends.  Raises BadInput."""
+    settings = uvicorn.Config(
+        api,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=2,
+        server_header=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
+        h11_max_incomplete_event_size=_HEAD_MAX_BYTES,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
+    )
+    try:
+        settings.load()
+    except (OSError, ssl.SSLError) as error:
+        raise BadInput(f"the API cannot use its certificate: {error}") from error
+    server = uvicorn.Server(settings)
+    server.capture_signals = nullcontext  # type: ignore[method-assign,assignment] # signals are the program's
+    task = asyncio.create_task(server.serve(sockets=[opened]))
+    task.add_done_callback(lambda _: ended())
+    try:
+        yield
+    finally:
+        api.state.hang_up()
+        server.should_exit = True
+        await task
+        opened.close()

@@ -1,0 +1,64 @@
+"""What each may do at a broker, and what a change of the fleet asks of one.
+
+    a vehicle      publishes below its own up/      reads below its own down/
+    the cloud      publishes below all down/        reads below all up/
+
+Rule 1: everything else is denied, and whoever is not named here may do nothing.
+Rule 2: whoever loses a certificate is cut off, even when another one lets him in again: nobody else can tell
+which of them an open connection was made with.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fairway.topics import ALL_DOWN, ALL_UP, down_tree, up_tree
+from fleet_cloud.vehicles.certificates import Member
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """Two MQTT topic filters."""
+
+    publish: str
+    subscribe: str
+
+
+CLOUD_RIGHTS = Rights(publish=ALL_DOWN, subscribe=ALL_UP)
+# Ingest processes share what vehicles send: a filter of its own for brokers that look at it as it is written.
+SHARE_GROUP = "fairway-ingest"
+CLOUD_SHARED = f"$share/{SHARE_GROUP}/{ALL_UP}"
+
+
+def rights_of(vehicle: str) -> Rights:
+    """Return what `vehicle` may do; also a broker's own word for whoever asks, such as `%u`."""
+    return Rights(publish=up_tree(vehicle), subscribe=down_tree(vehicle))
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What became of the fleet."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()  # still members, by fewer certificates than before
+
+    def __len__(self) -> int:
+        return len(self.added) + len(self.removed) + len(self.cut)
+
+
+def changes(before: Mapping[str, Member], after: Mapping[str, Member]) -> Changes:
+    """Return who came, who went, and who has to show his certificate again."""
+    return Changes(
+        added=tuple(sorted(after.keys() - before.keys())),
+        removed=tuple(sorted(before.keys() - after.keys())),
+        cut=tuple(
+            name
+            for name in sorted(before.keys() & after.keys())
+            if _has_lost(before[name], after[name])
+        ),
+    )
+
+
+def _has_lost(before: Member, after: Member) -> bool:
+    had_any, has_any = (one.by_name and not one.sha256s for one in (before, after))
+    return bool(before.sha256s - after.sha256s) or (had_any and not has_any)

@@ -1,0 +1,275 @@
+"""Every gRPC route with everybody who may come to it, of two tenants: who is let in, whose the data then is.
+
+Rule 1: the table is written by hand; a service in proto/ that is not in it fails a test here.
+"""
+
+import asyncio
+import importlib
+import pkgutil
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+import fairway.v1
+from edge_agent.adapters.identity_files import signing_request
+from fairway.clock import SystemClock
+from fairway.enrolment import Ask, Endpoints, Granted
+from fairway.identity import Kind
+from fairway.signers import file
+from fairway.telemetry import Outcome
+from fairway.wire.enrolment import answer_from_bytes, ask_to_bytes
+from fairway.wire.telemetry import receipts_from_bytes
+from fleet_cloud.adapters.feed import Feed
+from fleet_cloud.adapters.fleet import Fleet
+from fleet_cloud.adapters.grpc import GrpcDoor
+from fleet_cloud.adapters.grpc_enrolment import EnrolmentDoor
+from fleet_cloud.adapters.intake import Intake
+from fleet_cloud.adapters.memory_audit import MemoryAudit
+from fleet_cloud.adapters.peer_certificates import shown as shown_by
+from fleet_cloud.adapters.pki_files import FilePki
+from fleet_cloud.adapters.pki_issuer import PkiIssuer
+from fleet_cloud.adapters.worker import Limits, Worker
+from fleet_cloud.enrolment.desk import Desk as EnrolmentDesk
+from fleet_cloud.enrolment.desk import Place as EnrolmentPlace
+from fleet_cloud.enrolment.model import Claim
+from fleet_cloud.vehicles.certificates import Member
+from fleet_cloud.vehicles.registry import Vehicle, VehicleState
+from tests.certificates import Authority
+from tests.fleet_cloud.ingest.desk import DICTIONARY_BYTES, Desk, batch_bytes
+from tests.issued import keys_of
+
+pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled")]
+
+CLOCK = SystemClock()
+TELEMETRY = "/fairway.v1.IngestService/Telemetry"
+DENIED, SHUT_OUT = "PERMISSION_DENIED", "UNAVAILABLE"
+
+ENROL = "/fairway.v1.EnrolmentService/Enrol"
+
+# Who comes, whose batch or request they bring, and what is said; a tenant: it is stored, or issued, as theirs.
+TABLE = [
+    (TELEMETRY, "vehicle A1 of tenant a", "A1", "a"),
+    (TELEMETRY, "vehicle B1 of tenant b", "B1", "b"),
+    (TELEMETRY, "vehicle A1 of tenant a", "B1", DENIED),
+    (TELEMETRY, "vehicle B1 of tenant b", "A1", DENIED),
+    (TELEMETRY, "A1 with a revoked certificate", "A1", DENIED),
+    (TELEMETRY, "A1 with a certificate nobody noted", "A1", DENIED),
+    (TELEMETRY, "a removed vehicle", "GONE", DENIED),
+    (TELEMETRY, "a vehicle nobody registered", "NEW", DENIED),
+    (TELEMETRY, "a claim of tenant a", "A1", DENIED),
+    (TELEMETRY, "a claim nobody noted, called A1", "A1", DENIED),
+    (TELEMETRY, "the cloud itself", "A1", DENIED),
+    (TELEMETRY, "A1 of another region", "A1", SHUT_OUT),
+    (TELEMETRY, "A1 of another authority", "A1", SHUT_OUT),
+    (TELEMETRY, "nobody", "A1", SHUT_OUT),
+    (ENROL, "vehicle A1 of tenant a", "A1", "a"),
+    (ENROL, "vehicle B1 of tenant b", "B1", "b"),
+    (ENROL, "vehicle A1 of tenant a", "B1", DENIED),
+    (ENROL, "vehicle B1 of tenant b", "A1", DENIED),
+    (ENROL, "A1 with a revoked certificate", "A1", DENIED),
+    (ENROL, "A1 with a certificate nobody noted", "A1", DENIED),
+    (ENROL, "a removed vehicle", "GONE", DENIED),
+    (ENROL, "a vehicle nobody registered", "NEW", DENIED),
+    (ENROL, "a claim of tenant a", "NEW", "a"),
+    (ENROL, "a claim of tenant a", "OTHER", DENIED),
+    (ENROL, "a claim of tenant a", "B1", DENIED),
+    (ENROL, "a claim nobody noted, called A1", "A1", DENIED),
+    (ENROL, "the cloud itself", "A1", DENIED),
+    (ENROL, "A1 of another region", "A1", SHUT_OUT),
+    (ENROL, "A1 of another authority", "A1", SHUT_OUT),
+    (ENROL, "nobody", "A1", SHUT_OUT),
+]
+
+
+@dataclass
+class Shown:
+    """What somebody shows at the door."""
+
+    key: bytes | None = None
+    certificate: bytes | None = None
+
+
+@dataclass
+class Place:
+    """A door, what was stored behind it, and everybody's certificates."""
+
+    port: int
+    ca: bytes
+    desk: Desk
+    shown: dict[str, Shown]
+
+
+def everybody(folder: Path, pki: FilePki, desk: Desk) -> dict[str, Shown]:
+    vehicles, certificates = desk.registry.vehicles, desk.registry.certificates
+    now_ns = CLOCK.now_ns()
+
+    def issued(name: str, tenant: str, kind: Kind = Kind.VEHICLE, *, noted: bool = True) -> Shown:
+        keys = keys_of(pki, folder, name, kind=kind, tenant=tenant)
+        if noted:
+            certificates.record(keys.record)
+        return Shown(keys.key.read_bytes(), keys.certificate.read_bytes())
+
+    def claim() -> Shown:
+        keys = keys_of(pki, folder, "line-4", kind=Kind.CLAIM, tenant="a")
+        kept = Claim("a", "line-4", keys.record.sha256, "1f", now_ns, now_ns + 10**12)
+        desk.registry.claims.create(kept, ["NEW"])
+        return Shown(keys.key.read_bytes(), keys.certificate.read_bytes())
+
+    for tenant in ("a", "b"):
+        pki.add_tenant(tenant, now_ns)
+    for name, tenant in (("A1", "a"), ("B1", "b"), ("GONE", "a")):
+        vehicles.add(Vehicle(name, tenant, VehicleState.ACTIVE, now_ns, None))
+    vehicles.remove("GONE")
+    revoked = issued("A1", "a")
+    certificates.revoke("A1", now_ns, "stolen")
+    other = FilePki(folder / "there", region="cn")
+    other.ensure([], now_ns)
+    other.add_tenant("a", now_ns)
+    theirs = keys_of(other, folder / "theirs", "A1", tenant="a")
+    strange = Authority(folder / "strange").vehicle("A1")
+    return {
+        "A1 with a revoked certificate": revoked,
+        "vehicle A1 of tenant a": issued("A1", "a"),
+        "vehicle B1 of tenant b": issued("B1", "b"),
+        "A1 with a certificate nobody noted": issued("A1", "a", noted=False),
+        "a removed vehicle": issued("GONE", "a"),
+        "a vehicle nobody registered": issued("NEW", "a", noted=False),
+        "a claim of tenant a": claim(),
+        "a claim nobody noted, called A1": issued("A1", "a", Kind.CLAIM, noted=False),
+        "the cloud itself": Shown(pki.cloud_key.read_bytes(), pki.cloud.read_bytes()),
+        "A1 of another region": Shown(theirs.key.read_bytes(), theirs.certificate.read_bytes()),
+        "A1 of another authority": Shown(
+            strange.key.read_bytes(), strange.certificate.read_bytes()
+        ),
+        "nobody": Shown(),
+    }
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    pki, desk = FilePki(tmp_path / "pki"), Desk()
+    pki.ensure([], CLOCK.now_ns())
+    shown = everybody(tmp_path, pki, desk)
+    fleet = Fleet(desk.registry.vehicles, desk.registry.certificates, CLOCK)
+    fleet.refresh()
+    died: list[BaseException] = []
+    intake = Intake(1_000_000)
+    worker = Worker(
+        intake=intake,
+        groups=desk.groups,
+        tenants=lambda: fleet.tenants,
+        vehicles=desk.registry.vehicles,
+        feed=Feed(),
+        clock=CLOCK,
+        limits=Limits(group_max_samples=100, group_max_age_ms=10),
+        failed=died.append,
+    )
+    worker.start()
+    registry = desk.registry
+
+    def members() -> Mapping[str, Member]:
+        fleet.refresh()
+        return fleet.members
+
+    enrolment = EnrolmentDoor(
+        desk=EnrolmentDesk(
+            enrolments=registry.enrolments,
+            vehicles=registry.vehicles,
+            certificates=registry.certificates,
+            issuer=PkiIssuer(pki, 90),
+            audit=MemoryAudit(),
+            new_id=lambda: secrets.token_hex(16),
+            place=lambda: EnrolmentPlace(
+                pki.ca.read_bytes(), Endpoints("", "grpcs://c:1", "local")
+            ),
+        ),
+        clock=CLOCK,
+        region="local",
+        members=members,
+    )
+    door = GrpcDoor(
+        intake=intake,
+        clock=CLOCK,
+        members=lambda: fleet.members,
+        services=[enrolment.service()],
+    )
+    port = await door.start(
+        "127.0.0.1:0", ca=pki.anchors, certificate=pki.server, key=pki.server_key
+    )
+    yield Place(port, pki.ca.read_bytes(), desk, shown)
+    await door.stop()
+    await asyncio.to_thread(worker.stop)
+    assert died == []
+
+
+def enrolled(place: Place, credentials: grpc.ChannelCredentials, vehicle: str) -> str:
+    """Ask for a certificate of `vehicle`, and return the tenant that it is issued by, or the status."""
+    request = ask_to_bytes(Ask(vehicle, signing_request(vehicle, file.fresh())))
+    with grpc.secure_channel(f"127.0.0.1:{place.port}", credentials) as channel:
+        call: Any = channel.unary_unary(ENROL)
+        try:
+            answer = answer_from_bytes(call(request, timeout=10))
+        except grpc.RpcError as error:
+            refused: Any = error
+            return str(refused.code().name)
+    assert isinstance(answer, Granted)
+    identity = shown_by(answer.certificate_pem)[1]
+    assert identity is not None
+    assert identity.name == vehicle
+    return identity.scope.tenant
+
+
+def answered(place: Place, route: str, shown: Shown, vehicle: str) -> str:
+    """Send a batch of `vehicle`, and return the tenant it was stored for, or the status."""
+    credentials = grpc.ssl_channel_credentials(place.ca, shown.key, shown.certificate)
+    if route == ENROL:
+        return enrolled(place, credentials, vehicle)
+    place.desk.store.batches.clear()
+    sent = iter([DICTIONARY_BYTES, batch_bytes(1, vehicle=vehicle)])
+    with grpc.secure_channel(f"127.0.0.1:{place.port}", credentials) as channel:
+        call: Any = channel.stream_stream(route)
+        try:
+            (answer,) = call(sent, timeout=10)
+        except grpc.RpcError as error:
+            assert place.desk.store.batches == {}
+            refused: Any = error
+            return str(refused.code().name)
+    receipts = receipts_from_bytes(answer)
+    assert [receipt.outcome for receipt in receipts] == [Outcome.STORED]
+    ((key, batch),) = place.desk.store.batches.items()
+    assert key.name.vehicle == vehicle
+    return batch.tenant
+
+
+async def test_everybody_is_answered_as_the_table_says(place: Place):
+    found = [
+        (
+            route,
+            who,
+            vehicle,
+            await asyncio.to_thread(answered, place, route, place.shown[who], vehicle),
+        )
+        for route, who, vehicle, _ in TABLE
+    ]
+
+    assert found == TABLE
+    assert {who for _, who, _, _ in TABLE} == place.shown.keys()
+
+
+def test_the_table_has_every_route_of_every_service():
+    routes = {
+        f"/{service.full_name}/{method.name}"
+        for module in pkgutil.iter_modules(fairway.v1.__path__)
+        if module.name.endswith("_pb2")
+        for service in importlib.import_module(
+            f"fairway.v1.{module.name}"
+        ).DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+    }
+
+    assert {route for route, *_ in TABLE} == routes

@@ -1,0 +1,230 @@
+"""Every route, with every role, over its own tenant, another's, a fleet and all: who is let in, and to what.
+
+Rule 1: the table below is written by hand; what is answered is compared with it, not with the code's own table.
+Rule 2: a route that is not in it, or declares neither what it needs nor that it is public, fails a test here.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.routing import iter_route_contexts
+
+from fairway.signers import file
+from fleet_cloud.access.grants import ALL, Grant
+from fleet_cloud.access.keys import fresh_key
+from fleet_cloud.access.roles import Permission, Role
+from fleet_cloud.adapters.memory_access import MemoryUsers
+from fleet_cloud.adapters.own_issuer import OwnIssuer
+from fleet_cloud.api.ports import SignIn
+from fleet_cloud.api.service import make_api
+from fleet_cloud.audit.acts import Act
+from fleet_cloud.ingest.ports import Misfit
+from fleet_cloud.vehicles.registry import Vehicle, VehicleState
+from tests.fleet_cloud.api.conftest import START_NS, Client, Cloud, bearer, client_of, small_fleet
+
+ROLES = (
+    "viewer", "operator", "fleet-manager", "release-author", "release-approver", "privacy-officer", "admin",
+)  # fmt: skip
+# Grants over the tenant of what is asked for, over another, over a fleet without it, and over everything.
+SCOPES = {
+    "own": ("default", ALL),
+    "other": ("umbrella", ALL),
+    "fleet": ("default", "south"),
+    "all": (ALL, ALL),
+}
+
+#     route                                            vw op fm au ap po ad   own  other fleet all
+TABLE = """
+GET   /v1/me                                           y  y  y  y  y  y  y    200  200   200   200
+GET   /v1/vehicles                                     y  y  y  y  y  y  y    200  200   200   200
+GET   /v1/vehicles/{vehicle}                           y  y  y  y  y  y  y    200  404   404   200
+GET   /v1/vehicles/{vehicle}/signals                   y  y  y  -  -  -  y    200  404   404   200
+GET   /v1/vehicles/{vehicle}/signals/{signal}/series   y  y  y  -  -  -  y    200  404   404   200
+GET   /v1/live                                         y  y  y  -  -  -  y    200  200   200   200
+GET   /v1/ingest                                       -  y  y  -  -  -  y    403  403   403   200
+GET   /v1/quarantine                                   -  y  y  -  -  -  y    200  200   200   200
+GET   /v1/quarantine/{entry}/payload                   -  y  y  -  -  -  y    200  404   404   200
+GET   /metrics                                         -  y  y  -  -  -  y    403  403   403   200
+GET   /v1/audit                                        -  -  -  -  -  y  y    200  200   200   200
+GET   /v1/keys                                         -  -  -  -  -  -  y    200  200   200   200
+POST  /v1/keys                                         -  -  -  -  -  -  y    201  403   403   201
+DELETE /v1/keys/{key}                                  -  -  -  -  -  -  y    204  404   404   204
+"""
+PUBLIC = {
+    "GET /", "GET /docs", "GET /openapi.json", "GET /healthz",
+    "GET /.well-known/openid-configuration", "GET /jwks", "GET /authorize", "POST /authorize", "POST /token",
+}  # fmt: skip
+
+ROWS = [line.split() for line in TABLE.strip().splitlines()]
+EXPECTED = {
+    f"{method} {path}": (
+        dict(zip(ROLES, cells[:7], strict=True)),
+        dict(zip(SCOPES, cells[7:], strict=True)),
+    )
+    for method, path, *cells in ROWS
+}
+
+
+def two_tenants() -> Cloud:
+    """The small fleet of the default tenant, and a vehicle and a misfit of another."""
+    cloud = small_fleet()
+    cloud.vehicles.add(Vehicle("OTHER", "umbrella", VehicleState.ACTIVE, START_NS, None))
+    cloud.quarantine.keep([Misfit("umbrella", "OTHER", "not a batch", START_NS, b"\x01")])
+    cloud.keys.add(fresh_key("theirs", Grant(Role.VIEWER, "umbrella"), START_NS)[0])
+    return cloud
+
+
+@pytest.fixture
+def cloud() -> Cloud:
+    return two_tenants()
+
+
+def routes() -> Iterator[tuple[str, list[Any]]]:
+    """Every route that a cloud can have, and what each declares."""
+    people = SignIn(OwnIssuer("http://127.0.0.1", file.fresh()), MemoryUsers())
+    for context in iter_route_contexts(make_api(Cloud(sign_in=people).ports()).routes):
+        declared = [
+            dependency.call.declares
+            for dependency in context.dependant.dependencies
+            if hasattr(dependency.call, "declares")
+        ]
+        for method in context.methods or {"?"}:
+            yield f"{method} {context.path}".replace("{signal:path}", "{signal}"), declared
+
+
+def test_every_route_declares_one_permission_or_that_it_is_public():
+    odd = {name: declared for name, declared in routes() if len(declared) != 1}
+
+    assert odd == {}
+
+
+def test_the_table_has_every_route_and_the_public_ones_are_these():
+    found = dict(routes())
+
+    assert {name for name, declared in found.items() if declared == [None]} == PUBLIC
+    assert found.keys() - PUBLIC == EXPECTED.keys()
+    assert {row[0] for row in EXPECTED.values() if set(row[0]) != set(ROLES)} == set()
+
+
+def test_every_permission_is_needed_by_a_route():
+    needed = {declared[0] for _, declared in routes()} - {None}
+
+    assert needed == set(Permission)
+
+
+def asked(client: Client, route: str, key: str, credential: str) -> int:
+    """Ask a route for what the default tenant has, and return the status."""
+    method, path = route.split()
+    filled = path.format(vehicle="VIN1", signal="Vehicle.Speed", entry=1, key=key)
+    wish = {"name": "made", "role": "viewer", "tenant": "default"}
+    options: dict[str, Any] = {"json": wish} if method == "POST" else {}
+    return client.request(method, filled, headers=bearer(credential), **options).status_code
+
+
+@pytest.mark.parametrize("route", EXPECTED)
+def test_each_role_is_let_in_where_the_table_says(route: str, cloud: Cloud):
+    by_role, by_scope = EXPECTED[route]
+    found, wanted = {}, {}
+    with client_of(cloud, "", is_ending=True) as client:
+        for role in ROLES:
+            for scope, (tenant, fleet) in SCOPES.items():
+                theirs = cloud.key("viewer", "default").split("_")[1]
+                shown = cloud.key(role, tenant, fleet)
+                found[role, scope] = asked(client, route, theirs, shown)
+                wanted[role, scope] = int(by_scope[scope]) if by_role[role] == "y" else 403
+
+    assert found == wanted
+
+
+@pytest.mark.parametrize("route", [route for route in EXPECTED if not route.startswith("GET ")])
+def test_whoever_changes_something_is_in_the_audit_log(route: str, cloud: Cloud):
+    shown = cloud.key("admin")
+    with client_of(cloud, "") as client:
+        status = asked(client, route, cloud.key("viewer", "default").split("_")[1], shown)
+
+    assert status < 300
+    assert {act.actor for act in cloud.audit.acts} == {f"key:{shown.split('_')[1]}"}
+    assert len(cloud.audit.acts) == 2  # that it was asked for, and what was done
+
+
+@pytest.mark.parametrize("route", EXPECTED)
+def test_nobody_is_let_in_without_a_credential(route: str, cloud: Cloud):
+    with client_of(cloud, "", is_ending=True) as client:
+        key = cloud.key("viewer", "default").split("_")[1]
+        statuses = {
+            asked(client, route, key, shown)
+            for shown in ("", f"fwk_{'0' * 16}_{'0' * 48}", "a.b.c")
+        }
+
+    assert statuses == {401}
+    assert [kept.revoked_time_ns for kept in cloud.keys.listed()] == [None, None]
+
+
+def listed(cloud: Cloud, credential: str) -> dict[str, Any]:
+    with client_of(cloud, credential) as client:
+        quarantine = client.get("/v1/quarantine").json()
+        return {
+            "vehicles": [one["id"] for one in client.get("/v1/vehicles").json()["vehicles"]],
+            "page": [one["id"] for one in client.get("/v1/vehicles?limit=1").json()["vehicles"]],
+            "next": client.get("/v1/vehicles?limit=1").json()["next"],
+            "quarantine": [one["vehicle"] for one in quarantine["entries"]],
+            "kept": quarantine["kept"],
+            "keys": [one["name"] for one in client.get("/v1/keys").json()["keys"]].count("theirs"),
+        }
+
+
+@pytest.mark.parametrize(
+    ("tenant", "fleet", "vehicles", "quarantine", "keys"),
+    [
+        ("default", ALL, ["VIN1", "VIN2"], ["VIN1"], 0),
+        ("default", "default", ["VIN1", "VIN2"], ["VIN1"], 0),
+        ("default", "south", [], [], 0),
+        ("umbrella", ALL, ["OTHER"], ["OTHER"], 1),
+        ("nobody", ALL, [], [], 0),
+        (ALL, ALL, ["OTHER", "VIN1", "VIN2"], ["OTHER", "VIN1"], 1),
+    ],
+)
+def test_lists_hold_what_the_caller_may_see(cloud, tenant, fleet, vehicles, quarantine, keys):
+    found = listed(cloud, cloud.key("admin", tenant, fleet))
+
+    assert found == {
+        "vehicles": vehicles,
+        "page": vehicles[:1],
+        "next": vehicles[0] if vehicles else None,
+        "quarantine": quarantine,
+        "kept": len(quarantine),
+        "keys": keys,
+    }
+
+
+def test_another_tenants_vehicle_is_answered_like_one_that_never_was(cloud: Cloud):
+    with client_of(cloud, cloud.key("admin", "umbrella")) as client:
+        for path in ("", "/signals", "/signals/Vehicle.Speed/series"):
+            theirs = client.get(f"/v1/vehicles/VIN1{path}")
+            nobodys = client.get(f"/v1/vehicles/VIN9{path}")
+            assert theirs.text.replace("VIN1", "VIN9") == nobodys.text
+            assert theirs.headers == nobodys.headers
+
+
+@pytest.mark.parametrize(
+    ("tenant", "fleet", "seen"),
+    [
+        ("default", ALL, ["vehicle.add"]),
+        ("default", "north", []),
+        ("umbrella", ALL, ["vehicle.remove"]),
+        (ALL, ALL, ["pki.init", "vehicle.remove", "vehicle.add"]),
+    ],
+)
+def test_acts_are_seen_by_who_may_see_the_whole_tenant(cloud: Cloud, tenant, fleet, seen):
+    cloud.audit.write(Act("vehicle.add", "cli:root", "vehicle:VIN1", "default"))
+    cloud.audit.write(Act("vehicle.remove", "cli:root", "vehicle:OTHER", "umbrella"))
+    cloud.audit.write(Act("pki.init", "cli:root", "pki:eu"))
+    with client_of(cloud, cloud.key("privacy-officer", tenant, fleet)) as client:
+        answer = client.get("/v1/audit").json()
+        page = client.get("/v1/audit?limit=1").json()
+        rest = client.get(f"/v1/audit?before={page['next']}").json() if page["next"] else None
+
+    assert [act["action"] for act in answer["acts"]] == seen
+    assert [act["action"] for act in page["acts"]] == seen[:1]
+    assert rest is None or [act["action"] for act in rest["acts"]] == seen[1:]
