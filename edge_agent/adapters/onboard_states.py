@@ -69,12 +69,14 @@ class OnboardStates:
 
     def _state(self, number: int) -> onboard_pb2.SignalState:
         data = self._data
-        state = data.store.state(number, now_ns=self._service.clock.monotonic_ns())
+        now_ns = self._service.clock.monotonic_ns()
+        state = data.store.state(number, now_ns=now_ns)
         made = onboard_pb2.SignalState(
             path=data.signals[number].path,
             quality=_QUALITIES[state.quality],
             provider=data.providers.name(state.provider),
-            provider_is_here=data.providers.is_here(state.provider),
+            provider_is_here=data.providers.is_here(state.provider)
+            and not data.store.is_silent(state.provider, now_ns=now_ns),
         )
         made.data_point.CopyFrom(self._point(number, state.time_ns, state.value))
         if state.source_time_ns:
