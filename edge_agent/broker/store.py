@@ -9,7 +9,7 @@ Rule 4: stale is found when asked: late by STALE_AFTER_INTERVALS of its interval
 Rule 5: a signal that stands several times in a block is told of each time where somebody listens.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -193,16 +193,25 @@ class Store:
         quality[is_stale & (quality == _VALID)] = Quality.STALE
         return quality
 
+    def states(self, numbers: Sequence[int], *, now_ns: int) -> list[State]:
+        """Return what is known of these signals."""
+        ids = np.array(numbers, np.int32)
+        columns = zip(
+            numbers,
+            self.quality(ids, now_ns=now_ns).tolist(),
+            self._time_ns[ids].tolist(),
+            self._source_ns[ids].tolist(),
+            self._provider[ids].tolist(),
+            strict=True,
+        )
+        return [
+            State(self.value(number), Quality(quality), time_ns, source_ns, provider)
+            for number, quality, time_ns, source_ns, provider in columns
+        ]
+
     def state(self, number: int, *, now_ns: int) -> State:
         """Return what is known of one signal."""
-        quality = self.quality(np.array([number], np.int32), now_ns=now_ns)[0]
-        return State(
-            value=self.value(number),
-            quality=Quality(int(quality)),
-            time_ns=int(self._time_ns[number]),
-            source_time_ns=int(self._source_ns[number]),
-            provider=int(self._provider[number]),
-        )
+        return self.states([number], now_ns=now_ns)[0]
 
     def value(self, number: int) -> Value | None:
         """Return the value of one signal; None when there is none."""

@@ -96,12 +96,16 @@ class VehicleData:
         return stuck
 
     def ask(self, targets: Sequence[Target], *, now_ns: int) -> None:
-        """Note checked targets, and forward them if somebody provides them: v1 wants no more."""
-        try:
-            self.actuate(targets, now_ns=now_ns)
-        except Unavailable:
-            self.actuation.note(targets, now_ns=now_ns)
-            self._tell_targets(targets, now_ns)
+        """Note checked targets, and forward those that somebody provides: v1 wants no more.
+
+        Raises Unavailable when a provider is there and takes nothing.
+        """
+        for target in targets:
+            if self.providers.of_actuator(target.signal) is None:
+                self.actuation.note([target], now_ns=now_ns)
+                self._tell_targets([target], now_ns)
+            elif (stuck := self.actuate([target], now_ns=now_ns)) is not None:
+                raise Unavailable(f"{stuck.name} does not take what it is sent")
 
     def _tell_targets(self, targets: Sequence[Target], now_ns: int) -> None:
         for target in targets:
