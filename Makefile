@@ -66,7 +66,7 @@ check: .venv/ready node_modules/ready
 	npx --no-install buf lint proto
 
 proto-fresh: proto
-	git diff --exit-code -- proto fairway/v1
+	git diff --exit-code -- proto fairway/v1 kuksa
 
 ci: test check proto-fresh
 

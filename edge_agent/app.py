@@ -2,7 +2,7 @@
 
     sources > decoder > mapping > collection > batches > spool > uplink > cloud
               '-------------- sampling --------------'       '-- delivery --'
-    apps in the vehicle > door (onboard.py)
+                           '----> the vehicle's data <> door (onboard.py) <> apps in the vehicle
 
 Rule 1: what can be known to be wrong is said before anything runs: files, databases, certificates.
 Rule 2: a cloud that cannot be reached is no error: the spool is for that.
@@ -19,7 +19,7 @@ from edge_agent.adapters.identity_files import identity_target
 from edge_agent.adapters.log_replay import LogReplay
 from edge_agent.adapters.merge import Merged
 from edge_agent.adapters.metrics_http import MetricsServer, Status
-from edge_agent.adapters.onboard import Door, open_door
+from edge_agent.adapters.onboard import Door, open_onboard
 from edge_agent.adapters.patience import Patient
 from edge_agent.adapters.renewal import identity_renewal
 from edge_agent.adapters.sampling import LOOK_INTERVAL_NS, Limits, Pipeline, Sampling
@@ -28,6 +28,7 @@ from edge_agent.adapters.spool_files import SpoolFiles
 from edge_agent.adapters.spool_worker import SpoolWorker
 from edge_agent.adapters.uplink_tls import Address, address, guarded
 from edge_agent.adapters.uplinks import open_uplink
+from edge_agent.broker.feed import Feed
 from edge_agent.canbus import database
 from edge_agent.canbus.decoder import make_decoder
 from edge_agent.canbus.mapping import Mapping, compile_mapping
@@ -38,6 +39,7 @@ from edge_agent.telemetry.batching import Sealing
 from edge_agent.telemetry.collection import Collection
 from fairway import log
 from fairway.catalog.load import load_catalog
+from fairway.catalog.model import Catalog
 from fairway.clock import NS_PER_MS, NS_PER_S, Clock, JumpWatch, SystemClock
 from fairway.errors import BadInput
 from fairway.telemetry import Dictionary
@@ -86,10 +88,15 @@ def run(config: Config, *, until_drained: bool = False) -> Summary:
 
 async def _run(config: Config, *, until_drained: bool) -> Summary:
     clock = SystemClock()
-    pipeline, dictionary = _pipeline(config)
+    pipeline, dictionary, catalog = _pipeline(config)
     target = _target(config)
     uplink = open_uplink(target, vehicle=config.vehicle.id) if target else None
-    door = open_door(config.onboard, config.spool.dir, clock) if config.onboard else None
+    feed, door = None, None
+    if config.onboard is not None:
+        feed, door = open_onboard(
+            config.onboard, config.spool.dir, pipeline.mapping, catalog, clock
+        )
+        pipeline.mapped = feed.take
     if until_drained and uplink is None:
         raise BadInput("there is no [uplink]: nothing can be drained")
     spool = SpoolWorker(
@@ -100,14 +107,14 @@ async def _run(config: Config, *, until_drained: bool) -> Summary:
     try:
         spool.spool.keep_dictionary(dictionary.id, dictionary_to_bytes(dictionary))
         delivery = Delivery(spool, uplink, clock, where=str(target)) if uplink else None
-        agent = _Agent(config, clock, pipeline, dictionary, spool, delivery, door=door)
+        agent = _Agent(config, clock, pipeline, dictionary, spool, delivery, feed=feed, door=door)
         return await agent.run(until_drained=until_drained)
     finally:
         await spool.close()
 
 
-def _pipeline(config: Config) -> tuple[Pipeline, Dictionary]:
-    """Return what turns frames into samples, and the dictionary of those."""
+def _pipeline(config: Config) -> tuple[Pipeline, Dictionary, Catalog]:
+    """Return what turns frames into samples, the dictionary of those, and what their signals are."""
     buses = [
         BusDatabases(bus.name, tuple(database.load(path) for path in bus.databases))
         for bus in config.bus
@@ -123,7 +130,7 @@ def _pipeline(config: Config) -> tuple[Pipeline, Dictionary]:
             'telemetry.collect = "all"'
         )
     collection = Collection(mapping.table, config.telemetry.interval_ms, config.telemetry.on_change)
-    return Pipeline(make_decoder(plan), mapping, collection), dictionary_of(mapping.table)
+    return Pipeline(make_decoder(plan), mapping, collection), dictionary_of(mapping.table), catalog
 
 
 def _target(config: Config) -> Address | None:
@@ -154,10 +161,11 @@ class _Agent:
         spool: SpoolWorker,
         delivery: Delivery | None,
         *,
+        feed: Feed | None,
         door: Door | None,
     ) -> None:
         self._config, self._clock, self._spool = config, clock, spool
-        self._door = door
+        self._feed, self._door = feed, door
         self._mapping: Mapping = pipeline.mapping
         self._delivery = delivery
         self._renewal = (
@@ -262,6 +270,8 @@ class _Agent:
     async def _work(self, *, until_drained: bool) -> None:
         await self._sample()
         await self._sampling.finish()
+        if self._feed is not None:
+            self._feed.end()
         EVENTS.info("sources_ended", samples=self._sampling.counts.samples)
         if not until_drained:
             await asyncio.Event().wait()
@@ -315,6 +325,7 @@ class _Agent:
             dropped_frames=self._dropped(),
             certificate_left_s=self._renewal.left_s() if self._renewal else None,
             onboard=self._door.counts if self._door else None,
+            data=self._feed.data.numbers() if self._feed else None,
         )
 
     def _dropped(self) -> tuple[tuple[str, int], ...]:

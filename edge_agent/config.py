@@ -160,8 +160,14 @@ class Onboard:
     client_ca: Path | None = None  # with it, apps need a certificate too
     trust_socket: bool = False  # who may open the socket may do everything without a token
     plain: bool = False  # allows tcp:// on this machine
+    history_count: int = 1000  # values of each signal that can be asked for later
+    history_age_s: int = 600
+    history_max_bytes: int = 16_777_216  # of all signals together; fewer values of each, if need be
 
     def __post_init__(self) -> None:
+        _within("history_count", self.history_count, 0, 1_000_000)
+        _within("history_age_s", self.history_age_s, 0, 86_400)
+        _within("history_max_bytes", self.history_max_bytes, 0, 1 << 32)
         if not self.keys and not self.trust_socket:
             raise BadInput(
                 "keys is empty: name the public keys that sign tokens, or no app gets in"

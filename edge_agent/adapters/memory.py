@@ -6,6 +6,7 @@ A MemorySpool forgets with the process; a MemoryUplink hands messages to a funct
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 
+from edge_agent.broker.providers import Target
 from edge_agent.telemetry.spool import Cursor, SpooledBatch, SpoolState, WhenFull
 from fairway.errors import Unavailable
 from fairway.ids import stream_id
@@ -127,3 +128,24 @@ class MemoryUplink:
         if self._answers is None:
             raise Unavailable("there is no connection to the cloud in memory")
         return self._answers
+
+
+class MemoryOutlet:
+    """Keeps target values until they are taken."""
+
+    def __init__(self, room: int = 100) -> None:
+        """`room` is how many offers it takes before somebody takes them away."""
+        self._room = room
+        self._offers: list[Sequence[Target]] = []
+
+    @property
+    def has_room(self) -> bool:
+        return len(self._offers) < self._room
+
+    def offer(self, targets: Sequence[Target]) -> None:
+        self._offers.append(targets)
+
+    def take(self) -> list[Sequence[Target]]:
+        """Return what was offered, and forget it."""
+        taken, self._offers = self._offers, []
+        return taken

@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from edge_agent.broker.counts import OnboardCounts
+from edge_agent.broker.counts import DataNumbers, OnboardCounts
 from edge_agent.telemetry.counts import SamplingCounts
 from edge_agent.telemetry.spool import SpoolState
 from edge_agent.telemetry.uplink import UplinkCounts
@@ -33,6 +33,7 @@ class Status:
     dropped_frames: tuple[tuple[str, int], ...]  # by bus
     certificate_left_s: float | None = None  # None: there is no identity of our own
     onboard: OnboardCounts | None = None  # None: there is no door for apps
+    data: DataNumbers | None = None
 
 
 class AgentCollector(Collector):
@@ -49,6 +50,8 @@ class AgentCollector(Collector):
             yield from _uplink(status, status.uplink)
         if status.onboard is not None:
             yield from _onboard(status.onboard)
+        if status.data is not None:
+            yield from _data(status.data)
 
 
 def _sampling(status: Status) -> Iterator[Metric]:
@@ -144,6 +147,24 @@ def _uplink(status: Status, counts: UplinkCounts) -> Iterator[Metric]:
     for outcome in ("stored", "duplicate", "refused", "busy"):
         receipts.add_metric([outcome], getattr(counts, outcome))
     yield receipts
+
+
+def _data(numbers: DataNumbers) -> Iterator[Metric]:
+    counts = numbers.counts
+    for name, text, value in (
+        ("published", "Values taken from apps", counts.published),
+        ("invalid_values", "Values of apps that did not fit their signals", counts.refused),
+        ("messages", "Messages to subscribers", counts.told),
+        ("dropped_values", "Values never told, for their reader was slow", numbers.dropped),
+        ("actuations", "Target values forwarded to providers", counts.actuations),
+    ):
+        yield CounterMetricFamily(f"fairway_edge_onboard_{name}", text, value=value)
+    yield GaugeMetricFamily(
+        "fairway_edge_onboard_subscriptions", "Open subscriptions", value=numbers.subscriptions
+    )
+    yield GaugeMetricFamily(
+        "fairway_edge_onboard_providers", "Apps that provide", value=numbers.providers
+    )
 
 
 def _onboard(counts: OnboardCounts) -> Iterator[Metric]:

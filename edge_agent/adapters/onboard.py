@@ -5,7 +5,11 @@ from typing import Protocol
 
 from edge_agent.broker.claims import Expected
 from edge_agent.broker.counts import OnboardCounts
+from edge_agent.broker.feed import Feed, HistoryLimits, data_of
+from edge_agent.broker.vehicle import VehicleData
+from edge_agent.canbus.mapping import Mapping
 from edge_agent.config import Onboard
+from fairway.catalog.model import Catalog
 from fairway.clock import Clock
 
 # Where apps find the agent unless it was told a place: beside the spool, which is the agent's own.
@@ -29,8 +33,25 @@ class Door(Protocol):
         ...
 
 
-def open_door(settings: Onboard, spool_dir: Path, clock: Clock) -> Door:
-    """Return the door, not yet listening.  Raises BadInput or Unavailable for what can never be opened."""
+def open_onboard(
+    settings: Onboard, spool_dir: Path, mapping: Mapping, catalog: Catalog, clock: Clock
+) -> tuple[Feed, Door]:
+    """Return the door, and what feeds the data behind it.  Raises BadInput or Unavailable."""
+    history = HistoryLimits(
+        settings.history_count, settings.history_age_s, settings.history_max_bytes
+    )
+    data = data_of(catalog, mapping.table, history, clock)
+    return Feed(mapping, data, clock), open_door(settings, spool_dir, clock, data)
+
+
+def open_door(
+    settings: Onboard, spool_dir: Path, clock: Clock, data: VehicleData | None = None
+) -> Door:
+    """Return the door, not yet listening, that serves `data`.
+
+    Raises BadInput or Unavailable for what can never be opened.
+    """
+    from edge_agent.adapters.kuksa import services_of  # noqa: PLC0415
     from edge_agent.adapters.onboard_grpc import OnboardDoor, Tls  # noqa: PLC0415
     from edge_agent.adapters.onboard_listen import listen_at  # noqa: PLC0415
     from edge_agent.adapters.tokens import Verifier, load_keys  # noqa: PLC0415
@@ -48,4 +69,5 @@ def open_door(settings: Onboard, spool_dir: Path, clock: Clock) -> Door:
         tls=tls,
         group=settings.group,
         is_socket_trusted=settings.trust_socket,
+        services=() if data is None else services_of(data, clock),
     )

@@ -54,12 +54,17 @@ class Pipeline:
     mapping: Mapping
     collection: Collection
     counts: SamplingCounts = field(default_factory=SamplingCounts)
+    # Is told of everything before it is thinned, with the frames it was made of.
+    mapped: Callable[[SampleBlock, FrameBlock], None] | None = None
 
     def samples(self, frames: FrameBlock) -> SampleBlock:
         """Return what is collected of `frames`."""
         counts = self.counts
         decoded = self.decoder.decode(frames)
-        collected = self.collection.collect(self.mapping.apply(decoded, frames))
+        mapped = self.mapping.apply(decoded, frames)
+        if self.mapped is not None:
+            self.mapped(mapped, frames)
+        collected = self.collection.collect(mapped)
         counts.frames += len(frames)
         counts.signals += len(decoded.signal)
         counts.refused.update(decoded.refusals._asdict())

@@ -13,3 +13,23 @@ class OnboardCounts:
     calls: int = 0  # refused ones too
     open: int = 0  # now
     refused: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REASONS, 0))
+
+
+@dataclass(slots=True)
+class DataCounts:
+    """What the vehicle-data API did since the start."""
+
+    published: int = 0  # values taken from apps
+    refused: int = 0  # values of apps that did not fit
+    told: int = 0  # messages to subscribers, but for the first of each
+    actuations: int = 0  # target values forwarded
+
+
+@dataclass(frozen=True, slots=True)
+class DataNumbers:
+    """The same, and who is there now."""
+
+    counts: DataCounts
+    dropped: int  # values that slow subscribers were never told
+    subscriptions: int
+    providers: int

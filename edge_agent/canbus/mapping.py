@@ -92,6 +92,8 @@ class Mapping:
         self.table = SignalTable(tuple(_grouped(plan, rules)))
         self.mapped = mapped  # so many rows of the table are VSS leaves; the rest are raw signals
         self.problems = problems
+        self.buses = plan.buses
+        self.bus_of_row = np.array([rule.parts[0].bus for rule in rules], np.int32)
         self._texts = texts
         self._steps = Steps(rules, mapped, texts)
         self._is_text = np.array([rule.signal.kind is Kind.TEXT for rule in rules], np.bool_)
@@ -101,6 +103,8 @@ class Mapping:
         interval_ns = np.array([rule.interval_ns for rule in rules], np.int64)
         on_change = np.array([rule.on_change for rule in rules], np.bool_)
         self._on_change = on_change
+        # How often a row is to come: 0 where it comes as its frames do, or when it changes.
+        self.interval_ns, self.is_on_change = interval_ns, on_change
         self._intervals = Sieve(interval_ns, np.zeros(len(rules), np.bool_), sift=sift)
         self._changes = Sieve(np.zeros(len(rules), np.int64), on_change, sift=sift)
         self._has_intervals = bool(interval_ns.any())
@@ -158,6 +162,12 @@ class Mapping:
         """How many rows became no sample, by reason."""
         totals = self._steps.refused.sum(axis=1).tolist()
         return {reason: totals[reason] for reason in Refusal}
+
+    def refused_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return for each row of the table how often its value was refused, and how often it had none."""
+        refused = self._steps.refused
+        without = refused[Refusal.NOT_AVAILABLE]
+        return refused.sum(axis=0) - without, without.copy()
 
     def refused_by_leaf(self) -> dict[str, dict[Refusal, int]]:
         """The same for each leaf that has had a row refused."""

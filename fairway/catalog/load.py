@@ -179,6 +179,8 @@ def _leaf(path: str, node: _Node, problems: list[MappingProblem]) -> Leaf:
         pattern=_text(node, "pattern", odd),
         dbc2vss=_entry(node, "dbc2vss", dbc2vss_of, odd),
         vss2dbc=_entry(node, "vss2dbc", vss2dbc_of, odd),
+        comment=_text(node, "comment", odd),
+        deprecation=_text(node, "deprecation", odd),
     )
     if leaf.vss2dbc is not None and kind != "actuator":
         odd.append(f"vss2dbc is for actuators; this is a {kind}")

@@ -114,6 +114,8 @@ class Leaf:
     pattern: str = ""
     dbc2vss: Dbc2Vss | None = None
     vss2dbc: Vss2Dbc | None = None
+    comment: str = ""
+    deprecation: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.registry import Collector
 
 from edge_agent.adapters.metrics_http import AgentCollector, Status
-from edge_agent.broker.counts import REASONS, OnboardCounts
+from edge_agent.broker.counts import REASONS, DataCounts, DataNumbers, OnboardCounts
 from edge_agent.canbus.decoder import Refusals
 from edge_agent.telemetry.counts import SamplingCounts
 from edge_agent.telemetry.spool import SpoolState
@@ -31,6 +31,7 @@ AGENT = Status(
     dropped_frames=(("can0", 0),),
     certificate_left_s=1.0,
     onboard=OnboardCounts(),
+    data=DataNumbers(DataCounts(), dropped=0, subscriptions=0, providers=0),
 )
 CLOUD = replace(STARTING, mqtt_connected=True, grpc_connections=0)
 COLLECTORS = {
