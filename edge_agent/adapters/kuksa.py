@@ -9,7 +9,9 @@ from edge_agent.broker.vehicle import VehicleData
 from fairway.clock import Clock
 
 
-def services_of(data: VehicleData, clock: Clock) -> tuple[AddService, ...]:
-    """Return what the door adds to its server."""
-    service = Service(data, clock)
+def services_of(
+    data: VehicleData, clock: Clock, service: Service | None = None
+) -> tuple[AddService, ...]:
+    """Return what the door adds to its server; `service` is what other doors serve too."""
+    service = service or Service(data, clock)
     return KuksaV2(service).add, KuksaV1(service).add, OnboardStates(service).add

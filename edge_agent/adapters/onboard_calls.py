@@ -9,7 +9,8 @@ Rule 3: an open call ends within a second of its token: expired, or revoked.  An
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -56,6 +57,16 @@ def current_grant() -> Grant:
 def current_rights() -> Rights:
     """Return what the app may do whose call is being served."""
     return _GRANT.get().rights
+
+
+@contextmanager
+def serving(grant: Grant) -> Iterator[None]:
+    """Serve a request that comes by another way than gRPC: `current_rights()` are those of `grant`."""
+    before = _GRANT.set(grant)
+    try:
+        yield
+    finally:
+        _GRANT.reset(before)
 
 
 class _Context(Protocol):
