@@ -66,7 +66,7 @@ check: .venv/ready node_modules/ready
 	npx --no-install buf lint proto
 
 proto-fresh: proto
-	git diff --exit-code -- proto fairway/v1 kuksa
+	git diff --exit-code -- proto fairway/v1 kuksa sdv
 
 ci: test check proto-fresh
 
