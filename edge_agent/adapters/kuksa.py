@@ -1,10 +1,11 @@
-"""The vehicle-data API for the on-board door: KUKSA's two versions, and what they have no place for."""
+"""The vehicle-data API for the on-board door: KUKSA's versions, Velocitas', and what they have no place for."""
 
 from edge_agent.adapters.kuksa_service import Service
 from edge_agent.adapters.kuksa_v1 import KuksaV1
 from edge_agent.adapters.kuksa_v2 import KuksaV2
 from edge_agent.adapters.onboard_grpc import AddService
 from edge_agent.adapters.onboard_states import OnboardStates
+from edge_agent.adapters.sdv_broker import SdvBroker
 from edge_agent.broker.vehicle import VehicleData
 from fairway.clock import Clock
 
@@ -14,4 +15,9 @@ def services_of(
 ) -> tuple[AddService, ...]:
     """Return what the door adds to its server; `service` is what other doors serve too."""
     service = service or Service(data, clock)
-    return KuksaV2(service).add, KuksaV1(service).add, OnboardStates(service).add
+    return (
+        KuksaV2(service).add,
+        KuksaV1(service).add,
+        SdvBroker(service).add,
+        OnboardStates(service).add,
+    )

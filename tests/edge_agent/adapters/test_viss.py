@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -315,7 +316,7 @@ async def test_http_reads_filters_and_updates(api):
         "/Vehicle/Cabin/Lights/Mode",
         {"variant": "timebased", "parameter": {"period": 100}},
     )
-    for path, scope, more, expected in [
+    cases: list[tuple[Any, Any, dict[str, Any], Any]] = [
         ("/", "read", {}, (400, "bad_request")),
         ("/Vehicle/Boat", "read", {}, (404, "unavailable_data")),
         ("/Vehicle/Speed", None, {}, (401, "invalid_token")),
@@ -329,7 +330,8 @@ async def test_http_reads_filters_and_updates(api):
             (400, "invalid_duration"),
         ),
         (light, "read", {"filtered": period}, (400, "bad_request")),
-    ]:
+    ]
+    for path, scope, more, expected in cases:
         status, said = await api.http(path, scope, **more)
         assert (status, error(said)) == (expected[0], expected), path
 
