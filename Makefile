@@ -24,12 +24,19 @@ lock: .uv/bin/uv
 	    --extra tpm -c requirements.lock pyproject.toml -o requirements-tpm.lock
 	echo 'kuksa-client==0.6.0' | .uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-header - -o requirements-kuksa.lock
+	echo 'velocitas-sdk==0.15.7' | .uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-header - -o requirements-velocitas.lock
 
 # Clients of others that tests put before our doors.  kuksa-client pins its tools and brings a package called
-# `tests`: it has an environment and a lock file of its own.
+# `tests`, Velocitas' SDK pins old ones: each has an environment and a lock file of its own.
 .kuksa/ready: requirements-kuksa.lock | .uv/bin/uv
 	test -d .kuksa || .uv/bin/uv venv -q --python "$(PYTHON)" .kuksa
 	.uv/bin/uv pip sync -q --python .kuksa/bin/python --require-hashes requirements-kuksa.lock
+	touch $@
+
+.velocitas/ready: requirements-velocitas.lock | .uv/bin/uv
+	test -d .velocitas || .uv/bin/uv venv -q --python "$(PYTHON)" .velocitas
+	.uv/bin/uv pip sync -q --python .velocitas/bin/python --require-hashes requirements-velocitas.lock
 	touch $@
 
 # What Fairway is made of (CycloneDX), from the lock files alone; a test holds it against them.
@@ -54,7 +61,7 @@ packages:
 
 tpm: .venv/tpm
 
-test: .venv/tpm .kuksa/ready
+test: .venv/tpm .kuksa/ready .velocitas/ready
 	$(RUN)python -m pytest -q $(ARGS)
 
 check: .venv/ready node_modules/ready
@@ -83,4 +90,4 @@ proto: .venv/ready node_modules/ready
 	    --mypy_out=. --mypy_grpc_out=. $$(find proto -name '*.proto' | sort)
 
 clean:
-	rm -rf .venv .kuksa .uv node_modules build fairway.egg-info
+	rm -rf .venv .kuksa .velocitas .uv node_modules build fairway.egg-info
