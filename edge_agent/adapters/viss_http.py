@@ -144,6 +144,7 @@ def _settings(app: Any, tls: Tls | None) -> uvicorn.Config:
     settings = uvicorn.Config(
         app,
         log_config=None,
+        log_level="warning",
         access_log=False,
         lifespan="off",
         loop="none",
