@@ -110,7 +110,6 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
         self._calls: set[_Call] = set()
         self._told: dict[str, int] = dict(self.counts.refused)
         self._told_s = -REPORT_INTERVAL_S
-        self._last_reason = ""
         self._is_closing = False
 
     async def intercept_service(
@@ -152,7 +151,7 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
         if self._told != self.counts.refused and now_s - self._told_s >= REPORT_INTERVAL_S:
             more = {name: n - self._told[name] for name, n in self.counts.refused.items()}
             refused = {name: n for name, n in more.items() if n}
-            log.warning("calls_refused", **refused, last_reason=self._last_reason)
+            log.warning("calls_refused", **refused, last_reason=self.counts.last_reason)
             self._told, self._told_s = dict(self.counts.refused), now_s
 
     def _grant(self, details: _Details) -> Grant:
@@ -177,7 +176,7 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
 
     def _refused(self, reason: str, error: FairwayError) -> FairwayError:
         self.counts.refused[reason] += 1
-        self._last_reason = str(error)
+        self.counts.last_reason = str(error)
         return error
 
     def _guarded(self, handler: Any, grant: Grant) -> Any:

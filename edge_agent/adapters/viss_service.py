@@ -55,29 +55,30 @@ class Viss:
         """Return what a token grants.  Raises Refused."""
         self._counts.calls += 1
         if not token:
-            self._counts.refused["no_token"] += 1
-            raise Refused(Problem.NO_TOKEN)
+            raise self._counted("no_token", Refused(Problem.NO_TOKEN))
         try:
             return self._verifier.grant(token)
         except BadInput as error:
-            self._counts.refused["bad_token"] += 1
-            raise Refused(Problem.BAD_TOKEN, str(error)) from error
+            raise self._counted("bad_token", Refused(Problem.BAD_TOKEN, str(error))) from error
         except Denied as error:
-            self._counts.refused["denied_token"] += 1
-            raise Refused(Problem.TOKEN_OVER, str(error)) from error
+            raise self._counted("denied_token", Refused(Problem.TOKEN_OVER, str(error))) from error
 
     def check(self, grant: Grant) -> None:
         """Raise Refused when a grant that was given no longer holds."""
         try:
             self._verifier.check(grant)
         except Denied as error:
-            self._counts.refused["ended"] += 1
-            raise Refused(Problem.TOKEN_OVER, str(error)) from error
+            raise self._counted("ended", Refused(Problem.TOKEN_OVER, str(error))) from error
 
     def refused(self, refused: Refused) -> None:
         """Count what a token had no scope for."""
         if refused.problem is Problem.FORBIDDEN:
-            self._counts.refused["no_scope"] += 1
+            self._counted("no_scope", refused)
+
+    def _counted(self, reason: str, refused: Refused) -> Refused:
+        self._counts.refused[reason] += 1
+        self._counts.last_reason = f"VISS: {refused}"
+        return refused
 
     def now(self) -> str:
         """Return the time as a response has it."""

@@ -269,6 +269,10 @@ _READERS: Mapping[str, Callable[[object], Filter]] = {
 }
 
 
+# What may be said beside `paths`.
+VARIANTS = tuple(_READERS)
+
+
 def _paths(said: object) -> tuple[str, ...]:
     paths = tuple(text.replace("/", ".") for text in _texts(said))
     for path in paths:
