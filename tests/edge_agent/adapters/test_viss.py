@@ -9,6 +9,7 @@ from websockets.exceptions import InvalidStatus
 
 from edge_agent.adapters.viss_session import SUBSCRIPTIONS_OF_CONNECTION_MAX
 from edge_agent.broker.providers import Target
+from edge_agent.broker.vehicle import one
 from tests.edge_agent.vehicle_api import GEAR, IS_OPEN, MODE, PATHS, POSITION, SPEED, VIN, take
 from tests.edge_agent.viss_apps import VissApi, served_by_viss
 
@@ -366,6 +367,28 @@ async def test_a_client_is_bounded_and_leaves_nothing_behind(api):
     with pytest.raises(InvalidStatus):
         async with api.client(version="soap"):
             pass
+
+
+async def test_a_client_that_does_not_read_costs_itself_alone(api):
+    async with api.client(version="VISSv2") as slow, api.client(version="VISSv2") as app:
+        await slow.ask("subscribe", path=PATHS[VIN])
+        slow.socket.transport.pause_reading()
+        for count in range(6000):
+            text = f"{count:04}" * 1000
+            said = one(VIN, text, is_number=False, time_ns=NOW + count, source_ns=0)
+            api.data.publish(said, provider=0, now_ns=count + 1)
+            await asyncio.sleep(0)
+        (waiting,) = [
+            member for group in api.data.subscriptions._groups.values() for member in group.members
+        ]
+        assert 0 < len(waiting) < 10
+        assert (await app.ask("get", path=PATHS[VIN]))["data"]["dp"]["value"].startswith("5999")
+        slow.socket.transport.resume_reading()
+        values = [(await slow.event())["data"]["dp"]["value"][:4]]
+        while values[-1] != "5999":
+            values.append((await slow.event())["data"]["dp"]["value"][:4])
+    assert values == sorted(values)
+    assert len(values) < 6000
 
 
 @pytest.mark.parametrize(
