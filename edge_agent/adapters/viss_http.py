@@ -44,6 +44,8 @@ CONNECTIONS_MAX = 128
 # The longest token, the longest URL with a filter, and what else a client says of itself.
 _HEAD_MAX_BYTES = 65_536
 _BODY_TIMEOUT_S = 10.0
+# How long a connection may last, and between two requests, without a token that is good.
+_STRANGER_MAX_S = 10.0
 _STOP_GRACE_S = 1
 _JSON = (b"content-type", b"application/json; charset=utf-8")
 
@@ -104,10 +106,26 @@ class VissDoor:
 
         session = VissSession(self._viss, chosen, _bearer(scope), tell)
         try:
-            while (message := await receive())["type"] == "websocket.receive":
-                await session.answer(message.get("text") or "")
+            while await self._goes_on(session, receive):
+                pass
+            await send({"type": "websocket.close", "code": 1008})
+        except OSError:
+            return  # it left before
         finally:
             await session.close()
+
+    async def _goes_on(self, session: VissSession, receive: Receive) -> bool:
+        """Answer a message, and return whether there may be another: not for one who shows no token."""
+        patience_s = None if session.is_known else _STRANGER_MAX_S
+        try:
+            async with asyncio.timeout(patience_s):
+                message = await receive()
+        except TimeoutError:
+            return False
+        if message["type"] != "websocket.receive":
+            raise ConnectionResetError
+        await session.answer(message.get("text") or "")
+        return True
 
     async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
         dialect, status, headers = Dialect.V3, 200, [_JSON]

@@ -29,7 +29,7 @@ from edge_agent.broker.viss_requests import (
     envelope_of,
     request_of,
 )
-from edge_agent.broker.viss_tree import meant
+from edge_agent.broker.viss_tree import is_servers, meant
 from fairway.clock import NS_PER_S
 from fairway.errors import Unavailable
 
@@ -45,6 +45,7 @@ class VissSession:
     def __init__(self, viss: Viss, dialect: Dialect, token: str | None, send: Send) -> None:
         self._viss, self._dialect, self._token, self._send = viss, dialect, token, send
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.is_known = False  # whether it has shown a token that was good
 
     async def answer(self, text: str) -> None:
         """Do what a message asks for, and tell how it went."""
@@ -76,9 +77,12 @@ class VissSession:
 
     async def _done(self, request: Request) -> dict[str, Any]:
         if isinstance(request, Get):
-            return await self._viss.get(request, self._token)
+            told = await self._viss.get(request, self._token)
+            self.is_known |= not is_servers(request.path)
+            return told
         if isinstance(request, Set):
             self._viss.set(request, self._token)
+            self.is_known = True
             return {}
         assert isinstance(request, Unsubscribe)
         task = self._tasks.pop(request.subscription_id, None)
@@ -107,6 +111,7 @@ class VissSession:
                 raise Refused(Problem.TOO_MANY, str(error)) from error
         with room:
             name = uuid.uuid4().hex
+            self.is_known = True
             await self._send(
                 {
                     "action": "subscribe",

@@ -1,16 +1,20 @@
 """VISS over real WebSockets and HTTP: versions 2 and 3, filters, tokens, errors and limits."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from websockets.exceptions import InvalidStatus
 
-from edge_agent.adapters.viss_session import SUBSCRIPTIONS_OF_CONNECTION_MAX
 from edge_agent.broker.providers import Target
-from edge_agent.broker.vehicle import one
-from tests.edge_agent.vehicle_api import GEAR, IS_OPEN, MODE, PATHS, POSITION, SPEED, VIN, take
+from tests.edge_agent.vehicle_api import (
+    GEAR,
+    IS_OPEN,
+    MODE,
+    PATHS,
+    POSITION,
+    SPEED,
+    take,
+)
 from tests.edge_agent.viss_apps import VissApi, served_by_viss
 
 pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled")]
@@ -335,73 +339,3 @@ async def test_http_reads_filters_and_updates(api):
     for path, scope, more, expected in cases:
         status, said = await api.http(path, scope, **more)
         assert (status, error(said)) == (expected[0], expected), path
-
-
-async def test_a_subscription_ends_with_its_token_or_its_provider(api):
-    provider = api.data.providers.open("speedometer", None)
-    api.data.claim(provider, {SPEED: 0})
-    take(api.data, [(GEAR, NOW, 3)])
-
-    async with api.client(seconds=3, version="VISSv2") as app:
-        await app.ask("subscribe", path=PATHS[SPEED])
-        await app.ask("subscribe", path=PATHS[GEAR])
-        assert await app.values(1) == ["3"]
-        api.data.leave(provider)
-        assert error(await app.event()) == (503, "service_unavailable")
-        assert error(await app.event()) == (401, "token_expired")
-        await asyncio.sleep(0)
-        assert not len(api.data.subscriptions)
-
-
-async def test_a_client_is_bounded_and_leaves_nothing_behind(api):
-    async with api.client(version="VISSv2") as app:
-        for _ in range(SUBSCRIPTIONS_OF_CONNECTION_MAX):
-            assert "subscriptionId" in await app.ask("subscribe", path=PATHS[VIN])
-        said = await app.ask("subscribe", path=PATHS[VIN])
-        assert error(said) == (429, "too_many_requests")
-    for _ in range(100):
-        if not len(api.data.subscriptions):
-            break
-        await asyncio.sleep(0.02)
-    assert not len(api.data.subscriptions)
-    with pytest.raises(InvalidStatus):
-        async with api.client(version="soap"):
-            pass
-
-
-async def test_a_client_that_does_not_read_costs_itself_alone(api):
-    async with api.client(version="VISSv2") as slow, api.client(version="VISSv2") as app:
-        await slow.ask("subscribe", path=PATHS[VIN])
-        slow.socket.transport.pause_reading()
-        for count in range(6000):
-            text = f"{count:04}" * 1000
-            said = one(VIN, text, is_number=False, time_ns=NOW + count, source_ns=0)
-            api.data.publish(said, provider=0, now_ns=count + 1)
-            await asyncio.sleep(0)
-        (waiting,) = [
-            member for group in api.data.subscriptions._groups.values() for member in group.members
-        ]
-        assert 0 < len(waiting) < 10
-        assert (await app.ask("get", path=PATHS[VIN]))["data"]["dp"]["value"].startswith("5999")
-        slow.socket.transport.resume_reading()
-        values = [(await slow.event())["data"]["dp"]["value"][:4]]
-        while values[-1] != "5999":
-            values.append((await slow.event())["data"]["dp"]["value"][:4])
-    assert values == sorted(values)
-    assert len(values) < 6000
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "{", "[]", "null", '"get"', "9" * 5000, "[" * 60_000, '{"action": 1, "requestId": true}',
-     '{"action": "get", "requestId": "1"}', '{"action": "fly", "requestId": 1, "path": "Vehicle"}',
-     '{"action": "get", "path": "Vehicle..Speed", "requestId": "1"}',
-     '{"action": "get", "path": "Vehicle.Speed", "requestId": "1", "filter": [1, 2, 3]}',
-     '{"action": "set", "path": "Vehicle.Speed", "requestId": "1", "value": NaN}'],
-)  # fmt: skip
-async def test_garbage_is_refused_and_the_connection_goes_on(api, text):
-    take(api.data, [(SPEED, NOW, 7.5)])
-
-    async with api.client() as app:
-        assert error(await app.send(text)) == (400, "bad_request")
-        assert "data" in await app.ask("get", path=PATHS[SPEED])
