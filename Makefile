@@ -18,18 +18,25 @@ SOURCES_C = $(wildcard edge_agent/*/*.c)
 
 lock: .uv/bin/uv
 	.uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --extra cloud --extra edge --extra edge-aws --extra edge-mf4 --extra pkcs11 --extra release --extra sim \
+	    --extra cloud --extra edge --extra edge-aws --extra edge-mf4 --extra edge-viss --extra pkcs11 --extra release --extra sim \
 	    --group dev pyproject.toml -o requirements.lock
 	.uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --extra tpm -c requirements.lock pyproject.toml -o requirements-tpm.lock
 	echo 'kuksa-client==0.6.0' | .uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-header - -o requirements-kuksa.lock
+	echo 'velocitas-sdk==0.15.7' | .uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-header - -o requirements-velocitas.lock
 
 # Clients of others that tests put before our doors.  kuksa-client pins its tools and brings a package called
-# `tests`: it has an environment and a lock file of its own.
+# `tests`, Velocitas' SDK pins old ones: each has an environment and a lock file of its own.
 .kuksa/ready: requirements-kuksa.lock | .uv/bin/uv
 	test -d .kuksa || .uv/bin/uv venv -q --python "$(PYTHON)" .kuksa
 	.uv/bin/uv pip sync -q --python .kuksa/bin/python --require-hashes requirements-kuksa.lock
+	touch $@
+
+.velocitas/ready: requirements-velocitas.lock | .uv/bin/uv
+	test -d .velocitas || .uv/bin/uv venv -q --python "$(PYTHON)" .velocitas
+	.uv/bin/uv pip sync -q --python .velocitas/bin/python --require-hashes requirements-velocitas.lock
 	touch $@
 
 # What Fairway is made of (CycloneDX), from the lock files alone; a test holds it against them.
@@ -54,7 +61,7 @@ packages:
 
 tpm: .venv/tpm
 
-test: .venv/tpm .kuksa/ready
+test: .venv/tpm .kuksa/ready .velocitas/ready
 	$(RUN)python -m pytest -q $(ARGS)
 
 check: .venv/ready node_modules/ready
@@ -66,7 +73,7 @@ check: .venv/ready node_modules/ready
 	npx --no-install buf lint proto
 
 proto-fresh: proto
-	git diff --exit-code -- proto fairway/v1 kuksa
+	git diff --exit-code -- proto fairway/v1 kuksa sdv
 
 ci: test check proto-fresh
 
@@ -83,4 +90,4 @@ proto: .venv/ready node_modules/ready
 	    --mypy_out=. --mypy_grpc_out=. $$(find proto -name '*.proto' | sort)
 
 clean:
-	rm -rf .venv .kuksa .uv node_modules build fairway.egg-info
+	rm -rf .venv .kuksa .velocitas .uv node_modules build fairway.egg-info

@@ -160,6 +160,9 @@ class Onboard:
     client_ca: Path | None = None  # with it, apps need a certificate too
     trust_socket: bool = False  # who may open the socket may do everything without a token
     plain: bool = False  # allows tcp:// on this machine
+    viss: str = (
+        ""  # host:port for VISS by WebSocket and HTTP, with the door's certificate; none without
+    )
     history_count: int = 1000  # values of each signal that can be asked for later
     history_age_s: int = 600
     history_max_bytes: int = 16_777_216  # of all signals together; fewer values of each, if need be

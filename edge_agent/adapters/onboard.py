@@ -1,7 +1,7 @@
 """Opens the door for on-board apps as the settings describe it; where there is none, its libraries stay out."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from edge_agent.broker.claims import Expected
 from edge_agent.broker.counts import OnboardCounts
@@ -11,6 +11,7 @@ from edge_agent.canbus.mapping import Mapping
 from edge_agent.config import Onboard
 from fairway.catalog.model import Catalog
 from fairway.clock import Clock
+from fairway.errors import BadInput, FairwayError
 
 # Where apps find the agent unless it was told a place: beside the spool, which is the agent's own.
 SOCKET_NAME = "onboard.sock"
@@ -52,6 +53,7 @@ def open_door(
     Raises BadInput or Unavailable for what can never be opened.
     """
     from edge_agent.adapters.kuksa import services_of  # noqa: PLC0415
+    from edge_agent.adapters.kuksa_service import Service  # noqa: PLC0415
     from edge_agent.adapters.onboard_grpc import OnboardDoor, Tls  # noqa: PLC0415
     from edge_agent.adapters.onboard_listen import listen_at  # noqa: PLC0415
     from edge_agent.adapters.tokens import Verifier, load_keys  # noqa: PLC0415
@@ -63,11 +65,58 @@ def open_door(
     tls = None
     if settings.certificate is not None and settings.key is not None:
         tls = Tls(settings.certificate, settings.key, settings.client_ca)
-    return OnboardDoor(
+    service = None if data is None else Service(data, clock)
+    door = OnboardDoor(
         listen,
         verifier,
-        tls=tls,
+        tls=tls if listen.scheme == "tls" or not settings.viss else None,
         group=settings.group,
         is_socket_trusted=settings.trust_socket,
-        services=() if data is None else services_of(data, clock),
+        services=() if service is None else services_of(service.data, clock, service),
     )
+    if not settings.viss or service is None:
+        return door
+    return _with_viss(door, settings, tls, service, verifier)
+
+
+class _Doors:
+    """The door, and beside it that of VISS: one opens when the other has, or neither does."""
+
+    def __init__(self, door: Door, viss: Any) -> None:
+        self._door, self._viss = door, viss
+
+    @property
+    def counts(self) -> OnboardCounts:
+        """What apps asked for at both, and what they were refused."""
+        return self._door.counts
+
+    async def start(self) -> str:
+        """Listen, and return where.  Raises BadInput, Conflict or Unavailable."""
+        where = await self._door.start()
+        try:
+            await self._viss.start()
+        except FairwayError:
+            await self._door.stop()
+            raise
+        return where
+
+    async def stop(self) -> None:
+        """Close."""
+        await self._viss.stop()
+        await self._door.stop()
+
+
+def _with_viss(door: Door, settings: Onboard, tls: Any, service: Any, verifier: Any) -> Door:
+    """Return the door with that of VISS.  Raises BadInput."""
+    from edge_agent.adapters.onboard_listen import listen_at  # noqa: PLC0415
+
+    try:
+        from edge_agent.adapters.viss_http import VissDoor  # noqa: PLC0415
+        from edge_agent.adapters.viss_service import Viss  # noqa: PLC0415
+    except ImportError as error:
+        raise BadInput(
+            f"onboard.viss needs the extra edge-viss ({error.name} is not installed)"
+        ) from error
+    scheme = "tls" if tls is not None else "tcp"
+    listen = listen_at(f"{scheme}://{settings.viss}", plain=settings.plain, name="onboard.viss")
+    return _Doors(door, VissDoor(listen, Viss(service, verifier, door.counts), tls))

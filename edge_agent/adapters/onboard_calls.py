@@ -9,7 +9,8 @@ Rule 3: an open call ends within a second of its token: expired, or revoked.  An
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -58,6 +59,16 @@ def current_rights() -> Rights:
     return _GRANT.get().rights
 
 
+@contextmanager
+def serving(grant: Grant) -> Iterator[None]:
+    """Serve a request that comes by another way than gRPC: `current_rights()` are those of `grant`."""
+    before = _GRANT.set(grant)
+    try:
+        yield
+    finally:
+        _GRANT.reset(before)
+
+
 class _Context(Protocol):
     """What is used of a call's context; grpc's own class is not typed that far."""
 
@@ -99,7 +110,6 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
         self._calls: set[_Call] = set()
         self._told: dict[str, int] = dict(self.counts.refused)
         self._told_s = -REPORT_INTERVAL_S
-        self._last_reason = ""
         self._is_closing = False
 
     async def intercept_service(
@@ -141,7 +151,7 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
         if self._told != self.counts.refused and now_s - self._told_s >= REPORT_INTERVAL_S:
             more = {name: n - self._told[name] for name, n in self.counts.refused.items()}
             refused = {name: n for name, n in more.items() if n}
-            log.warning("calls_refused", **refused, last_reason=self._last_reason)
+            log.warning("calls_refused", **refused, last_reason=self.counts.last_reason)
             self._told, self._told_s = dict(self.counts.refused), now_s
 
     def _grant(self, details: _Details) -> Grant:
@@ -166,7 +176,7 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
 
     def _refused(self, reason: str, error: FairwayError) -> FairwayError:
         self.counts.refused[reason] += 1
-        self._last_reason = str(error)
+        self.counts.last_reason = str(error)
         return error
 
     def _guarded(self, handler: Any, grant: Grant) -> Any:

@@ -56,26 +56,26 @@ class Listen:
         return False
 
 
-def listen_at(text: str, *, plain: bool) -> Listen:
+def listen_at(text: str, *, plain: bool, name: str = "onboard.listen") -> Listen:
     """Read an address to listen on; `plain` allows TCP without TLS.  Raises BadInput."""
     if text.startswith("unix:"):
         path = Path(re.sub("^/+", "/", text.removeprefix("unix:")))
         if not path.is_absolute() or "\0" in text or path.name in ("", ".."):
             raise BadInput(
-                f"onboard.listen is {text!r}: write the whole path, as in unix:/run/fairway/x.sock"
+                f"{name} is {text!r}: write the whole path, as in unix:/run/fairway/x.sock"
             )
         return Listen("unix", path=path)
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise BadInput(f"onboard.listen is {text!r}: {error}") from error
+        raise BadInput(f"{name} is {text!r}: {error}") from error
     if parts.scheme not in ("tls", "tcp") or not host or port is None or parts.path or parts.query:
-        raise BadInput(f"onboard.listen is {text!r}: write unix:/path or tls://host:port")
+        raise BadInput(f"{name} is {text!r}: write unix:/path or tls://host:port")
     listen = Listen(parts.scheme, host=host, port=port)
     if listen.scheme == "tcp" and not (plain and listen.is_loopback):
         raise BadInput(
-            f"onboard.listen is {text!r}: without TLS tokens can be read on the way; use tls://, or say "
+            f"{name} is {text!r}: without TLS tokens can be read on the way; use tls://, or say "
             "plain = true for an address of this machine alone, such as 127.0.0.1"
         )
     return listen

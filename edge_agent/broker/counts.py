@@ -13,6 +13,7 @@ class OnboardCounts:
     calls: int = 0  # refused ones too
     open: int = 0  # now
     refused: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REASONS, 0))
+    last_reason: str = ""  # of the last refusal, for the log
 
 
 @dataclass(slots=True)

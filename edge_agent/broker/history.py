@@ -23,6 +23,8 @@ _ROW_BYTES = 24  # a stamp, when it came, and a value
 # Texts and arrays of all signals together; a text of 20 characters and its stamp count for 140.
 OBJECTS_MAX_BYTES = 4 * 1024 * 1024
 _OBJECT_BYTES = 120
+# The end of the year 2262: times are 64-bit nanoseconds.
+_LAST_NS = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +100,27 @@ class History:
 
         What came longer ago than the history's age is not told.
         """
-        seen_ns = now_ns - self.age_ns
-        kept = self._objects.get(number)
-        if kept is not None:
-            points = [
-                one.point
-                for one in kept
-                if from_ns <= one.point.time_ns < to_ns and one.seen_ns >= seen_ns
-            ]
-        else:
-            points = self._numbers(number, from_ns, to_ns, seen_ns)
+        points = self._since(number, from_ns, to_ns, now_ns - self.age_ns)
         return points[-most:] if most > 0 else []
+
+    def recent(self, number: int, seen_ns: int, *, now_ns: int, most: int) -> list[Point]:
+        """Return the values that came at `seen_ns` or later, by the monotonic clock, the newest `most`.
+
+        What came longer ago than the history's age is not told.
+        """
+        seen_ns = max(seen_ns, now_ns - self.age_ns)
+        points = self._since(number, 0, _LAST_NS, seen_ns)
+        return points[-most:] if most > 0 else []
+
+    def _since(self, number: int, from_ns: int, to_ns: int, seen_ns: int) -> list[Point]:
+        kept = self._objects.get(number)
+        if kept is None:
+            return self._numbers(number, from_ns, to_ns, seen_ns)
+        return [
+            one.point
+            for one in kept
+            if from_ns <= one.point.time_ns < to_ns and one.seen_ns >= seen_ns
+        ]
 
     def _numbers(self, number: int, from_ns: int, to_ns: int, seen_ns: int) -> list[Point]:
         added = int(self._added[number])

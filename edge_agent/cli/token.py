@@ -1,6 +1,7 @@
 """`edge-agent token`: issues a token for an on-board app, or explains one; for development and integrators.
 
     edge-agent token --key apps.pem --scope "read:Vehicle.Speed" --subject climate-app --hours 12
+    edge-agent token --key apps.pem --manifest app/AppManifest.json
     edge-agent token --check - --keys apps.pub < token
 
 Rule 1: a token goes to standard output and nowhere else; `--check -` reads one from standard input, so that
@@ -17,9 +18,10 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from edge_agent.broker.app_manifest import MANIFEST_MAX_CHARS, manifest_of
 from fairway.clock import NS_PER_S, SystemClock
 from fairway.crypto import Signer
-from fairway.errors import BadInput, Denied
+from fairway.errors import BadInput, Denied, Unavailable
 from fairway.signers.opening import make_signer, open_signer
 
 # Ten years: a token that shall live longer is a password.
@@ -44,7 +46,15 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
     command.add_argument(
         "--scope", metavar="SCOPES", help="what the app may do, as in read:Vehicle.Speed"
     )
-    command.add_argument("--subject", metavar="NAME", help="which app it is for")
+    command.add_argument(
+        "--manifest",
+        type=Path,
+        metavar="FILE",
+        help="instead: what this AppManifest.json of Velocitas says that the app uses, and no more",
+    )
+    command.add_argument(
+        "--subject", metavar="NAME", help="which app it is for; the manifest's name by default"
+    )
     command.add_argument(
         "--hours", type=float, default=24.0, metavar="N", help="how long it is good"
     )
@@ -85,9 +95,8 @@ def run(args: argparse.Namespace) -> int:
 def _issue(args: argparse.Namespace) -> int:
     from edge_agent.adapters.tokens import issue, unchecked_claims  # noqa: PLC0415 - for this alone
 
-    if args.scope is None or not args.subject:
-        raise BadInput("--scope and --subject are needed: what the app may do, and which app it is")
-    names = (args.subject, args.audience, args.issuer, args.kid)
+    scope, subject = _asked(args)
+    names = (subject, args.audience, args.issuer, args.kid)
     if (
         not all(name.isprintable() and len(name) <= _NAME_MAX_CHARS for name in names)
         or not args.audience
@@ -97,8 +106,8 @@ def _issue(args: argparse.Namespace) -> int:
         raise BadInput(f"--hours is {args.hours:g}; choose more than 0, at most {HOURS_MAX}")
     token = issue(
         open_signer(args.key),
-        subject=args.subject,
-        scope=args.scope,
+        subject=subject,
+        scope=scope,
         audiences=[args.audience],
         hours=args.hours,
         now_ns=SystemClock().now_ns(),
@@ -107,6 +116,31 @@ def _issue(args: argparse.Namespace) -> int:
     )
     print(json.dumps({"token": token, "claims": unchecked_claims(token)}) if args.json else token)
     return 0
+
+
+def _asked(args: argparse.Namespace) -> tuple[str, str]:
+    """Return the scopes and the subject of a token.  Raises BadInput or Unavailable."""
+    scope, subject = args.scope, args.subject
+    if args.manifest is not None:
+        if scope is not None:
+            raise BadInput("--scope and --manifest both say what the app may do: give one of them")
+        manifest = manifest_of(_read(args.manifest))
+        scope, subject = manifest.scope, subject or manifest.name
+    if scope is None or not subject:
+        raise BadInput(
+            "--scope and --subject are needed, or --manifest: what the app may do, and which app it is"
+        )
+    return scope, subject
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8") as opened:
+            return opened.read(MANIFEST_MAX_CHARS + 1)
+    except OSError as error:
+        raise Unavailable(f"cannot read the manifest {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path} is no text: {error.reason}") from error
 
 
 def _public(signer: Signer, *, is_json: bool) -> int:

@@ -11,6 +11,7 @@ from edge_agent.broker.values import ARRAY_MAX_ITEMS, TEXT_MAX_CHARS
 from fairway.v1 import onboard_pb2
 from kuksa.val.v1 import val_pb2 as v1
 from kuksa.val.v2 import val_pb2 as v2
+from sdv.databroker.v1 import broker_pb2 as sdv
 from tests.docs.pages import DOCS
 
 PAGE = (DOCS / "reference" / "vehicle-api.md").read_text(encoding="utf-8")
@@ -18,6 +19,7 @@ SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.
 SERVICES = [
     ("kuksa.val.v2", v2.DESCRIPTOR.services_by_name["VAL"]),
     ("kuksa.val.v1", v1.DESCRIPTOR.services_by_name["VAL"]),
+    ("sdv.databroker.v1", sdv.DESCRIPTOR.services_by_name["Broker"]),
     ("fairway.v1.OnboardService", onboard_pb2.DESCRIPTOR.services_by_name["OnboardService"]),
 ]
 

@@ -24,6 +24,7 @@ from fairway.samples import Kind, SampleBlock, Signal, SignalTable
 from fairway.v1 import onboard_pb2_grpc
 from kuksa.val.v1 import val_pb2_grpc as v1_grpc
 from kuksa.val.v2 import types_pb2, val_pb2, val_pb2_grpc
+from sdv.databroker.v1 import broker_pb2_grpc as sdv_grpc
 from tests.onboard_apps import Issuer, bearer
 
 LEAVES = (
@@ -97,6 +98,7 @@ class App:
     def __init__(self, channel: grpc.aio.Channel, metadata: Any) -> None:
         self.v2: Any = val_pb2_grpc.VALStub(channel)
         self.v1: Any = v1_grpc.VALStub(channel)
+        self.sdv: Any = sdv_grpc.BrokerStub(channel)
         self.states: Any = onboard_pb2_grpc.OnboardServiceStub(channel)
         self.with_token = {"metadata": metadata}
 

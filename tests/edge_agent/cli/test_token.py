@@ -108,3 +108,25 @@ def test_a_wrong_command_line_is_exit_code_2(arguments: list[str]):
     with pytest.raises(SystemExit) as ended:
         main(["token", *arguments])
     assert ended.value.code == 2
+
+
+def test_a_manifest_says_scopes_and_subject(
+    issuer: Issuer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    key, manifest = tmp_path / "issuer" / "apps.pem", tmp_path / "AppManifest.json"
+    point = {"path": "Vehicle.Speed", "access": "read"}
+    interface = {
+        "type": "vehicle-signal-interface",
+        "config": {"datapoints": {"required": [point]}},
+    }
+    manifest.write_text(json.dumps({"name": "speedo", "interfaces": [interface]}))
+
+    issued = json.loads(said(capsys, "--key", key, "--manifest", manifest, "--json"))["claims"]
+    assert (issued["sub"], issued["scope"]) == ("speedo", "read:Vehicle.Speed")
+    for arguments, sentence in [
+        (("--scope", "read", "--manifest", manifest), "both say"),
+        (("--manifest", tmp_path / "none.json"), "cannot read the manifest"),
+        (("--manifest", key), "is no JSON"),
+    ]:
+        assert main(["token", "--key", str(key), *map(str, arguments)]) == 1
+        assert sentence in capsys.readouterr().err
