@@ -142,6 +142,9 @@ class MemoryOutlet:
     def has_room(self) -> bool:
         return len(self._offers) < self._room
 
+    def admit(self, targets: Sequence[Target]) -> None:
+        """Everything is admitted."""
+
     def offer(self, targets: Sequence[Target]) -> None:
         self._offers.append(targets)
 

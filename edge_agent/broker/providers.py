@@ -37,6 +37,10 @@ class Outlet(Protocol):
         """Whether it takes some more."""
         ...
 
+    def admit(self, targets: Sequence[Target]) -> None:
+        """Raise BadInput, Conflict or Denied when these target values would not be acted on now."""
+        ...
+
     def offer(self, targets: Sequence[Target]) -> None:
         """Take target values on their way; it says nothing of what becomes of them."""
         ...

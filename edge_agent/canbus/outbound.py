@@ -138,6 +138,10 @@ class Outbound:
         """Whether the allow-list has this frame's id on its bus: what a sender asks before it sends."""
         return (frame.bus, frame.can_id) in self._entries
 
+    def is_for(self, bus: int) -> bool:
+        """Whether anything may be sent on a bus."""
+        return any(number == bus for number, _ in self._entries)
+
     def _entry(self, bus: int, message: Message) -> _Entry:
         entry = self._entries.get((bus, _can_id(message)))
         if entry is None or entry.allowed.message != message:
