@@ -188,6 +188,7 @@ class Outbound:
     id: int  # without flags; above 0x7FF it is one of 29 bits
     min_period_ms: int = 100  # two of these frames are so far apart
     condition: str = ""  # must hold when it is sent, as in "Vehicle.Speed < 5"
+    fill: Literal["current", "defaults"] = "current"  # what the other signals of the frame say
     defaults: Path | None = None  # JSON, values by signal: for those that nobody has said
     checksum: str = ""  # kind, as in "crc8-sae-j1850"
     checksum_signal: str = "Checksum"

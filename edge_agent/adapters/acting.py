@@ -76,6 +76,7 @@ def _allowed(one: OutboundSettings, plan: Plan, interlocks: Interlocks) -> Allow
         _defaults(one.defaults, message, plan),
         protection,
         unused_bits=int(message.is_j1939),
+        is_restated=one.fill == "current",
     )
 
 

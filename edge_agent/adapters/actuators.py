@@ -6,7 +6,7 @@
 Rule 1: the agent itself is the provider of these actuators, called VEHICLE.
 Rule 2: interlock and allow-list are asked twice: when an order is given, and right before its frame is sent.
 Rule 3: a frame says the targets under way, for the rest what the vehicle says now, then what was reached last,
-        then the defaults: an order for one door does not move another.
+        then the defaults; or the defaults at once, where the frame has codes that ask for nothing.
 """
 
 import asyncio
@@ -300,10 +300,14 @@ class Actuators:
         """Return the frame that says these targets.  Raises BadInput or Denied."""
         values: dict[str, FrameValue] = {}
         under_way = {order.actuator: order.value for order in self.loop if order.sent_ns}
+        allowed = self._outbound.find(rule.bus, rule.message)
+        is_restated = allowed is not None and allowed.is_restated
         for actuator, other in self._rules.items():
             if other.frame != rule.frame or actuator in targets:
                 continue
-            value = under_way.get(actuator, self._now(actuator))
+            value = under_way.get(actuator)
+            if value is None and is_restated:
+                value = self._now(actuator)
             if value is not None:
                 with contextlib.suppress(BadInput):  # it says something that cannot be ordered
                     said = other.values(value)

@@ -42,6 +42,7 @@ class Allowed:
     defaults: Mapping[str, Value] = field(default_factory=dict)
     protection: Protection | None = None
     unused_bits: int = 0  # J1939 wants 1
+    is_restated: bool = True  # signals without a target say what is now, else their defaults
 
     @property
     def can_id(self) -> int:
