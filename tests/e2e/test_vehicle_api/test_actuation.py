@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -89,13 +90,14 @@ def test_a_writer_keeps_its_lease_and_only_a_higher_one_takes_it(car: Car):
 def test_what_an_app_may_not_do_or_a_frame_cannot_say_sends_nothing(car: Car):
     settled(car)
     with tapped(car.folder) as frames:
-        for targets, scope, code in [
+        refusals: list[tuple[dict[str, Any], str, str]] = [
             ({DOOR: OPEN}, "read", "PERMISSION_DENIED"),
             ({WINDOW: {"uint32": 101}}, "actuate", "INVALID_ARGUMENT"),
             ({TEMPERATURE: {"float": 70.0}}, "actuate", "INVALID_ARGUMENT"),
             ({"Vehicle.Speed": {"float": 1.0}}, "actuate", "INVALID_ARGUMENT"),
             ({"Vehicle.Body.Horn.IsActive": OPEN}, "actuate", "FAILED_PRECONDITION"),
-        ]:
+        ]
+        for targets, scope, code in refusals:
             with pytest.raises(grpc.RpcError) as error:
                 car.order(targets, scope=scope)
             assert refusal(error.value)[0] == code, refusal(error.value)
@@ -119,7 +121,7 @@ def test_a_moving_car_refuses_to_open_and_sends_nothing(tmp_path: Path):
 @pytest.mark.parametrize("fault", ["silent", "deaf"])
 def test_units_that_do_not_answer_fail_at_the_deadline(tmp_path: Path, fault: str):
     with acting_car(tmp_path, "--fault", fault) as car, tapped(tmp_path) as frames:
-        trials = []
+        trials: list[tuple[str, str]] = []
 
         def is_accepted() -> bool:
             trials.extend(states(car.order({DOOR: OPEN}, deadline_ms=1)))
@@ -133,7 +135,7 @@ def test_units_that_do_not_answer_fail_at_the_deadline(tmp_path: Path, fault: st
             ("FAILED", "DEADLINE"),
         ]
         assert f"has not said that {DOOR} is true" in changes[-1][3]
-    sent = sum(state == "SENT" for state, _ in [*trials, *changes])
+    sent = sum(state == "SENT" for state, _ in [*trials, *states(changes)])
     assert sum(frame.can_id == DOOR_COMMAND for frame in frames) == sent >= 1
 
 
