@@ -136,9 +136,8 @@ def _watch(args: argparse.Namespace) -> int:
         for news in client.watch(args.path, interval_ms=args.interval_ms, seconds=args.seconds):
             _complain(news.refused)
             is_first = not widths
-            widths = _print(
-                args, news.told, _VALUE_COLUMNS, units, widths=widths, is_headed=is_first
-            )
+            columns = _value_columns(units)
+            widths = _print(args, news.told, columns, widths=widths, is_headed=is_first)
             if news.dropped > dropped:
                 print(f"{news.dropped - dropped} values were not told", file=sys.stderr)
                 dropped = news.dropped
