@@ -24,6 +24,7 @@ from edge_agent.broker.closed_loop import (
     Reason,
     Refusal,
     Seen,
+    State,
 )
 from edge_agent.broker.interlocks import Interlocks
 from edge_agent.broker.providers import BUSES, Target
@@ -299,7 +300,9 @@ class Actuators:
     def _frame(self, rule: TargetRule, targets: Mapping[int, Value], against: str) -> Frame:
         """Return the frame that says these targets.  Raises BadInput or Denied."""
         values: dict[str, FrameValue] = {}
-        under_way = {order.actuator: order.value for order in self.loop if order.sent_ns}
+        under_way = {
+            order.actuator: order.value for order in self.loop if order.state is State.SENT
+        }
         allowed = self._outbound.find(rule.bus, rule.message)
         is_restated = allowed is not None and allowed.is_restated
         for actuator, other in self._rules.items():

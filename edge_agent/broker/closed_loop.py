@@ -228,7 +228,7 @@ class ClosedLoop:
         if order is None or follows is None:
             return []
         state, reason = follows
-        is_first = event is Event.FRAME_SENT and not order.sent_ns
+        is_first = order.state is State.ACCEPTED and event is Event.FRAME_SENT
         changed = replace(
             order,
             state=state,
@@ -260,7 +260,7 @@ class ClosedLoop:
                 path = self.terms[order.actuator].path
                 what = (
                     f"the vehicle has not said that {path} is {shown(order.value)}"
-                    if order.sent_ns
+                    if order.state is State.SENT
                     else "its frame could not be sent in time"
                 )
                 changed += self.happens(
