@@ -232,7 +232,7 @@ def _ours(error: Any, where: str) -> FairwayError:
         return Conflict(sentence)
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return BadInput(f"the agent at {where} is too old for this: update it")
-    return Unavailable(f"{where}: {sentence or code.name.lower()}")
+    return Unavailable(sentence or f"{where} answered {code.name.lower()}")
 
 
 def _told(path: str, point: Any, quality: int, provider: str = "") -> Told:

@@ -164,7 +164,7 @@ def test_subscribed_values_of_a_tesla_are_those_of_an_independent_computation(tm
     try:
         until("the door", lambda: not agent.is_running or "onboard_listen" in agent.said())
         where = f"unix:{tmp_path / 'data' / 'onboard.sock'}"
-        paths = [*computed, "Vehicle.Speeed"]
+        paths = [*computed, "Vehicle.Gone"]
         listening = Listening(where, issuer.token("read"), paths)
         assert listening.begun.wait(10), agent.said()
         asyncio.run(heard(bus))
