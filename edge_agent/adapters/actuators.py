@@ -200,6 +200,9 @@ class Actuators:
                 reason=order.reason.value,
                 sentence=order.sentence,
             )
+            if order.is_over:
+                outcome = order.state if order.state is State.CONFIRMED else order.reason
+                self._data.counts.orders[outcome.value or "batch"] += 1
             for watch in tuple(self._watches):
                 watch.tell(order)
                 if watch.is_over:
@@ -274,6 +277,7 @@ class Actuators:
             frame = self._frame(rule, {order.actuator: order.value for order in may}, against)
             async with asyncio.timeout(SEND_MAX_S):
                 await self._buses.send(frame)
+                self._data.counts.frames_sent += 1
         except (Denied, BadInput) as error:
             event, sentence = Event.FORBIDDEN, str(error)
         except Unavailable as error:

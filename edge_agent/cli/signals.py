@@ -18,6 +18,7 @@ from typing import Any
 from edge_agent.cli.signals_text import Column, moment, painted, shown, table
 from edge_agent.config import Config
 from fairway import config
+from fairway.catalog.model import FLOAT_RANGES, INTEGER_RANGES
 from fairway.clock import NS_PER_S, SystemClock
 from fairway.errors import BadInput, Conflict
 
@@ -224,15 +225,10 @@ def _item(datatype: str, value: object) -> Any:
     if datatype == "string" and isinstance(value, str):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
-        is_fraction = datatype in ("float", "double")
-        least = 0 if datatype.startswith("u") else -(2**63)
-        if is_fraction and math.isfinite(value):
+        if datatype in FLOAT_RANGES and abs(value) <= FLOAT_RANGES[datatype][1]:
             return float(value)
-        if (
-            datatype.lstrip("u").startswith("int")
-            and isinstance(value, int)
-            and least <= value < 2**63
-        ):
+        low, high = INTEGER_RANGES.get(datatype, (1, 0))
+        if isinstance(value, int) and low <= value <= high:
             return value
     raise BadInput(f"{json.dumps(value):.80} is no {datatype}")
 

@@ -26,6 +26,7 @@ async def test_an_order_is_confirmed_by_what_a_bus_says_after_its_frame():
         rig.says(DriverSide_IsOpen=0)
         rig.says(DriverSide_IsOpen=1)
         assert outcome(await order) == CONFIRMED
+        assert (rig.data.counts.orders["confirmed"], rig.data.counts.frames_sent) == (1, 1)
 
 
 async def test_what_an_app_publishes_confirms_nothing_and_opens_no_interlock():
@@ -62,6 +63,7 @@ async def test_a_batch_is_given_as_a_whole_or_not_at_all():
         rig.says(Vehicle_Speed=3)
         orders = await rig.ask(WINDOW=50, DOOR=True)
         assert outcome(orders) == [("refused", ""), ("refused", "interlock")]
+        assert rig.data.counts.orders["interlock"] == rig.data.counts.orders["batch"] == 1
         await asyncio.sleep(0.02)
         assert rig.bus.sent == []
 
