@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.adapters.acting import defaults_of
+from edge_agent.adapters.patience import Patient
 from edge_agent.config import Actuation, Outbound
+from fairway.clock import SystemClock
 from fairway.errors import BadInput
+from simulators.bus import Bus, BusSource
 from tests.edge_agent.adapters.acting_rig import (
     CLIMATE,
     DBC,
@@ -122,3 +125,11 @@ def test_garbage_is_defaults_or_one_sentence(tree):
         assert "file" in str(error)  # noqa: PT017
     else:
         assert made.keys() <= {signal.name for signal in MESSAGES["AGT_DoorCommand"].signals}
+
+
+def test_a_bus_that_can_only_be_read_is_refused_where_something_is_to_be_sent():
+    _, actuators, _ = opened((DOORS,))
+
+    actuators.connect(1, object())  # nothing is to be sent there
+    with pytest.raises(BadInput, match="frames cannot be sent on body: its source only reads"):
+        actuators.connect(0, Patient(BusSource(Bus()), "body", SystemClock()))
