@@ -13,7 +13,7 @@ from edge_agent.canbus.frames import Frame
 from fairway.errors import Unavailable
 from fairway.v1 import vehicle_data_pb2 as pb
 from fairway.v1 import vehicle_data_pb2_grpc
-from kuksa.val.v2 import types_pb2
+from kuksa.val.v2 import types_pb2, val_pb2, val_pb2_grpc
 from tests.e2e.programs import Program, until
 from tests.onboard_apps import Issuer, bearer, channel
 
@@ -108,6 +108,23 @@ class Car:
                 )
                 for change in api.Actuate(request, timeout=30, **token)
             ]
+
+    def actuate(self, path: str, **value: Any) -> None:
+        """Ask an actuator for a value as an app of KUKSA does."""
+        with channel(self.where) as opened:
+            request = val_pb2.ActuateRequest(
+                signal_id=types_pb2.SignalID(path=path), value=types_pb2.Value(**value)
+            )
+            vehicle: Any = val_pb2_grpc.VALStub(opened)
+            vehicle.Actuate(request, timeout=10, metadata=bearer(self.issuer.token("actuate")))
+
+    def value(self, path: str) -> bool:
+        """Return what the vehicle says of a boolean."""
+        with channel(self.where) as opened:
+            request = val_pb2.GetValueRequest(signal_id=types_pb2.SignalID(path=path))
+            vehicle: Any = val_pb2_grpc.VALStub(opened)
+            token = bearer(self.issuer.token("read"))
+            return bool(vehicle.GetValue(request, timeout=10, metadata=token).data_point.value.bool)
 
 
 @contextmanager

@@ -114,8 +114,13 @@ def test_a_moving_car_refuses_to_open_and_sends_nothing(tmp_path: Path):
             "INTERLOCK",
             "Vehicle.Speed == 0 does not hold: Vehicle.Speed is 30",
         )
+        with pytest.raises(grpc.RpcError) as error:  # the way of apps of KUKSA
+            car.actuate(DOOR, bool=True)
+        assert refusal(error.value) == ("ABORTED", refused[3])
         assert not [frame for frame in frames if frame.can_id == DOOR_COMMAND]
         assert states(car.order({LOCK: OPEN})) == CONFIRMED  # it has no interlock
+        car.actuate(LOCK, bool=False)
+        until("the lock", lambda: not car.value(LOCK))
 
 
 @pytest.mark.parametrize("fault", ["silent", "deaf"])
