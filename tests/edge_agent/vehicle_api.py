@@ -36,6 +36,7 @@ LEAVES = (
     Leaf("Vehicle.OBD.DTCList", "string[]", "sensor"),
     Leaf("Vehicle.TraveledDistanceTotal", "uint64", "sensor"),
 )
+BUS = 0  # the provider of what `take` says
 SPEED, GEAR, IS_OPEN, POSITION, MODE, VIN, DTCS, TRAVELED = range(len(LEAVES))
 PATHS = [leaf.path for leaf in LEAVES]
 
@@ -43,9 +44,11 @@ PATHS = [leaf.path for leaf in LEAVES]
 def vehicle(leaves=LEAVES, history_count: int = 100) -> VehicleData:
     """Return the data of a vehicle."""
     signals = Signals(leaves)
-    return VehicleData(
+    data = VehicleData(
         signals, History(len(signals), count=history_count, age_s=600, max_bytes=1 << 24)
     )
+    assert data.providers.open_bus("can0").number == BUS
+    return data
 
 
 def block(rows: list[tuple[int, int, float | str]], leaves=LEAVES) -> SampleBlock:
@@ -68,9 +71,9 @@ def block(rows: list[tuple[int, int, float | str]], leaves=LEAVES) -> SampleBloc
 def take(data: VehicleData, rows: list[tuple[int, int, float | str]], now_ns: int = 0) -> None:
     """Let the buses of a vehicle say something."""
     numbers = np.arange(len(data.signals), dtype=np.int32)
-    data.take_block(
-        block(rows, tuple(data.signals)), numbers, now_ns=now_ns or SystemClock().monotonic_ns()
-    )
+    now_ns = now_ns or SystemClock().monotonic_ns()
+    of_bus = np.full_like(numbers, BUS)
+    data.take_block(block(rows, tuple(data.signals)), numbers, of_bus, now_ns=now_ns)
 
 
 @dataclass(slots=True)
