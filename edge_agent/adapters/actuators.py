@@ -27,7 +27,7 @@ from edge_agent.broker.closed_loop import (
     State,
 )
 from edge_agent.broker.interlocks import Interlocks
-from edge_agent.broker.providers import BUSES, Target
+from edge_agent.broker.providers import Target
 from edge_agent.broker.store import Quality
 from edge_agent.broker.subscriptions import Subscriber
 from edge_agent.broker.values import Value
@@ -101,7 +101,7 @@ class Actuators:
         self._watches: set[Watch] = set()
         self._reached: dict[int, Value] = {}
         self._listening: Subscriber | None = None
-        self._provider = data.providers.open(VEHICLE, self)
+        self._provider = data.providers.open_own(VEHICLE, self)
         data.providers.claim_actuators(self._provider, self._rules)
 
     @property
@@ -232,7 +232,7 @@ class Actuators:
             seen = Seen(
                 state.value if state.quality is Quality.VALID else None,
                 store.seen_ns(number),
-                is_from_bus=state.provider == BUSES,
+                is_from_bus=self._data.providers.is_bus(state.provider),
                 is_on_change=not store.is_timed(number),
             )
             changed = self.loop.sees(order.actuator, seen, now_ns=now_ns)
@@ -330,7 +330,8 @@ class Actuators:
         """Return what an actuator that nobody acts on is now: as the vehicle says, or as it was reached."""
         number = self.loop.terms[actuator].feedback
         state = self._data.store.state(number, now_ns=self._clock.monotonic_ns())
-        if state.quality is Quality.VALID and state.provider == BUSES and number == actuator:
+        is_said = state.quality is Quality.VALID and self._data.providers.is_bus(state.provider)
+        if is_said and number == actuator:
             return state.value
         return self._reached.get(actuator)
 

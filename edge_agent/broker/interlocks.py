@@ -8,7 +8,6 @@ Rule 1: only a VALID value counts: a stale, invalid or missing one makes the con
 Rule 2: only what the vehicle's own buses say counts: an app cannot publish an interlock away.
 """
 
-from edge_agent.broker.providers import BUSES
 from edge_agent.broker.store import Quality
 from edge_agent.broker.vehicle import VehicleData
 from fairway.errors import BadInput
@@ -57,7 +56,7 @@ class Interlocks:
         state = self._data.store.state(number, now_ns=now_ns)
         if state.quality is not Quality.VALID:
             return None, state.quality.name.lower().replace("_", " ")
-        if state.provider != BUSES:
+        if not self._data.providers.is_bus(state.provider):
             return None, "not said by a bus"
         if not isinstance(state.value, bool | int | float):
             return None, "no number"

@@ -37,7 +37,7 @@ def test_values_are_told_as_a_table_and_as_json(car: Car):
     told = signals(car, "get", "Vehicle.Speed", "Vehicle.Cabin.Door.Row1.*.IsLocked")
     lines = told.stdout.splitlines()
     assert lines[0].split() == ["TIME", "PATH", "VALUE", "UNIT", "QUALITY", "PROVIDER"]
-    assert re.search(r"Vehicle\.Speed +0 +km/h +valid +buses$", lines[1])
+    assert re.search(r"Vehicle\.Speed +0 +km/h +valid +body$", lines[1])
     assert [line.split()[2] for line in lines[2:]] == [
         f"Vehicle.Cabin.Door.Row1.{side}.IsLocked" for side in ("DriverSide", "PassengerSide")
     ]

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ class Rig:
     actuators: Actuators
     table: SignalTable
     bus: MemoryBus
-    ended: list[list[Order]] = field(default_factory=list)
+    of_bus: int  # the number of the bus among providers
 
     def target(self, path: str, value: Any) -> Target:
         number = self.data.signals.find(path)
@@ -82,7 +82,8 @@ class Rig:
             np.array([value for _, value in rows], np.float64),
         )
         numbers = self.data.signals.numbers_of(self.table)
-        self.data.take_block(block, numbers, now_ns=clock.monotonic_ns())
+        providers = np.full(len(numbers), self.of_bus, np.int32)
+        self.data.take_block(block, numbers, providers, now_ns=clock.monotonic_ns())
 
     def ask(
         self, writer: str = "app", deadline_ms: int = 0, **values: Any
@@ -108,7 +109,7 @@ async def acting(
     *actuation: Actuation, outbound: tuple[Outbound, ...] = (DOORS, CLIMATE)
 ) -> AsyncIterator[Rig]:
     data, actuators, table = opened(outbound, actuation)
-    rig = Rig(data, actuators, table, MemoryBus())
+    rig = Rig(data, actuators, table, MemoryBus(), data.providers.open_bus("body").number)
     actuators.connect(0, rig.bus)
     running = asyncio.create_task(actuators.run())
     try:

@@ -7,7 +7,7 @@ from edge_agent.broker.interlocks import Interlocks
 from edge_agent.broker.vehicle import one
 from fairway.errors import BadInput
 from fairway.expression.conditions import condition
-from tests.edge_agent.vehicle_api import IS_OPEN, SPEED, take, vehicle
+from tests.edge_agent.vehicle_api import BUS, IS_OPEN, SPEED, take, vehicle
 
 SECOND = 1_000_000_000
 STANDS = "Vehicle.Speed == 0"
@@ -26,7 +26,7 @@ def late(data):
 
 def gone(data):
     take(data, [(SPEED, 1, 0.0)], now_ns=9 * SECOND)
-    data.leave(data.providers.buses)
+    data.store.is_gone(BUS)
 
 
 @pytest.mark.parametrize(
