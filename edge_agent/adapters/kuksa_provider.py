@@ -56,6 +56,9 @@ class ProviderStream:
     def has_room(self) -> bool:
         return not self._outbox.full()
 
+    def admit(self, targets: Sequence[Target]) -> None:
+        """Everything is admitted: what becomes of it is the provider's."""
+
     def offer(self, targets: Sequence[Target]) -> None:
         request = val_pb2.BatchActuateStreamRequest()
         for target in targets:

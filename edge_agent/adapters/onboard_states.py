@@ -18,7 +18,7 @@ from fairway.errors import BadInput
 from fairway.v1 import onboard_pb2
 from kuksa.val.v2 import types_pb2
 
-_QUALITIES = {
+QUALITIES = {
     Quality.NOT_AVAILABLE: onboard_pb2.QUALITY_NOT_AVAILABLE,
     Quality.VALID: onboard_pb2.QUALITY_VALID,
     Quality.STALE: onboard_pb2.QUALITY_STALE,
@@ -74,7 +74,7 @@ class OnboardStates:
         data = self._data
         made = onboard_pb2.SignalState(
             path=data.signals[number].path,
-            quality=_QUALITIES[state.quality],
+            quality=QUALITIES[state.quality],
             provider=data.providers.name(state.provider),
             provider_is_here=data.providers.is_here(state.provider)
             and not data.store.is_silent(state.provider, now_ns=now_ns),

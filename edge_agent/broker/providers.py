@@ -35,6 +35,10 @@ class Outlet(Protocol):
         """Whether it takes some more."""
         ...
 
+    def admit(self, targets: Sequence[Target]) -> None:
+        """Raise BadInput, Conflict or Denied when these target values would not be acted on now."""
+        ...
+
     def offer(self, targets: Sequence[Target]) -> None:
         """Take target values on their way; it says nothing of what becomes of them."""
         ...
@@ -61,12 +65,13 @@ class Providers:
         self._by_actuator: dict[int, Provider] = {}
         self._here: dict[int, Provider] = {}
         self._buses: set[int] = set()
+        self._own: set[int] = set()  # the agent's, for actuators of the vehicle
         self._publishers: dict[str, int] = {}
         self._next = 0
 
     def __len__(self) -> int:
-        # Apps: buses come from the vehicle's own wires.
-        return len(self._here.keys() - self._buses)
+        # Apps: buses and actuators come from the vehicle's own wires.
+        return len(self._here.keys() - self._buses - self._own)
 
     def name(self, number: int) -> str:
         """Return what a provider is called; empty for nobody, or one that was forgotten."""
@@ -75,6 +80,10 @@ class Providers:
     def is_here(self, number: int) -> bool:
         """Whether a provider's stream is open."""
         return number in self._here
+
+    def is_bus(self, number: int) -> bool:
+        """Whether it is a bus of the vehicle: no app can be one."""
+        return number in self._buses
 
     def publisher(self, name: str) -> int:
         """Return the number under which values of an app without a stream are kept."""
@@ -87,6 +96,12 @@ class Providers:
         """Return a provider for what a bus says."""
         provider = self.open(name, None)
         self._buses.add(provider.number)
+        return provider
+
+    def open_own(self, name: str, outlet: Outlet) -> Provider:
+        """Return a provider that is the agent itself: it acts on the vehicle's buses."""
+        provider = self.open(name, outlet)
+        self._own.add(provider.number)
         return provider
 
     def open(self, name: str, outlet: Outlet | None) -> Provider:

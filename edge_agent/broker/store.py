@@ -213,6 +213,14 @@ class Store:
         """Return what is known of one signal."""
         return self.states([number], now_ns=now_ns)[0]
 
+    def seen_ns(self, number: int) -> int:
+        """Return when a signal was said last, on the monotonic clock; 0: never."""
+        return int(self._seen_ns[number])
+
+    def is_timed(self, number: int) -> bool:
+        """Whether a signal comes again and again, and not only when it changes."""
+        return bool(self._is_timed[number])
+
     def value(self, number: int) -> Value | None:
         """Return the value of one signal; None when there is none."""
         if self._quality[number] == _NOT_AVAILABLE or self._provider[number] == NO_PROVIDER:

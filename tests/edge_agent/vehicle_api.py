@@ -21,7 +21,7 @@ from edge_agent.broker.vehicle import VehicleData
 from fairway.catalog.model import Leaf
 from fairway.clock import SystemClock
 from fairway.samples import Kind, SampleBlock, Signal, SignalTable
-from fairway.v1 import onboard_pb2_grpc
+from fairway.v1 import onboard_pb2_grpc, vehicle_data_pb2_grpc
 from kuksa.val.v1 import val_pb2_grpc as v1_grpc
 from kuksa.val.v2 import types_pb2, val_pb2, val_pb2_grpc
 from sdv.databroker.v1 import broker_pb2_grpc as sdv_grpc
@@ -100,6 +100,7 @@ class App:
         self.v1: Any = v1_grpc.VALStub(channel)
         self.sdv: Any = sdv_grpc.BrokerStub(channel)
         self.states: Any = onboard_pb2_grpc.OnboardServiceStub(channel)
+        self.orders: Any = vehicle_data_pb2_grpc.VehicleDataServiceStub(channel)
         self.with_token = {"metadata": metadata}
 
     async def get(self, path: str) -> Any:
