@@ -49,9 +49,9 @@ class Broker:
     pid: int
     issuer: Issuer
 
-    def shows(self, scope: str) -> tuple[tuple[str, str], ...]:
+    def shows(self, scope: str, app: str = "app") -> tuple[tuple[str, str], ...]:
         """Return the metadata of an app that may do this."""
-        return bearer(self.issuer.token(scope, seconds=TOKEN_S))
+        return bearer(self.issuer.token(scope, seconds=TOKEN_S, subject=app))
 
     def cpu_s(self) -> float:
         """Return the processor time it has used."""

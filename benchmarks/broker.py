@@ -96,12 +96,14 @@ def _quietest(rounds: list[list[float]]) -> tuple[float, float]:
     )
 
 
-def _subscribed(where: Broker, opened: grpc.aio.Channel, buffer_size: int = 1000) -> Any:
+def _subscribed(
+    where: Broker, opened: grpc.aio.Channel, *, buffer_size: int = 1000, app: str = "app"
+) -> Any:
     call: Any = opened.unary_stream(
         VAL + "SubscribeById", request_serializer=val_pb2.SubscribeByIdRequest.SerializeToString
     )
     request = val_pb2.SubscribeByIdRequest(signal_ids=_IDS, buffer_size=buffer_size)
-    return call(request, metadata=where.shows("read"))
+    return call(request, metadata=where.shows("read", app))
 
 
 async def _providing(where: Broker, opened: grpc.aio.Channel) -> Any:
@@ -205,7 +207,10 @@ async def _fan_out(where: Broker) -> tuple[int, float]:
     batches = [_batch(number) for number in range(count)]
     async with contextlib.AsyncExitStack() as stack:
         channels = [await stack.enter_async_context(channel(where)) for _ in range(SUBSCRIBERS)]
-        subscriptions = [_subscribed(where, one, buffer_size=2) for one in channels]
+        subscriptions = [
+            _subscribed(where, one, buffer_size=2, app=f"app {number}")
+            for number, one in enumerate(channels)
+        ]
         for subscription in subscriptions:
             await subscription.read()
         stream = await _providing(where, await stack.enter_async_context(channel(where)))
