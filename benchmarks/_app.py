@@ -68,7 +68,8 @@ async def _subscribed(where: str, token: str, paths: list[str]) -> Told:
             request_serializer=val_pb2.SubscribeRequest.SerializeToString,
             response_deserializer=val_pb2.SubscribeResponse.FromString,
         )
-        request = val_pb2.SubscribeRequest(signal_paths=paths, buffer_size=100)
+        # The most that may wait: every value is told, and what the agent calls dropped was lost.
+        request = val_pb2.SubscribeRequest(signal_paths=paths, buffer_size=1000)
         stream = call(request, metadata=bearer(token), wait_for_ready=True)
         assert len((await stream.read()).entries) == len(paths)
         try:

@@ -151,7 +151,7 @@ def run() -> list[Row]:
             "s",
         ),
         Row(
-            f"the same load, an app told of {APP_SIGNALS} signals: processor",
+            f"the same, an app told every value of {APP_SIGNALS} signals: processor",
             f"{opened.cpu:.1f} % of one core, {opened.told_s:,.0f} values/s told",
             f"without door and app {result.cpu:.1f} %",
             opened.cpu,
@@ -159,9 +159,9 @@ def run() -> list[Row]:
             "%",
         ),
         Row(
-            f"the same load, an app told of {APP_SIGNALS} signals: lost",
+            f"the same, an app told every value of {APP_SIGNALS} signals: lost",
             f"{opened.frames:,} of {opened.sent:,} frames came, {opened.stored:,} of {opened.samples:,} "
-            f"samples stored; {opened.rss_mb:.0f} MB at its peak",
+            f"samples stored, {opened.untold:,} values not told; {opened.rss_mb:.0f} MB at its peak",
             f"without door and app {result.rss_mb:.0f} MB",
             opened.all_lost,
             "<= 0",
