@@ -23,15 +23,7 @@ from edge_agent.broker.viss_dialects import Problem, Refused
 from edge_agent.broker.viss_events import Points, values_in
 from edge_agent.broker.viss_filters import DynamicMetadata, History, Metadata
 from edge_agent.broker.viss_requests import Get, Set, points, stamp, value_of_text
-from edge_agent.broker.viss_tree import (
-    CAPABILITIES,
-    below,
-    capabilities,
-    is_servers,
-    leaf_at,
-    meant,
-    metadata,
-)
+from edge_agent.broker.viss_tree import CAPABILITIES, Tree, capabilities, is_servers
 from fairway.errors import BadInput, Denied, Unavailable
 
 # Values of the past in one response: some hundred bytes each.
@@ -49,6 +41,7 @@ class Viss:
 
     def __init__(self, service: Service, verifier: Verifier, counts: OnboardCounts) -> None:
         self.service, self.data, self.clock = service, service.data, service.clock
+        self.tree = Tree(service.data.signals)
         self._verifier, self._counts = verifier, counts
 
     def grant(self, token: str | None) -> Grant:
@@ -91,12 +84,14 @@ class Viss:
         with serving(self.grant(request.token or token)):
             other, rights, signals = request.filters.other, current_rights(), self.data.signals
             if isinstance(other, Metadata):
-                return {"metadata": metadata(signals, rights, request.path, request.filters, other)}
+                return {
+                    "metadata": self.tree.metadata(rights, request.path, request.filters, other)
+                }
             if isinstance(other, History):
                 return {"data": self._history(request, other)}
             if isinstance(other, DynamicMetadata):
                 return {"metadata": self._dynamic(request, other)}
-            numbers = meant(signals, rights, request.path, request.filters)
+            numbers = self.tree.meant(rights, request.path, request.filters)
             check_count(numbers)
             await ask(self.service, numbers)
             found = values_in(signals, self.data.current(numbers))
@@ -110,7 +105,7 @@ class Viss:
         """Forward a target value.  Raises Refused."""
         with serving(self.grant(request.token or token)):
             data = self.data
-            number = leaf_at(data.signals, current_rights(), request.path, Action.ACTUATE)
+            number = self.tree.leaf(current_rights(), request.path, Action.ACTUATE)
             leaf = data.signals[number]
             if leaf.type != "actuator":
                 raise Refused(Problem.READ_ONLY)
@@ -137,9 +132,9 @@ class Viss:
         """Return the values of a period but for the current ones (VISS 3, 7.2)."""
         data, rights = self.data, current_rights()
         if request.filters.paths:
-            numbers = meant(data.signals, rights, request.path, request.filters)
+            numbers = self.tree.meant(rights, request.path, request.filters)
         else:
-            numbers = below(data.signals, rights, request.path)
+            numbers = self.tree.below(rights, request.path)
         check_count(numbers)
         now_ns, most = self.clock.monotonic_ns(), max(2, HISTORY_MAX // len(numbers))
         found: dict[int, Points] = {}
@@ -169,7 +164,7 @@ class Viss:
                 }
             elif name == "availability":
                 signals, rights = self.data.signals, current_rights()
-                numbers = below(signals, rights, request.path)
+                numbers = self.tree.below(rights, request.path)
                 now_ns = self.clock.monotonic_ns()
                 told[name] = {
                     signals[number].path: _AVAILABILITY[

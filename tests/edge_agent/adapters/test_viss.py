@@ -185,6 +185,22 @@ async def test_metadata_is_nested_and_so_deep(api):
     }
 
 
+async def test_metadata_of_a_pattern_is_by_the_path_of_each_node(api):
+    paths = {"variant": "paths", "parameter": ["Cabin.*", "Speed"]}
+
+    async with api.client() as app:
+        said = await app.ask(
+            "get", path="Vehicle", filter=[paths, {"variant": "metadata", "parameter": "1"}]
+        )
+
+    kinds = {path: node["type"] for path, node in said["metadata"].items()}
+    assert kinds == {
+        "Vehicle.Cabin.Door": "branch",
+        "Vehicle.Cabin.Lights": "branch",
+        PATHS[SPEED]: "sensor",
+    }
+
+
 async def test_history_is_what_came_before_the_current_value(api):
     take(api.data, [(SPEED, NOW + n, float(n)) for n in range(4)])
     asked = {"variant": "history", "parameter": "PT10M"}
