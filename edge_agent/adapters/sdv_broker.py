@@ -11,6 +11,7 @@ import asyncio
 from typing import Any
 
 import grpc.aio
+import numpy as np
 
 from edge_agent.adapters.kuksa_provider import ask
 from edge_agent.adapters.kuksa_service import SIGNALS_MAX, Context, Handler, Service, add_service
@@ -195,11 +196,12 @@ class _Row:
             number = int(of.ids[at])
             path = self._signals[number].path
             self.time_ns[path] = int(of.time_ns[at])
-            self.now[path] = (
-                value_of(self._signals, number, float(of.value[at]), of.objects)
-                if of.is_there[at]
-                else None
-            )
+            value = None
+            if of.is_there[at]:
+                value = value_of(self._signals, number, float(of.value[at]), of.objects)
+                if self._signals[number].datatype == "float":
+                    value = float(np.float32(value))  # type: ignore[arg-type]
+            self.now[path] = value
 
 
 class _Kinds:
@@ -209,7 +211,7 @@ class _Kinds:
         self._signals = signals
 
     def kind(self, path: str) -> str:
-        """Return number, truth, text or array.  Raises Denied or BadInput."""
+        """Return float, number, truth, text or array.  Raises Denied or BadInput."""
         current_rights().need(Action.READ, path)
         number = self._signals.find(path)
         if number is None:
@@ -217,6 +219,8 @@ class _Kinds:
         datatype = self._signals[number].datatype
         if datatype.endswith("[]"):
             return "array"
+        if datatype == "float":
+            return "float"
         if datatype in INTEGER_RANGES or datatype in FLOAT_RANGES:
             return "number"
         return "truth" if datatype == "boolean" else "text"
