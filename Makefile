@@ -74,7 +74,7 @@ check: .venv/ready node_modules/ready
 	npx --no-install buf lint proto
 
 proto-fresh: proto
-	git diff --exit-code -- proto fairway/v1 kuksa sdv
+	git diff --exit-code -- proto fairway/v1 fairway/foreign
 
 ci: test check proto-fresh
 

@@ -5,9 +5,13 @@
 
 The agent is the real program with default settings but `collect = "all"`; its processor time and memory are
 the kernel's own counts.  The load is played in slices of a millisecond: near to a wire, no large bursts.
+
+Once more with the door for apps open, and one app that wants every value of 100 of the 160 signals.
 """
 
 import asyncio
+import contextlib
+import dataclasses
 import json
 import os
 import socket
@@ -15,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,13 +27,16 @@ from pathlib import Path
 import cantools
 from can.interfaces.socketcan.socketcan import capture_message
 
+from benchmarks._app import Told, app
 from benchmarks._four_buses import BUSES, Load, four_buses
 from benchmarks.receive import FRAMES, as_linux, received_us
 from benchmarks.report import Row
+from edge_agent.canbus import database
 from simulators.bus import Bus
 from simulators.unix_front import UnixFront
 from tests.certificates import Authority
 from tests.grpc_cloud import GrpcCloud
+from tests.onboard_apps import Issuer
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("FAIRWAY_SHARED_DATA", ROOT.parent / "shared" / "data"))
@@ -40,7 +47,9 @@ VEHICLE = "BENCH1"
 STARTS = 3
 WARM_UP_S = 3.0
 MEASURED_S = float(os.environ.get("FAIRWAY_BENCH_SECONDS", "20"))
+OPEN_S = min(MEASURED_S, 8.0)
 LOOK_EVERY_S = 0.02
+APP_SIGNALS = 100
 
 SETTINGS = """
 [vehicle]
@@ -67,6 +76,12 @@ source = "unix:{path}#{number}"
 databases = ["{database}"]
 """
 
+ONBOARD = """
+[onboard]
+listen = "unix:{socket}"
+keys = ["{keys}"]
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -82,6 +97,14 @@ class Result:
     rss_mb: float
     first_sample_s: float
     latest_ms: float  # the load's own latest slice
+    untold: int  # values that an app was not told, because it read slowly
+    told_s: float = 0.0  # values that it was told each second
+
+    @property
+    def all_lost(self) -> int:
+        """Frames, samples and values that did not get where they were to."""
+        frames = self.sent - self.frames + self.dropped
+        return frames + self.lost + self.samples - self.stored + self.untold
 
 
 def run() -> list[Row]:
@@ -92,14 +115,14 @@ def run() -> list[Row]:
     starts_s = sorted([*starts_s, result.first_sample_s])
     peer = _python_can(load)
     rate = f"{load.frames_per_s:,.0f} frames/s"
-    lost = result.sent - result.frames + result.dropped + result.lost
+    opened = asyncio.run(_measured(load, OPEN_S, with_app=True))
     return [
         Row(
             f"agent, four buses, {rate}: lost",
             f"{result.frames:,} of {result.sent:,} frames came, {result.stored:,} of {result.samples:,} "
             f"samples stored; the load at most {result.latest_ms:.0f} ms late",
             "-",
-            lost + result.samples - result.stored,
+            result.all_lost,
             "<= 0",
             "lost",
         ),
@@ -127,10 +150,27 @@ def run() -> list[Row]:
             "<= 2",
             "s",
         ),
+        Row(
+            f"the same, an app told every value of {APP_SIGNALS} signals: processor",
+            f"{opened.cpu:.1f} % of one core, {opened.told_s:,.0f} values/s told",
+            f"without door and app {result.cpu:.1f} %",
+            opened.cpu,
+            "<= 50",
+            "%",
+        ),
+        Row(
+            f"the same, an app told every value of {APP_SIGNALS} signals: lost",
+            f"{opened.frames:,} of {opened.sent:,} frames came, {opened.stored:,} of {opened.samples:,} "
+            f"samples stored, {opened.untold:,} values not told; {opened.rss_mb:.0f} MB at its peak",
+            f"without door and app {result.rss_mb:.0f} MB",
+            opened.all_lost,
+            "<= 0",
+            "lost",
+        ),
     ]
 
 
-async def _measured(load: Load, seconds: float) -> Result:
+async def _measured(load: Load, seconds: float, *, with_app: bool = False) -> Result:
     """Run an agent on the load until its first sample, and for `seconds` more after a warm-up."""
     with tempfile.TemporaryDirectory(prefix="fairway-bench-") as name:
         folder = Path(name)
@@ -141,8 +181,11 @@ async def _measured(load: Load, seconds: float) -> Result:
         await cloud.start()
         try:
             _configure(folder, cloud)
+            opened = _open_door(folder) if with_app else contextlib.nullcontext(Told())
             async with _agent(folder) as agent, _playing(load, bus, front):
-                return await _watched(agent, load, bus, cloud, seconds)
+                async with opened as told:
+                    result = await _watched(agent, load, bus, cloud, seconds)
+                return dataclasses.replace(result, told_s=told.values_s)
         finally:
             await front.close()
             await cloud.stop()
@@ -162,6 +205,21 @@ def _configure(folder: Path, cloud: GrpcCloud) -> None:
         key=identity.key,
     )
     (folder / "agent.toml").write_text(text)
+
+
+def _open_door(folder: Path) -> AbstractAsyncContextManager[Told]:
+    """Let apps in, and return one that wants as many signals of each bus."""
+    socket_path, issuer = folder / "onboard.sock", Issuer(folder / "apps")
+    with (folder / "agent.toml").open("a") as settings:
+        settings.write(ONBOARD.format(socket=socket_path, keys=issuer.public))
+    sent = [
+        f"{message.name}.{signal.name}"
+        for message in database.load(DATABASE).messages
+        if message.cycle_time_ms
+        for signal in message.signals
+    ]
+    paths = [f"can{bus}.{name}" for bus in range(BUSES) for name in sent[: APP_SIGNALS // BUSES]]
+    return app(f"unix:{socket_path}", issuer.token("read", seconds=600), paths)
 
 
 class _Agent:
@@ -256,6 +314,7 @@ async def _watched(agent: _Agent, load: Load, bus: Bus, cloud: GrpcCloud, second
     await asyncio.sleep(0.5)
     peak_mb = agent.peak_mb()
     dropped = await agent.metric("fairway_edge_dropped_frames_total") + bus.dropped
+    untold = await agent.metric("fairway_edge_onboard_dropped_values_total")
     # Stopping closes the last batch; the cloud gets what is in the spool before that.
     await asyncio.sleep(1.5)
     stored = cloud.samples()
@@ -273,6 +332,7 @@ async def _watched(agent: _Agent, load: Load, bus: Bus, cloud: GrpcCloud, second
         peak_mb,
         first_sample_s,
         load.latest_ms,
+        untold,
     )
 
 

@@ -3,6 +3,7 @@
     sources > decoder > mapping > collection > batches > spool > uplink > cloud
               '-------------- sampling --------------'       '-- delivery --'
                            '----> the vehicle's data <> door (onboard.py) <> apps in the vehicle
+    sources < frames of the allow-list < actuators (acting.py) <-----'
 
 Rule 1: what can be known to be wrong is said before anything runs: files, databases, certificates.
 Rule 2: a cloud that cannot be reached is no error: the spool is for that.
@@ -14,12 +15,13 @@ import hashlib
 import signal
 from dataclasses import dataclass, field
 
+from edge_agent.adapters.clock_watch import watch_clock
 from edge_agent.adapters.delivery import Delivery
 from edge_agent.adapters.identity_files import identity_target
 from edge_agent.adapters.log_replay import LogReplay
 from edge_agent.adapters.merge import Merged
 from edge_agent.adapters.metrics_http import MetricsServer, Status
-from edge_agent.adapters.onboard import Door, open_onboard
+from edge_agent.adapters.onboard import Opened, open_onboard
 from edge_agent.adapters.patience import Patient
 from edge_agent.adapters.renewal import identity_renewal
 from edge_agent.adapters.sampling import LOOK_INTERVAL_NS, Limits, Pipeline, Sampling
@@ -28,11 +30,10 @@ from edge_agent.adapters.spool_files import SpoolFiles
 from edge_agent.adapters.spool_worker import SpoolWorker
 from edge_agent.adapters.uplink_tls import Address, address, guarded
 from edge_agent.adapters.uplinks import open_uplink
-from edge_agent.broker.feed import Feed
 from edge_agent.canbus import database
 from edge_agent.canbus.decoder import make_decoder
 from edge_agent.canbus.mapping import Mapping, compile_mapping
-from edge_agent.canbus.plan import BusDatabases, compile_plan
+from edge_agent.canbus.plan import BusDatabases, Plan, compile_plan
 from edge_agent.canbus.source import FrameSource
 from edge_agent.config import Config, Replay
 from edge_agent.telemetry.batching import Sealing
@@ -40,15 +41,12 @@ from edge_agent.telemetry.collection import Collection
 from fairway import log
 from fairway.catalog.load import load_catalog
 from fairway.catalog.model import Catalog
-from fairway.clock import NS_PER_MS, NS_PER_S, Clock, JumpWatch, SystemClock
+from fairway.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock
 from fairway.errors import BadInput
 from fairway.telemetry import Dictionary
 from fairway.wire.telemetry import dictionary_of, dictionary_to_bytes
 
 EVENTS = log.get("edge_agent")
-
-# A clock that was set is worth a line within a second or two; nothing else depends on it.
-CLOCK_LOOK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +86,12 @@ def run(config: Config, *, until_drained: bool = False) -> Summary:
 
 async def _run(config: Config, *, until_drained: bool) -> Summary:
     clock = SystemClock()
-    pipeline, dictionary, catalog = _pipeline(config)
+    pipeline, dictionary, catalog, plan = _pipeline(config)
     target = _target(config)
     uplink = open_uplink(target, vehicle=config.vehicle.id) if target else None
-    feed, door = None, None
-    if config.onboard is not None:
-        feed, door = open_onboard(
-            config.onboard, config.spool.dir, pipeline.mapping, catalog, clock
-        )
-        pipeline.mapped = feed.take
+    onboard = open_onboard(config, pipeline.mapping, plan, catalog, clock)
+    if onboard is not None:
+        pipeline.mapped = onboard.feed.take
     if until_drained and uplink is None:
         raise BadInput("there is no [uplink]: nothing can be drained")
     spool = SpoolWorker(
@@ -107,14 +102,14 @@ async def _run(config: Config, *, until_drained: bool) -> Summary:
     try:
         spool.spool.keep_dictionary(dictionary.id, dictionary_to_bytes(dictionary))
         delivery = Delivery(spool, uplink, clock, where=str(target)) if uplink else None
-        agent = _Agent(config, clock, pipeline, dictionary, spool, delivery, feed=feed, door=door)
+        agent = _Agent(config, clock, pipeline, dictionary, spool, delivery, onboard=onboard)
         return await agent.run(until_drained=until_drained)
     finally:
         await spool.close()
 
 
-def _pipeline(config: Config) -> tuple[Pipeline, Dictionary, Catalog]:
-    """Return what turns frames into samples, the dictionary of those, and what their signals are."""
+def _pipeline(config: Config) -> tuple[Pipeline, Dictionary, Catalog, Plan]:
+    """Return what turns frames into samples, the dictionary of those, what their signals are, and the plan."""
     buses = [
         BusDatabases(bus.name, tuple(database.load(path) for path in bus.databases))
         for bus in config.bus
@@ -130,7 +125,8 @@ def _pipeline(config: Config) -> tuple[Pipeline, Dictionary, Catalog]:
             'telemetry.collect = "all"'
         )
     collection = Collection(mapping.table, config.telemetry.interval_ms, config.telemetry.on_change)
-    return Pipeline(make_decoder(plan), mapping, collection), dictionary_of(mapping.table), catalog
+    pipeline = Pipeline(make_decoder(plan), mapping, collection)
+    return pipeline, dictionary_of(mapping.table), catalog, plan
 
 
 def _target(config: Config) -> Address | None:
@@ -161,11 +157,12 @@ class _Agent:
         spool: SpoolWorker,
         delivery: Delivery | None,
         *,
-        feed: Feed | None,
-        door: Door | None,
+        onboard: Opened | None,
     ) -> None:
         self._config, self._clock, self._spool = config, clock, spool
-        self._feed, self._door = feed, door
+        self._feed = onboard.feed if onboard else None
+        self._door = onboard.door if onboard else None
+        self._actuators = onboard.actuators if onboard else None
         self._mapping: Mapping = pipeline.mapping
         self._delivery = delivery
         self._renewal = (
@@ -240,12 +237,12 @@ class _Agent:
             signals=len(self._mapping.table),
             waiting_batches=self._spool.spool.state.waiting,
         )
-        delivering = asyncio.create_task(self._delivery.run()) if self._delivery else None
+        carriers = (self._renewal, self._delivery, self._actuators)
+        carrying = [asyncio.create_task(one.run()) for one in carriers if one is not None]
         working = asyncio.create_task(self._work(until_drained=until_drained))
         stopping = asyncio.create_task(self._stopping.wait())
-        watching = asyncio.create_task(_watch(self._clock))
-        renewing = asyncio.create_task(self._renewal.run()) if self._renewal else None
-        tasks = [task for task in (working, stopping, delivering, watching, renewing) if task]
+        watching = asyncio.create_task(watch_clock(self._clock))
+        tasks = [working, stopping, *carrying, watching]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -256,9 +253,8 @@ class _Agent:
                 source.close()
             await _ended(stopping)
             await _ended(watching)
-            for carrying in (renewing, delivering):
-                if carrying:
-                    await _ended(carrying)
+            for carrier in carrying:
+                await _ended(carrier)
             if self._door is not None:
                 await self._door.stop()
             await metrics.stop()
@@ -300,7 +296,10 @@ class _Agent:
         for number, bus in enumerate(self._config.bus):
             if bus.source is not None:
                 source = open_source(bus.source, name=bus.name, bus=number)
-                sources.append(Patient(source, bus.name, self._clock))
+                patient = Patient(source, bus.name, self._clock)
+                sources.append(patient)
+                if self._actuators is not None:
+                    self._actuators.connect(number, patient)
         return sources
 
     def _log(self, replay: Replay, *, speed: float | None, start_at: int = 0) -> LogReplay:
@@ -378,15 +377,6 @@ def _replay_id(replay: Replay, dictionary: Dictionary, config: Config) -> bytes:
         telemetry.on_change,
     )
     return hashlib.sha256(repr(facts).encode()).digest()[:8]
-
-
-async def _watch(clock: Clock) -> None:
-    """Tell when somebody set the wall clock: stamps and ages jump with it, nothing is lost."""
-    watch = JumpWatch(clock)
-    while True:
-        await asyncio.sleep(CLOCK_LOOK_S)
-        if jump_ns := watch.jump_ns():
-            EVENTS.warning("clock_jumped", by_s=round(jump_ns / NS_PER_S, 3))
 
 
 async def _ended(task: "asyncio.Task[object]") -> None:

@@ -184,6 +184,49 @@ class Onboard:
 
 
 @dataclass(frozen=True, slots=True)
+class Outbound:
+    """A frame that may be sent; what is not named here never is."""
+
+    bus: str
+    id: int  # without flags; above 0x7FF it is one of 29 bits
+    min_period_ms: int = 100  # two of these frames are so far apart
+    condition: str = ""  # must hold when it is sent, as in "Vehicle.Speed < 5"
+    fill: Literal["current", "defaults"] = "current"  # what the other signals of the frame say
+    defaults: Path | None = None  # JSON, values by signal: for those that nobody has said
+    checksum: str = ""  # kind, as in "crc8-sae-j1850"
+    checksum_signal: str = "Checksum"
+    counter_signal: str = ""
+    data_ids: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        _within("id", self.id, 0, 0x1FFF_FFFF)
+        _within("min_period_ms", self.min_period_ms, 1, 3_600_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Actuation:
+    """How an actuator is acted on, where it is not as usual."""
+
+    path: str
+    feedback: str = ""  # the signal that confirms; the actuator itself without
+    tolerance: float = 0.0
+    deadline_ms: int = 1000
+    interlock: str = (
+        ""  # must hold when it is asked for and when it is sent, as in "Vehicle.Speed == 0"
+    )
+    writers: tuple[str, ...] = ()  # apps, the first outranks the next; all others come after them
+    lease_ms: int = 0  # how long a writer keeps others of its rank out after it was confirmed
+    repeat_ms: int = 0  # the frame is sent again so often until the vehicle confirms; 0: once
+
+    def __post_init__(self) -> None:
+        _within("deadline_ms", self.deadline_ms, 1, 600_000)
+        _within("lease_ms", self.lease_ms, 0, 3_600_000)
+        _within("repeat_ms", self.repeat_ms, 0, 600_000)
+        if not 0 <= self.tolerance < float("inf"):
+            raise BadInput(f"tolerance is {self.tolerance}; choose 0 or more")
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """What is said on standard error."""
 
@@ -205,6 +248,8 @@ class Config:
     telemetry: Telemetry = field(default_factory=Telemetry)
     metrics: Metrics = field(default_factory=Metrics)
     onboard: Onboard | None = None
+    outbound: tuple[Outbound, ...] = ()
+    actuation: tuple[Actuation, ...] = ()
     log: Log = field(default_factory=Log)
 
     def __post_init__(self) -> None:
@@ -218,6 +263,21 @@ class Config:
         if self.replay is not None and not without:
             raise BadInput("every [[bus]] has a source of its own: nothing is left for [replay]")
         self._check_uplink()
+        self._check_acting()
+
+    def _check_acting(self) -> None:
+        if self.outbound and self.onboard is None:
+            raise BadInput("[[outbound]] is for what apps ask for: there is no [onboard] to ask at")
+        if self.actuation and not self.outbound:
+            raise BadInput("[[actuation]] needs [[outbound]]: no frame may be sent without")
+        names = {bus.name: bus for bus in self.bus}
+        for one in self.outbound:
+            if one.bus not in names:
+                raise BadInput(
+                    f"[[outbound]] names the bus {one.bus}, and there is no such [[bus]]"
+                )
+            if names[one.bus].source is None:
+                raise BadInput(f"nothing can be sent on {one.bus}: it is a log")
 
     def _check_uplink(self) -> None:
         uplink = self.uplink

@@ -312,11 +312,11 @@ def _following(
 ) -> Iterator[None]:
     async def changed() -> None:
         log.info("fleet_changed", vehicles=len(cloud.fleet.tenants))
+        if grpc is not None:
+            await grpc.review()  # first: it needs nothing that could fail
         await asyncio.to_thread(
             cloud.pki.write_revocations, cloud.fleet.certificates, cloud.clock.now_ns()
         )
-        if grpc is not None:
-            await grpc.review()
         if broker is not None:
             await broker.allow(cloud.fleet.members)
 

@@ -21,12 +21,12 @@ from edge_agent.adapters.kuksa_values import checked, fill, stamp_ns
 from edge_agent.broker.access import Action
 from edge_agent.broker.claims import Grant
 from edge_agent.broker.providers import Target
-from edge_agent.broker.store import Arrived
+from edge_agent.broker.store import Arrived, Quality
 from edge_agent.broker.values import Value, outside
 from fairway import log as logs
 from fairway.clock import NS_PER_MS
 from fairway.errors import BadInput, Conflict
-from kuksa.val.v2 import types_pb2, val_pb2
+from fairway.foreign.kuksa.val.v2 import types_pb2, val_pb2
 
 log = logs.get("edge_agent.onboard")
 
@@ -55,6 +55,9 @@ class ProviderStream:
     @property
     def has_room(self) -> bool:
         return not self._outbox.full()
+
+    def admit(self, targets: Sequence[Target]) -> None:
+        """Everything is admitted: what becomes of it is the provider's."""
 
     def offer(self, targets: Sequence[Target]) -> None:
         request = val_pb2.BatchActuateStreamRequest()
@@ -326,9 +329,12 @@ async def ask(service: Service, numbers: Iterable[int]) -> None:
         provider = data.providers.of_signal(number)
         if provider is not None and isinstance(provider.outlet, ProviderStream):
             claimed.setdefault(provider.outlet, []).append(number)
+    questions = []
     for outlet, its in claimed.items():
         ids = np.array(its, np.int32)
         quality = data.store.quality(ids, now_ns=service.clock.monotonic_ns())
-        missing = ids[quality != 1].tolist()  # Quality.VALID
+        missing = ids[quality != int(Quality.VALID)].tolist()
         if missing:
-            await outlet.ask(missing)
+            questions.append(outlet.ask(missing))
+    if questions:
+        await asyncio.gather(*questions)

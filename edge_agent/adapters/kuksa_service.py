@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 
 from edge_agent.adapters.kuksa_encode import Encoder
 from edge_agent.adapters.kuksa_values import member_of
-from edge_agent.adapters.onboard_calls import current_grant, current_rights
+from edge_agent.adapters.onboard_calls import SOCKET, current_grant, current_rights
 from edge_agent.broker.access import PATH_MAX_CHARS, Action
 from edge_agent.broker.filters import Filters
 from edge_agent.broker.providers import Provider
@@ -114,8 +114,10 @@ class Service:
     @contextmanager
     def room(self) -> Iterator[None]:
         """Have room for one more subscription.  Raises Unavailable when there are too many."""
-        app = current_grant().subject
-        if self._subscribed[app] >= SUBSCRIPTIONS_OF_APP_MAX:
+        grant = current_grant()
+        app = grant.subject
+        # Who shows no token, because none is asked for, may be several apps.
+        if grant is not SOCKET and self._subscribed[app] >= SUBSCRIPTIONS_OF_APP_MAX:
             raise Unavailable(
                 f"{app} has {SUBSCRIPTIONS_OF_APP_MAX} subscriptions already: end one first"
             )

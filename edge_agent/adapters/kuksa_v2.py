@@ -32,7 +32,7 @@ from edge_agent.broker.providers import Target
 from edge_agent.broker.vehicle import one
 from fairway.clock import NS_PER_MS, NS_PER_S
 from fairway.errors import BadInput
-from kuksa.val.v2 import types_pb2, val_pb2
+from fairway.foreign.kuksa.val.v2 import types_pb2, val_pb2
 
 
 class KuksaV2:
@@ -115,7 +115,7 @@ class KuksaV2:
                     continue
                 wake.clear()
                 waits = [subscriber.wait_ns(now_ns), None if is_endless else ends_ns - now_ns]
-                await _woken(wake, min((wait for wait in waits if wait is not None), default=None))
+                await woken(wake, min((wait for wait in waits if wait is not None), default=None))
         finally:
             self._data.subscriptions.close(subscriber)
             self._service.tell_filters(subscriber.ids)
@@ -193,7 +193,7 @@ def _check_count(count: int) -> None:
         raise BadInput(f"{count} signals are named; choose from 1 to {SIGNALS_MAX}")
 
 
-async def _woken(wake: asyncio.Event, wait_ns: int | None) -> None:
+async def woken(wake: asyncio.Event, wait_ns: int | None) -> None:
     """Wait to be woken, or so long."""
     try:
         async with asyncio.timeout(None if wait_ns is None else wait_ns / NS_PER_S):

@@ -1,12 +1,14 @@
 """The agent's ports without a disk and without a network: for tests, trials and machines that have neither.
 
-A MemorySpool forgets with the process; a MemoryUplink hands messages to a function that plays the cloud.
+A MemorySpool forgets with the process; a MemoryUplink hands messages to a function that plays the cloud; a
+MemoryOutlet and a MemoryBus keep what they are given.
 """
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 
 from edge_agent.broker.providers import Target
+from edge_agent.canbus.frames import Frame, FrameBlock
 from edge_agent.telemetry.spool import Cursor, SpooledBatch, SpoolState, WhenFull
 from fairway.errors import Unavailable
 from fairway.ids import stream_id
@@ -142,6 +144,9 @@ class MemoryOutlet:
     def has_room(self) -> bool:
         return len(self._offers) < self._room
 
+    def admit(self, targets: Sequence[Target]) -> None:
+        """Everything is admitted."""
+
     def offer(self, targets: Sequence[Target]) -> None:
         self._offers.append(targets)
 
@@ -149,3 +154,16 @@ class MemoryOutlet:
         """Return what was offered, and forget it."""
         taken, self._offers = self._offers, []
         return taken
+
+
+class MemoryBus:
+    """A bus to write to that keeps what was sent."""
+
+    def __init__(self) -> None:
+        self.is_there = True
+        self.sent: list[Frame] = []
+
+    async def send(self, frames: FrameBlock) -> None:
+        if not self.is_there:
+            raise Unavailable("the bus in memory is switched off")
+        self.sent += frames.frames()

@@ -157,8 +157,15 @@ def _data(numbers: DataNumbers) -> Iterator[Metric]:
         ("messages", "Messages to subscribers", counts.told),
         ("dropped_values", "Values never told, for their reader was slow", numbers.dropped),
         ("actuations", "Target values forwarded to providers", counts.actuations),
+        ("frames_sent", "Frames sent on buses", counts.frames_sent),
     ):
         yield CounterMetricFamily(f"fairway_edge_onboard_{name}", text, value=value)
+    orders = CounterMetricFamily(
+        "fairway_edge_onboard_orders", "Orders that are over", labels=["outcome"]
+    )
+    for outcome, count in counts.orders.items():
+        orders.add_metric([outcome], count)
+    yield orders
     yield GaugeMetricFamily(
         "fairway_edge_onboard_subscriptions", "Open subscriptions", value=numbers.subscriptions
     )

@@ -1,5 +1,6 @@
 """Opens the door for on-board apps as the settings describe it; where there is none, its libraries stay out."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -8,7 +9,8 @@ from edge_agent.broker.counts import OnboardCounts
 from edge_agent.broker.feed import Feed, HistoryLimits, data_of
 from edge_agent.broker.vehicle import VehicleData
 from edge_agent.canbus.mapping import Mapping
-from edge_agent.config import Onboard
+from edge_agent.canbus.plan import Plan
+from edge_agent.config import Config, Onboard
 from fairway.catalog.model import Catalog
 from fairway.clock import Clock
 from fairway.errors import BadInput, FairwayError
@@ -34,21 +36,53 @@ class Door(Protocol):
         ...
 
 
+class Acting(Protocol):
+    """What the agent knows of what acts on the vehicle."""
+
+    def connect(self, bus: int, source: object) -> None:
+        """Send on a bus by way of its source, if anything may be sent there.  Raises BadInput."""
+        ...
+
+    async def run(self) -> None:
+        """Act until cancelled."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The door, what feeds the data behind it, and what acts on the vehicle where something may."""
+
+    feed: Feed
+    door: Door
+    actuators: Acting | None
+
+
 def open_onboard(
-    settings: Onboard, spool_dir: Path, mapping: Mapping, catalog: Catalog, clock: Clock
-) -> tuple[Feed, Door]:
-    """Return the door, and what feeds the data behind it.  Raises BadInput or Unavailable."""
+    config: Config, mapping: Mapping, plan: Plan, catalog: Catalog, clock: Clock
+) -> Opened | None:
+    """Return what the settings want, None where there is to be no door.  Raises BadInput or Unavailable."""
+    settings = config.onboard
+    if settings is None:
+        return None
+    from edge_agent.adapters.acting import open_acting  # noqa: PLC0415 - gRPC comes with it
+
     history = HistoryLimits(
         settings.history_count, settings.history_age_s, settings.history_max_bytes
     )
     data = data_of(catalog, mapping.table, history, clock)
-    return Feed(mapping, data, clock), open_door(settings, spool_dir, clock, data)
+    actuators = open_acting(config.outbound, config.actuation, plan, catalog, data, clock)
+    door = open_door(settings, config.spool.dir, clock, data, actuators)
+    return Opened(Feed(mapping, data, clock), door, actuators)
 
 
 def open_door(
-    settings: Onboard, spool_dir: Path, clock: Clock, data: VehicleData | None = None
+    settings: Onboard,
+    spool_dir: Path,
+    clock: Clock,
+    data: VehicleData | None = None,
+    actuators: Any = None,
 ) -> Door:
-    """Return the door, not yet listening, that serves `data`.
+    """Return the door, not yet listening, that serves `data` and the Actuators, where there are some.
 
     Raises BadInput or Unavailable for what can never be opened.
     """
@@ -72,7 +106,7 @@ def open_door(
         tls=tls if listen.scheme == "tls" or not settings.viss else None,
         group=settings.group,
         is_socket_trusted=settings.trust_socket,
-        services=() if service is None else services_of(service.data, clock, service),
+        services=(() if service is None else services_of(service.data, clock, actuators, service)),
     )
     if not settings.viss or service is None:
         return door

@@ -12,13 +12,13 @@ from edge_agent.adapters.kuksa_service import SIGNALS_MAX, Context, Handler, Ser
 from edge_agent.adapters.kuksa_values import fill, stamp, stamp_ns
 from edge_agent.adapters.onboard_calls import current_rights
 from edge_agent.broker.access import PATH_MAX_CHARS, Action
-from edge_agent.broker.store import Quality
+from edge_agent.broker.store import Quality, State
 from edge_agent.broker.values import Value
 from fairway.errors import BadInput
+from fairway.foreign.kuksa.val.v2 import types_pb2
 from fairway.v1 import onboard_pb2
-from kuksa.val.v2 import types_pb2
 
-_QUALITIES = {
+QUALITIES = {
     Quality.NOT_AVAILABLE: onboard_pb2.QUALITY_NOT_AVAILABLE,
     Quality.VALID: onboard_pb2.QUALITY_VALID,
     Quality.STALE: onboard_pb2.QUALITY_STALE,
@@ -55,7 +55,10 @@ class OnboardStates:
                 numbers |= dict.fromkeys(self._readable(path))
             except BadInput as error:
                 answer.refused[path[:PATH_MAX_CHARS]] = str(error)
-        answer.states.extend(self._state(number) for number in numbers)
+        now_ns = self._service.clock.monotonic_ns()
+        found = self._data.store.states(list(numbers), now_ns=now_ns)
+        for number, state in zip(numbers, found, strict=True):
+            answer.states.append(self._state(number, state, now_ns))
         return answer
 
     def _readable(self, path: str) -> list[int]:
@@ -67,14 +70,14 @@ class OnboardStates:
             raise BadInput("no signal is there that the token may read")
         return readable
 
-    def _state(self, number: int) -> onboard_pb2.SignalState:
+    def _state(self, number: int, state: State, now_ns: int) -> onboard_pb2.SignalState:
         data = self._data
-        state = data.store.state(number, now_ns=self._service.clock.monotonic_ns())
         made = onboard_pb2.SignalState(
             path=data.signals[number].path,
-            quality=_QUALITIES[state.quality],
+            quality=QUALITIES[state.quality],
             provider=data.providers.name(state.provider),
-            provider_is_here=data.providers.is_here(state.provider),
+            provider_is_here=data.providers.is_here(state.provider)
+            and not data.store.is_silent(state.provider, now_ns=now_ns),
         )
         made.data_point.CopyFrom(self._point(number, state.time_ns, state.value))
         if state.source_time_ns:

@@ -11,7 +11,7 @@ from edge_agent.canbus.frames import FrameBlock
 from edge_agent.canbus.source import FrameSource
 from fairway import log
 from fairway.clock import NS_PER_S, Clock
-from fairway.errors import Unavailable
+from fairway.errors import BadInput, Unavailable
 
 EVENTS = log.get("edge_agent.bus")
 
@@ -52,6 +52,18 @@ class Patient:
             else:
                 self._works()
                 return block
+
+    @property
+    def source(self) -> FrameSource:
+        """The source that is waited for."""
+        return self._source
+
+    async def send(self, frames: FrameBlock) -> None:
+        """Send frames at once: nobody who acts waits for a bus.  Raises Unavailable, or BadInput."""
+        send = getattr(self._source, "send", None)
+        if send is None:
+            raise BadInput(f"frames cannot be sent on {self._name}: its source only reads")
+        await send(frames)
 
     def close(self) -> None:
         self._source.close()

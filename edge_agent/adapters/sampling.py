@@ -54,9 +54,8 @@ class Pipeline:
     mapping: Mapping
     collection: Collection
     counts: SamplingCounts = field(default_factory=SamplingCounts)
-    mapped: Callable[[SampleBlock], None] | None = (
-        None  # is told of everything, before it is thinned
-    )
+    # Is told of everything before it is thinned, with the frames it was made of.
+    mapped: Callable[[SampleBlock, FrameBlock], None] | None = None
 
     def samples(self, frames: FrameBlock) -> SampleBlock:
         """Return what is collected of `frames`."""
@@ -64,7 +63,7 @@ class Pipeline:
         decoded = self.decoder.decode(frames)
         mapped = self.mapping.apply(decoded, frames)
         if self.mapped is not None:
-            self.mapped(mapped)
+            self.mapped(mapped, frames)
         collected = self.collection.collect(mapped)
         counts.frames += len(frames)
         counts.signals += len(decoded.signal)

@@ -26,7 +26,7 @@ from edge_agent.broker.subscriptions import BUFFER_MAX_MESSAGES, Subscriber
 from edge_agent.broker.values import Value
 from fairway.catalog.model import FLOAT_RANGES, INTEGER_RANGES
 from fairway.errors import BadInput
-from sdv.databroker.v1 import broker_pb2, types_pb2
+from fairway.foreign.sdv.databroker.v1 import broker_pb2, types_pb2
 
 _UNKNOWN = types_pb2.Datapoint.UNKNOWN_DATAPOINT
 _DENIED = types_pb2.Datapoint.ACCESS_DENIED

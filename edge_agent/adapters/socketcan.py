@@ -136,6 +136,17 @@ class FrameSocket:
         self._readiness.wake(self._socket)
         self._socket.close()
 
+    def send(self, frames: FrameBlock) -> None:
+        """Hand frames to the kernel, which has room for some, or not.  Raises Unavailable."""
+        for frame in frames.frames():
+            size = 64 if frame.flags & FD else 8
+            bits = 1 if frame.flags & BIT_RATE_SWITCH else 0  # CANFD_BRS
+            head = _HEAD.pack(frame.can_id, len(frame.data), bits if frame.flags & FD else 0)
+            try:
+                self._socket.send(head + bytes(2) + frame.data.ljust(size, b"\0"))
+            except OSError as error:  # the queue of the interface is full, or it is down
+                raise Unavailable(f"the frame was not sent: {error.strerror}") from error
+
     def _take(self) -> FrameBlock | None:
         while True:
             try:
@@ -202,6 +213,12 @@ class SocketCan:
             self._frames.close()
             self._frames = None
             raise Unavailable(f"{self._channel}: {error}") from error
+
+    async def send(self, frames: FrameBlock) -> None:
+        """Send frames through the socket that is open.  Raises Unavailable."""
+        if self._frames is None:
+            raise Unavailable(f"{self._channel} is not open: nothing can be sent")
+        self._frames.send(frames)
 
     def close(self) -> None:
         self._is_closed = True

@@ -61,8 +61,11 @@ class UnixBus:
         return None
 
     async def send(self, frames: FrameBlock) -> None:
-        """Send frames to everyone else on the bus.  Raises Unavailable."""
+        """Send frames to everyone else on the bus, on our channel where we have one.  Raises Unavailable."""
         loop = asyncio.get_running_loop()
+        if self._channel is not None:
+            channel = np.full(len(frames), self._channel, np.uint8)
+            frames = dataclasses.replace(frames, bus=channel)
         for packet in packets(frames):
             sock = self._connected()
             try:

@@ -39,8 +39,9 @@ class Actuation:
         return Target(number, check(self._limits[number], value))
 
     def forward(self, targets: Sequence[Target], *, now_ns: int) -> Provider | None:
-        """Offer checked targets to their providers, and return None.  Raises Unavailable.
+        """Offer checked targets to their providers, and return None.
 
+        Raises Unavailable when nobody provides one of them, and what a provider raises that does not act now.
         When a provider is there and takes nothing, nobody is offered anything and it is returned.
         """
         parts: dict[Provider, list[Target]] = {}
@@ -54,6 +55,9 @@ class Actuation:
             assert provider.outlet is not None
             if not provider.outlet.has_room:
                 return provider
+        for provider, its in parts.items():
+            assert provider.outlet is not None
+            provider.outlet.admit(its)
         for provider, its in parts.items():
             assert provider.outlet is not None
             provider.outlet.offer(its)

@@ -5,6 +5,20 @@ from dataclasses import dataclass, field
 # Why a call is refused, or ends before its app ends it.
 REASONS = ("no_token", "bad_token", "denied_token", "no_scope", "ended")
 
+# How an order of an app ends: confirmed, or the reason of its failure or refusal (closed_loop.Reason).
+OUTCOMES = (
+    "confirmed",
+    "interlock",
+    "writer",
+    "overruled",
+    "replaced",
+    "deadline",
+    "forbidden",
+    "bus",
+    "stopped",
+    "batch",  # refused with another one
+)
+
 
 @dataclass(slots=True)
 class OnboardCounts:
@@ -24,6 +38,8 @@ class DataCounts:
     refused: int = 0  # values of apps that did not fit
     told: int = 0  # messages to subscribers, but for the first of each
     actuations: int = 0  # target values forwarded
+    frames_sent: int = 0  # on buses, all of the allow-list
+    orders: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.broker.history import History
-from edge_agent.broker.providers import BUSES
 from edge_agent.broker.signals import signals_of
 from edge_agent.broker.store import nothing
 from edge_agent.broker.values import check
 from edge_agent.broker.vehicle import VehicleData, one
+from edge_agent.canbus.frames import FrameBlock
 from edge_agent.canbus.mapping import Mapping
 from fairway.catalog.model import Catalog
 from fairway.clock import Clock
@@ -39,16 +39,21 @@ class Feed:
         self._mapping, self._clock = mapping, clock
         self.data = data
         self._numbers = data.signals.numbers_of(mapping.table)
+        self._buses = [data.providers.open_bus(name) for name in mapping.buses]
+        numbers = np.array([bus.number for bus in self._buses], np.int32)
+        self._providers = numbers[mapping.bus_of_row]
         self._refused, self._without = mapping.refused_rows()
         on_change = mapping.is_on_change | data.signals.is_on_change[self._numbers]
         timed = (mapping.interval_ns > 0) & ~on_change
         data.store.expect(self._numbers[on_change], 0)
         data.store.expect(self._numbers[timed], mapping.interval_ns[timed])
 
-    def take(self, block: SampleBlock) -> None:
-        """Take a block, and note what was refused since the last one."""
+    def take(self, block: SampleBlock, frames: FrameBlock) -> None:
+        """Take a block and the frames it was made of, and note what was refused since the last one."""
         now_ns = self._clock.monotonic_ns()
-        self.data.take_block(block, self._numbers, now_ns=now_ns)
+        for bus in np.unique(frames.bus).tolist():
+            self.data.store.heard(self._buses[bus].number, now_ns=now_ns)
+        self.data.take_block(block, self._numbers, self._providers, now_ns=now_ns)
         refused, without = self._mapping.refused_rows()
         if not (np.array_equal(refused, self._refused) and np.array_equal(without, self._without)):
             self._note(block, now_ns, refused > self._refused, without > self._without)
@@ -56,7 +61,8 @@ class Feed:
 
     def end(self) -> None:
         """Note that the buses say nothing any more."""
-        self.data.leave(self.data.providers.buses)
+        for bus in self._buses:
+            self.data.leave(bus)
 
     def _note(
         self,
@@ -68,9 +74,9 @@ class Feed:
         has_good = np.zeros(len(is_refused), np.bool_)
         has_good[block.signal] = True
         self.data.store.invalidate(self._numbers[is_refused & ~has_good])
-        gone = self._numbers[is_without & ~has_good]
-        arrived = nothing(gone, self._clock.now_ns())
-        self.data.publish(arrived, provider=BUSES, now_ns=now_ns)
+        gone = is_without & ~has_good
+        arrived = nothing(self._numbers[gone], self._clock.now_ns())
+        self.data.publish(arrived, provider=self._providers[gone], now_ns=now_ns)
 
 
 def data_of(

@@ -1,6 +1,6 @@
 """Who says values and who acts: providers with their claims, and whether they are there.
 
-    0  the vehicle's buses       alive while frames come in
+    0  can0                      a bus: there while frames come in
     1  climate-app               claims Vehicle.Cabin.HVAC.*: its values, or target values for it
 
 Rule 1: a signal, and an actuator, is claimed by one provider at a time; who comes second is refused.
@@ -15,8 +15,6 @@ from typing import Protocol
 from edge_agent.broker.values import Value
 from fairway.errors import BadInput, Conflict
 
-# The provider that every agent has.
-BUSES = 0
 # Providers of one vehicle that ever were: their names are kept for as long as values of theirs may be.
 NAMES_MAX = 1024
 
@@ -35,6 +33,10 @@ class Outlet(Protocol):
     @property
     def has_room(self) -> bool:
         """Whether it takes some more."""
+        ...
+
+    def admit(self, targets: Sequence[Target]) -> None:
+        """Raise BadInput, Conflict or Denied when these target values would not be acted on now."""
         ...
 
     def offer(self, targets: Sequence[Target]) -> None:
@@ -58,17 +60,18 @@ class Providers:
     """All providers of a run."""
 
     def __init__(self) -> None:
-        self._names: dict[int, str] = {BUSES: "buses"}
+        self._names: dict[int, str] = {}
         self._by_signal: dict[int, Provider] = {}
         self._by_actuator: dict[int, Provider] = {}
-        self.buses = Provider(BUSES, "buses")
-        self._here: dict[int, Provider] = {BUSES: self.buses}
+        self._here: dict[int, Provider] = {}
+        self._buses: set[int] = set()
+        self._own: set[int] = set()  # the agent's, for actuators of the vehicle
         self._publishers: dict[str, int] = {}
-        self._next = BUSES + 1
+        self._next = 0
 
     def __len__(self) -> int:
-        # Apps: the buses are always one more.
-        return len(self._here) - (BUSES in self._here)
+        # Apps: buses and actuators come from the vehicle's own wires.
+        return len(self._here.keys() - self._buses - self._own)
 
     def name(self, number: int) -> str:
         """Return what a provider is called; empty for nobody, or one that was forgotten."""
@@ -78,12 +81,28 @@ class Providers:
         """Whether a provider's stream is open."""
         return number in self._here
 
+    def is_bus(self, number: int) -> bool:
+        """Whether it is a bus of the vehicle: no app can be one."""
+        return number in self._buses
+
     def publisher(self, name: str) -> int:
         """Return the number under which values of an app without a stream are kept."""
         number = self._publishers.get(name)
         if number is None or number not in self._names:
             number = self._publishers[name] = self._named(name)
         return number
+
+    def open_bus(self, name: str) -> Provider:
+        """Return a provider for what a bus says."""
+        provider = self.open(name, None)
+        self._buses.add(provider.number)
+        return provider
+
+    def open_own(self, name: str, outlet: Outlet) -> Provider:
+        """Return a provider that is the agent itself: it acts on the vehicle's buses."""
+        provider = self.open(name, outlet)
+        self._own.add(provider.number)
+        return provider
 
     def open(self, name: str, outlet: Outlet | None) -> Provider:
         """Return a provider that is here now."""
@@ -129,7 +148,8 @@ class Providers:
         number = self._next
         self._next += 1
         if len(self._names) >= NAMES_MAX:
-            oldest = next(old for old in self._names if old != BUSES and old not in self._here)
+            kept = self._buses | self._here.keys()
+            oldest = next(old for old in self._names if old not in kept)
             if self._publishers.get(self._names[oldest]) == oldest:
                 del self._publishers[self._names[oldest]]
             del self._names[oldest]

@@ -9,7 +9,7 @@ Rule 4: stale is found when asked: late by STALE_AFTER_INTERVALS of its interval
 Rule 5: a signal that stands several times in a block is told of each time where somebody listens.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -27,6 +27,8 @@ from fairway.samples import Floats, Ints, Kind, SampleBlock, Times
 STALE_AFTER_INTERVALS = 3
 # Clocks, looks at buses and garbage collection take their time: nothing is stale before.
 STALE_MIN_NS = NS_PER_S
+# A bus that is awake says something several times a second.
+SILENT_NS = 5 * NS_PER_S
 # Nobody: the signal was never set.
 NO_PROVIDER = -1
 # Plain numbers: NumPy looks for methods of an enum's members, and that costs more than the comparison.
@@ -87,11 +89,12 @@ class Store:
         self._declared_ns = np.zeros(count, np.float64)
         self._is_timed = ~signals.is_on_change
         self._gone: set[int] = set()
+        self._heard_ns: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self.signals)
 
-    def put(self, arrived: Arrived, *, provider: int, now_ns: int) -> Changes | None:
+    def put(self, arrived: Arrived, *, provider: int | Ints, now_ns: int) -> Changes | None:
         """Take values, and return what has changed, or None."""
         if not len(arrived):
             return None
@@ -106,7 +109,8 @@ class Store:
         self._objects.update(arrived.objects)
         self._quality[ids] = arrived.is_there  # NOT_AVAILABLE is 0, VALID is 1
         self._provider[ids] = provider
-        self._gone.discard(provider)
+        if self._gone:
+            self._gone -= set(np.unique(provider).tolist())
         self.history.add(
             ids, arrived.time_ns, arrived.value, arrived.is_there, arrived.objects, now_ns=now_ns
         )
@@ -127,12 +131,13 @@ class Store:
         block: SampleBlock,
         numbers: Ints,
         *,
-        provider: int,
+        providers: Ints,
         now_ns: int,
         is_watched: NDArray[np.bool_] | None = None,
     ) -> list[Changes]:
-        """Take a block of samples whose table's rows are the signals `numbers`; stamps are those of frames.
+        """Take a block of samples over a table of the signals `numbers`, said by `providers`.
 
+        Stamps are those of frames.
         Rows of signals that nobody watches count with their last one; all are kept in the history.
         """
         if not len(block):
@@ -142,7 +147,7 @@ class Store:
         for rows in self._runs(ids, is_watched):
             part = block if rows is None else block.take(rows)
             arrived = _arrived(part, ids if rows is None else ids[rows], self.signals)
-            changes = self.put(arrived, provider=provider, now_ns=now_ns)
+            changes = self.put(arrived, provider=providers[part.signal], now_ns=now_ns)
             if changes is not None:
                 found.append(changes)
         return found
@@ -161,6 +166,15 @@ class Store:
         """Note that a provider says nothing any more; its first value brings it back."""
         self._gone.add(provider)
 
+    def heard(self, provider: int, *, now_ns: int) -> None:
+        """Note that a provider is there, whatever it says: from then on its silence counts."""
+        self._heard_ns[provider] = now_ns
+
+    def is_silent(self, provider: int, *, now_ns: int) -> bool:
+        """Return whether a provider was heard, and is no more."""
+        heard_ns = self._heard_ns.get(provider)
+        return heard_ns is not None and now_ns - heard_ns > SILENT_NS
+
     def withdrawn(self, provider: int, time_ns: int, *, now_ns: int) -> Changes | None:
         """Note that a provider has no values for its signals now, and return what that changes."""
         is_its = (self._provider == provider) & (self._quality != _NOT_AVAILABLE)
@@ -173,21 +187,39 @@ class Store:
         late_ns = np.maximum(self._interval_ns[ids] * STALE_AFTER_INTERVALS, STALE_MIN_NS)
         is_stale = self._is_timed[ids] & (self._interval_ns[ids] > 0)
         is_stale &= now_ns - self._seen_ns[ids] > late_ns
-        if self._gone:
-            is_stale |= np.isin(self._provider[ids], list(self._gone))
+        silent = {one for one in self._heard_ns if self.is_silent(one, now_ns=now_ns)}
+        if gone := self._gone | silent:
+            is_stale |= np.isin(self._provider[ids], list(gone))
         quality[is_stale & (quality == _VALID)] = Quality.STALE
         return quality
 
+    def states(self, numbers: Sequence[int], *, now_ns: int) -> list[State]:
+        """Return what is known of these signals."""
+        ids = np.array(numbers, np.int32)
+        columns = zip(
+            numbers,
+            self.quality(ids, now_ns=now_ns).tolist(),
+            self._time_ns[ids].tolist(),
+            self._source_ns[ids].tolist(),
+            self._provider[ids].tolist(),
+            strict=True,
+        )
+        return [
+            State(self.value(number), Quality(quality), time_ns, source_ns, provider)
+            for number, quality, time_ns, source_ns, provider in columns
+        ]
+
     def state(self, number: int, *, now_ns: int) -> State:
         """Return what is known of one signal."""
-        quality = self.quality(np.array([number], np.int32), now_ns=now_ns)[0]
-        return State(
-            value=self.value(number),
-            quality=Quality(int(quality)),
-            time_ns=int(self._time_ns[number]),
-            source_time_ns=int(self._source_ns[number]),
-            provider=int(self._provider[number]),
-        )
+        return self.states([number], now_ns=now_ns)[0]
+
+    def seen_ns(self, number: int) -> int:
+        """Return when a signal was said last, on the monotonic clock; 0: never."""
+        return int(self._seen_ns[number])
+
+    def is_timed(self, number: int) -> bool:
+        """Whether a signal comes again and again, and not only when it changes."""
+        return bool(self._is_timed[number])
 
     def value(self, number: int) -> Value | None:
         """Return the value of one signal; None when there is none."""

@@ -15,7 +15,7 @@ from edge_agent.broker.actuation import Actuation
 from edge_agent.broker.changes import Changes, Message
 from edge_agent.broker.counts import DataCounts, DataNumbers
 from edge_agent.broker.history import History
-from edge_agent.broker.providers import BUSES, Provider, Providers, Target
+from edge_agent.broker.providers import Provider, Providers, Target
 from edge_agent.broker.signals import Signals
 from edge_agent.broker.store import Arrived, Store
 from edge_agent.broker.subscriptions import Subscriber, Subscriptions
@@ -49,18 +49,20 @@ class VehicleData:
             providers=len(self.providers),
         )
 
-    def take_block(self, block: SampleBlock, numbers: Ints, *, now_ns: int) -> None:
-        """Take what the buses say: rows of a table whose signals have these numbers."""
+    def take_block(
+        self, block: SampleBlock, numbers: Ints, providers: Ints, *, now_ns: int
+    ) -> None:
+        """Take what buses say: rows of a table whose signals have these numbers and providers."""
         for changes in self.store.put_block(
             block,
             numbers,
-            provider=BUSES,
+            providers=providers,
             now_ns=now_ns,
             is_watched=self.subscriptions.is_watched,
         ):
             self.subscriptions.publish(changes)
 
-    def publish(self, arrived: Arrived, *, provider: int, now_ns: int) -> None:
+    def publish(self, arrived: Arrived, *, provider: int | Ints, now_ns: int) -> None:
         """Take values that were checked."""
         changes = self.store.put(arrived, provider=provider, now_ns=now_ns)
         if changes is not None:
@@ -94,12 +96,16 @@ class VehicleData:
         return stuck
 
     def ask(self, targets: Sequence[Target], *, now_ns: int) -> None:
-        """Note checked targets, and forward them if somebody provides them: v1 wants no more."""
-        try:
-            self.actuate(targets, now_ns=now_ns)
-        except Unavailable:
-            self.actuation.note(targets, now_ns=now_ns)
-            self._tell_targets(targets, now_ns)
+        """Note checked targets, and forward those that somebody provides: v1 wants no more.
+
+        Raises Unavailable when a provider is there and takes nothing.
+        """
+        for target in targets:
+            if self.providers.of_actuator(target.signal) is None:
+                self.actuation.note([target], now_ns=now_ns)
+                self._tell_targets([target], now_ns)
+            elif (stuck := self.actuate([target], now_ns=now_ns)) is not None:
+                raise Unavailable(f"{stuck.name} does not take what it is sent")
 
     def _tell_targets(self, targets: Sequence[Target], now_ns: int) -> None:
         for target in targets:

@@ -92,6 +92,8 @@ class Mapping:
         self.table = SignalTable(tuple(_grouped(plan, rules)))
         self.mapped = mapped  # so many rows of the table are VSS leaves; the rest are raw signals
         self.problems = problems
+        self.buses = plan.buses
+        self.bus_of_row = np.array([rule.parts[0].bus for rule in rules], np.int32)
         self._texts = texts
         self._steps = Steps(rules, mapped, texts)
         self._is_text = np.array([rule.signal.kind is Kind.TEXT for rule in rules], np.bool_)

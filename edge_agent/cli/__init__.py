@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from edge_agent.cli import decode, enroll, lint_dbc, run, token
+from edge_agent.cli import decode, enroll, lint_dbc, run, signals, token
 from fairway import command_line
 
 
@@ -17,6 +17,7 @@ def parser() -> argparse.ArgumentParser:
     enroll.add(commands)
     lint_dbc.add(commands)
     run.add(commands)
+    signals.add(commands)
     token.add(commands)
     return root
 

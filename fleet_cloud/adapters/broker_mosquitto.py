@@ -7,7 +7,8 @@ Rule 1: the certificate's common name is the user, and the user is the client id
 of somebody else by calling himself so.
 Rule 2: who has no role may do nothing.
 Rule 3: a vehicle has a role of its own: Mosquitto 2.0 knows `%u` in access files only.  An access file with
-50,000 names takes 18 s to read, at every change, with everybody waiting; 50,000 roles take 0.6 s, once.
+50,000 names takes 18 s to read, at every change, with everybody waiting; 50,000 roles take 0.6 s, once, and
+320 MB; one of them is cut off in 0.2 s, one more let in after some 2 s.
 """
 
 import json

@@ -26,7 +26,8 @@ log = logs.get("fleet_cloud.child")
 RESTART_MIN_S, RESTART_MAX_S = 0.2, 10.0
 # After so long alive, a death is a new story.
 PROVEN_S = 30.0
-READY_MAX_S = 20.0
+# nats-server reads the users of 50,000 vehicles in 3 s, on a machine that is busy with others in 20.
+READY_MAX_S = 60.0
 STOP_MAX_S = 10.0
 _LINE_MAX_BYTES = 64 * 1024
 

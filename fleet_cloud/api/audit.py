@@ -17,14 +17,15 @@ from fleet_cloud.api.ports import ApiPorts
 from fleet_cloud.api.problems import responses
 from fleet_cloud.api.visible import Caller
 from fleet_cloud.audit.acts import Outcome
-from fleet_cloud.audit.chain import DETAIL_MAX_CHARACTERS, Entry
+from fleet_cloud.audit.chain import Entry
 from fleet_cloud.audit.ports import Wanted
 from fleet_cloud.vehicles.telemetry import TIME_MAX_NS
 
 # A person reads them; whoever wants all exports them.
 ENTRIES_MAX = 1000
 
-_Text = Annotated[str, Query(max_length=DETAIL_MAX_CHARACTERS)]
+# Three of them, percent-encoded, still fit the longest URL that is taken.
+_Text = Annotated[str, Query(max_length=128)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ _HOME = """<h1>Fairway fleet cloud</h1>
 <tr><td><code>/v1/live</code></td><td>samples as they are stored (server-sent events)</td></tr>
 <tr><td><code>/v1/ingest</code></td><td>how ingest is doing</td></tr>
 <tr><td><code>/v1/quarantine</code></td><td>messages that could not be stored</td></tr>
+<tr><td><code>/v1/audit</code></td><td>who did what</td></tr>
 <tr><td><code>/v1/me</code> <code>/v1/keys</code></td><td>who you are to this service, and API keys</td></tr>
 <tr><td><a href="/healthz">/healthz</a> <code>/metrics</code></td>
 <td>for machines that watch</td></tr>

@@ -13,7 +13,9 @@ from fleet_cloud.adapters.data_dir import DataDir
 from fleet_cloud.adapters.fleet_files import open_fleet, open_pki
 from fleet_cloud.adapters.pki_certificates import Authority
 from fleet_cloud.adapters.pki_files import FilePki
+from fleet_cloud.audit.acts import Act
 from fleet_cloud.cli import settings
+from fleet_cloud.cli.people import actor
 
 
 def add(commands: Any) -> None:
@@ -64,6 +66,9 @@ def _init(args: argparse.Namespace) -> int:
     now_ns, password = SystemClock().now_ns(), _password(args)
     pki.init(args.root.absolute(), now_ns, password=password)
     pki.ensure(config.tls.names, now_ns)
+    # Written after it was done: until then there was nobody whose log it could be.
+    with open_fleet(config) as fleet:
+        fleet.audit.write(Act("pki.init", actor(), f"region:{config.region}"))
     print(
         f"the root's key is in {args.root}: take it away, it is needed only to make further authorities;"
         f" region {config.region} has authorities for services and tenant {DEFAULT_TENANT}"
@@ -73,8 +78,11 @@ def _init(args: argparse.Namespace) -> int:
 
 def _authority(args: argparse.Namespace) -> int:
     tenant = tenant_name(args.tenant)
-    pki = open_pki(settings.read(args))
+    config = settings.read(args)
+    pki = open_pki(config)
     place = args.root.absolute() if args.root else None
+    with open_fleet(config) as fleet:
+        fleet.audit.write(Act("pki.authority", actor(), f"tenant:{tenant}", tenant))
     pki.add_tenant(tenant, SystemClock().now_ns(), place, password=_password(args))
     print(f"tenant {tenant} has an issuing authority in region {pki.region}")
     return 0

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from fairway import command_line
-from simulators.cli import drive, record, replay
+from simulators.cli import body, drive, record, replay
 
 
 def parser() -> argparse.ArgumentParser:
@@ -13,6 +13,7 @@ def parser() -> argparse.ArgumentParser:
         prog="vehicle-sim", description="Simulated vehicles, buses and drives."
     )
     commands = root.add_subparsers(title="commands", metavar="COMMAND")
+    body.add(commands)
     drive.add(commands)
     record.add(commands)
     replay.add(commands)

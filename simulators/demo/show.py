@@ -90,7 +90,10 @@ async def _set_up(
     print(f'         curl -H "Authorization: Bearer $(cat {stage.key_file})" URL', file=out)
     if stage.is_here:
         await stage.add_person()
-        print(f"         or sign in as {PERSON}, password in {stage.password_file}", file=out)
+        print(
+            f"         people sign in by OIDC there: {PERSON}, password in {stage.password_file}",
+            file=out,
+        )
     cars += traffic.make_cars(options.vehicles, options.folder, clock)
     for car in cars:
         await car.front.open()

@@ -1,7 +1,8 @@
 """The stage of a demo: a folder, the cloud and an agent for each vehicle, as an operator would set them up.
 
 DIR/cloud          the cloud's data
-DIR/<VIN>          a vehicle's certificate, configuration and spool
+DIR/claim          what vehicles enrol with, once each
+DIR/<VIN>          a vehicle's identity, configuration and spool
 DIR/logs           what the programs say
 """
 
@@ -12,7 +13,6 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from fairway.errors import BadInput, Unavailable
 from fleet_cloud.adapters.whole_files import write_whole
@@ -22,8 +22,9 @@ from simulators.demo.programs import Program, run_once
 from simulators.demo.traffic import Car
 from simulators.vehicle import DATABASES
 
-# Who can sign in.
+# Who can sign in, and what vehicles enrol with.
 PERSON = "demo"
+CLAIM = "demo"
 
 # The first start makes keys, a registry and a store: 2 s on a small machine, more on a busy one.
 READY_S = 60.0
@@ -53,11 +54,11 @@ batch_max_age_ms = 500
 [spool]
 dir = "spool"
 
+[identity]
+folder = "identity"
+
 [uplink]
 url = "{url}"
-ca = "ca.pem"
-certificate = "certificate.pem"
-key = "key.pem"
 
 [metrics]
 listen = "127.0.0.1:{metrics}"
@@ -149,14 +150,12 @@ class Stage:
             raise Unavailable(f"cannot write {self.password_file}: {error.strerror}") from error
 
     async def open_agents(self, cars: Sequence[Car]) -> None:
-        """Register every car, and start its agent."""
+        """Enrol every car, and start its agent."""
+        await self._enrol([car.vehicle.vin for car in cars])
         for car in cars:
             folder = self._folder / car.vehicle.vin
-            if not (folder / "key.pem").exists():
-                options = (*self._cloud_options, "--out", folder)
-                await run_once("fleet-cloud", "vehicle", "add", car.vehicle.vin, *options)
             metrics = free_port()
-            (folder / "edge-agent.toml").write_text(self._agent_settings(car, metrics, folder))
+            (folder / "edge-agent.toml").write_text(self._agent_settings(car, metrics))
             program = Program(
                 f"edge-agent of {car.vehicle.vin}",
                 ["edge-agent", "run", "--config", folder / "edge-agent.toml"],
@@ -164,6 +163,25 @@ class Stage:
             )
             self.agents.append(Agent(program, f"http://127.0.0.1:{metrics}/metrics"))
             await program.start()
+
+    async def _enrol(self, vins: Sequence[str]) -> None:
+        """Have each vehicle make its key and get its certificate, as at its first start anywhere."""
+        fresh = [vin for vin in vins if not (self._folder / vin / "identity").exists()]
+        if not fresh:
+            return
+        to_claim: tuple[str | Path, ...] = ("--vehicles", *fresh, *self._cloud_options)
+        if self._claim.exists():
+            await run_once("fleet-cloud", "claim", "allow", CLAIM, *to_claim)
+        else:
+            await run_once("fleet-cloud", "claim", "create", CLAIM, *to_claim, "--out", self._claim)
+        for vin in fresh:
+            identity = self._folder / vin / "identity"
+            with_claim = ("--claim", self._claim, "--vehicle", vin, "--folder", identity)
+            await run_once("edge-agent", "enroll", *with_claim)
+
+    @property
+    def _claim(self) -> Path:
+        return self._folder / "claim"
 
     def check(self) -> None:
         """Raise Unavailable when a program has ended by itself."""
@@ -176,9 +194,9 @@ class Stage:
         await asyncio.gather(*(agent.program.stop() for agent in self.agents))
         await self._cloud.stop()
 
-    def _agent_settings(self, car: Car, metrics: int, folder: Path) -> str:
+    def _agent_settings(self, car: Car, metrics: int) -> str:
         databases, overlays = _FILES[car.profile]
-        url = urlsplit(_url_of(folder / "agent.toml", self._uplink))
+        url = _url_of(self._claim / "endpoints.json", self._uplink)
         buses = "\n".join(
             _BUS.format(
                 name=name,
@@ -194,7 +212,7 @@ class Stage:
             buses=buses,
             catalog=_quoted(DATABASES / "fairway_vss.json"),
             overlays=", ".join(_quoted(DATABASES / f"{name}.vspec") for name in overlays),
-            url=url.geturl(),
+            url=url,
             metrics=metrics,
         )
 
@@ -204,14 +222,12 @@ def _quoted(text: str | Path) -> str:
     return json.dumps(str(text), ensure_ascii=False)
 
 
-def _url_of(fragment: Path, uplink: str) -> str:
-    """Return the URL that `fleet-cloud vehicle add` wrote down for this kind of uplink."""
-    scheme = {"mqtt": "mqtts://", "grpc": "grpcs://"}[uplink]
-    for line in fragment.read_text().splitlines():
-        _, _, value = line.partition("url = ")
-        if value.startswith(f'"{scheme}'):
-            return value.strip().strip('"')
-    raise Unavailable(f"the cloud has no {uplink} door: {fragment} names none")
+def _url_of(endpoints: Path, uplink: str) -> str:
+    """Return where the cloud said that it is reached by this kind of uplink."""
+    url = str(json.loads(endpoints.read_bytes()).get(f"{uplink}_url", ""))
+    if not url:
+        raise Unavailable(f"the cloud has no {uplink} door: {endpoints} names none")
+    return url
 
 
 def free_port() -> int:

@@ -284,7 +284,6 @@ def test_an_empty_batch_is_nothing(store: Store, vehicle: str):
 
 def test_of_an_unknown_vehicle_nothing_is_known(store: Store, vehicle: str):
     assert store.latest("default", vehicle) == []
-    assert store.stored("acme", vehicle, STREAM, [1]) == {1}
     assert store.stored("default", vehicle, STREAM, [1]) == set()
     assert speeds(store, vehicle) == []
     assert len(store.buckets(SignalSpan("default", vehicle, "x"), bucket_ns=S, limit=1)) == 0

@@ -8,10 +8,10 @@ from edge_agent.adapters.kuksa_service import SUBSCRIPTIONS_MAX, SUBSCRIPTIONS_O
 from edge_agent.adapters.kuksa_values import DATA_TYPES, member_of
 from edge_agent.broker.subscriptions import WAITING_MAX_VALUES
 from edge_agent.broker.values import ARRAY_MAX_ITEMS, TEXT_MAX_CHARS
-from fairway.v1 import onboard_pb2
-from kuksa.val.v1 import val_pb2 as v1
-from kuksa.val.v2 import val_pb2 as v2
-from sdv.databroker.v1 import broker_pb2 as sdv
+from fairway.foreign.kuksa.val.v1 import val_pb2 as v1
+from fairway.foreign.kuksa.val.v2 import val_pb2 as v2
+from fairway.foreign.sdv.databroker.v1 import broker_pb2 as sdv
+from fairway.v1 import onboard_pb2, vehicle_data_pb2
 from tests.docs.pages import DOCS
 
 PAGE = (DOCS / "reference" / "vehicle-api.md").read_text(encoding="utf-8")
@@ -21,6 +21,10 @@ SERVICES = [
     ("kuksa.val.v1", v1.DESCRIPTOR.services_by_name["VAL"]),
     ("sdv.databroker.v1", sdv.DESCRIPTOR.services_by_name["Broker"]),
     ("fairway.v1.OnboardService", onboard_pb2.DESCRIPTOR.services_by_name["OnboardService"]),
+    (
+        "fairway.v1.VehicleDataService",
+        vehicle_data_pb2.DESCRIPTOR.services_by_name["VehicleDataService"],
+    ),
 ]
 
 
@@ -37,7 +41,8 @@ def test_every_data_type_quality_and_limit_is_there():
     for datatype in DATA_TYPES:
         assert datatype.endswith("[]") or f"`{datatype}`" in table
         assert datatype.endswith("[]") or f"`{member_of(datatype)}`" in table
-    for name in onboard_pb2.Quality.keys()[1:]:
+    words = [*vehicle_data_pb2.OrderState.keys()[1:], *vehicle_data_pb2.OrderReason.keys()[1:]]
+    for name in [*onboard_pb2.Quality.keys()[1:], *words]:
         assert f"`{name}`" in PAGE
     for limit in (TEXT_MAX_CHARS, ARRAY_MAX_ITEMS):
         assert f"{limit:,}" in table

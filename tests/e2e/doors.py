@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import grpc
 
+import fleet_cloud.cli
 from fairway.errors import Denied, Unavailable
 from fairway.telemetry import Receipt
 from fairway.topics import client_id, down_telemetry, up_telemetry
@@ -14,7 +15,7 @@ from fairway.wire.telemetry import receipts_from_bytes
 from fleet_cloud.adapters.fleet_files import open_fleet
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.config import Config
-from tests.e2e.programs import free_port, run
+from tests.e2e.programs import free_port
 from tests.e2e.scene import EMBEDDED_BROKER, Cloud
 from tests.fleet_cloud.ingest.desk import DICTIONARY_BYTES
 from tests.issued import Keys, keys_of
@@ -67,9 +68,10 @@ class Door:
         return keys
 
     def revoke(self, keys: Keys) -> None:
-        """Revoke one certificate, as an operator does."""
-        run("fleet-cloud", "vehicle", "revoke", keys.record.vehicle, "--reason", "stolen",
-            "--certificate", keys.record.sha256, *self.cloud.options)  # fmt: skip
+        """Revoke one certificate, as an operator does, in this process, which has everything loaded."""
+        words = ["vehicle", "revoke", keys.record.vehicle, "--reason", "stolen"]
+        words += ["--certificate", keys.record.sha256, *map(str, self.cloud.options)]
+        assert fleet_cloud.cli.main(words) == 0
 
     def open(self, keys: Keys) -> Line:
         """Come in with `keys`.  Raises Denied, here or at the first question."""

@@ -20,11 +20,11 @@ from edge_agent.broker.signals import Signals
 from edge_agent.broker.vehicle import VehicleData
 from fairway.catalog.model import Leaf
 from fairway.clock import SystemClock
+from fairway.foreign.kuksa.val.v1 import val_pb2_grpc as v1_grpc
+from fairway.foreign.kuksa.val.v2 import types_pb2, val_pb2, val_pb2_grpc
+from fairway.foreign.sdv.databroker.v1 import broker_pb2_grpc as sdv_grpc
 from fairway.samples import Kind, SampleBlock, Signal, SignalTable
-from fairway.v1 import onboard_pb2_grpc
-from kuksa.val.v1 import val_pb2_grpc as v1_grpc
-from kuksa.val.v2 import types_pb2, val_pb2, val_pb2_grpc
-from sdv.databroker.v1 import broker_pb2_grpc as sdv_grpc
+from fairway.v1 import onboard_pb2_grpc, vehicle_data_pb2_grpc
 from tests.onboard_apps import Issuer, bearer
 
 LEAVES = (
@@ -37,6 +37,7 @@ LEAVES = (
     Leaf("Vehicle.OBD.DTCList", "string[]", "sensor"),
     Leaf("Vehicle.TraveledDistanceTotal", "uint64", "sensor"),
 )
+BUS = 0  # the provider of what `take` says
 SPEED, GEAR, IS_OPEN, POSITION, MODE, VIN, DTCS, TRAVELED = range(len(LEAVES))
 PATHS = [leaf.path for leaf in LEAVES]
 
@@ -44,9 +45,11 @@ PATHS = [leaf.path for leaf in LEAVES]
 def vehicle(leaves=LEAVES, history_count: int = 100) -> VehicleData:
     """Return the data of a vehicle."""
     signals = Signals(leaves)
-    return VehicleData(
+    data = VehicleData(
         signals, History(len(signals), count=history_count, age_s=600, max_bytes=1 << 24)
     )
+    assert data.providers.open_bus("can0").number == BUS
+    return data
 
 
 def block(rows: list[tuple[int, int, float | str]], leaves=LEAVES) -> SampleBlock:
@@ -69,9 +72,9 @@ def block(rows: list[tuple[int, int, float | str]], leaves=LEAVES) -> SampleBloc
 def take(data: VehicleData, rows: list[tuple[int, int, float | str]], now_ns: int = 0) -> None:
     """Let the buses of a vehicle say something."""
     numbers = np.arange(len(data.signals), dtype=np.int32)
-    data.take_block(
-        block(rows, tuple(data.signals)), numbers, now_ns=now_ns or SystemClock().monotonic_ns()
-    )
+    now_ns = now_ns or SystemClock().monotonic_ns()
+    of_bus = np.full_like(numbers, BUS)
+    data.take_block(block(rows, tuple(data.signals)), numbers, of_bus, now_ns=now_ns)
 
 
 @dataclass(slots=True)
@@ -97,6 +100,7 @@ class App:
         self.v1: Any = v1_grpc.VALStub(channel)
         self.sdv: Any = sdv_grpc.BrokerStub(channel)
         self.states: Any = onboard_pb2_grpc.OnboardServiceStub(channel)
+        self.orders: Any = vehicle_data_pb2_grpc.VehicleDataServiceStub(channel)
         self.with_token = {"metadata": metadata}
 
     async def get(self, path: str) -> Any:

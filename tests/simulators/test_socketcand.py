@@ -244,6 +244,8 @@ def test_any_words_are_a_frame_or_refused(can_id: str, length: str, data: list[s
 
 
 async def test_a_handshake_outlives_waits_that_are_shorter_than_it(socket_enabled):
+    has_gone = asyncio.Event()
+
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for word in (b"hi", b"ok", b"ok"):
             await asyncio.sleep(0.03)
@@ -251,6 +253,8 @@ async def test_a_handshake_outlives_waits_that_are_shorter_than_it(socket_enable
         writer.write(b"< frame 123 1.5 11 >")
         await reader.read()
         writer.close()
+        await writer.wait_closed()
+        has_gone.set()
 
     server = await asyncio.start_server(slow, "127.0.0.1", 0)
     source = socketcand.parse(f"127.0.0.1:{server.sockets[0].getsockname()[1]}:can0")
@@ -263,4 +267,5 @@ async def test_a_handshake_outlives_waits_that_are_shorter_than_it(socket_enable
 
     assert [frame.can_id for frame in block.frames()] == [0x123]
     source.close()
+    await has_gone.wait()
     server.close()

@@ -140,6 +140,7 @@ quit
         text=True,
         timeout=60,
         check=False,
+        cwd=car.folder,  # it leaves a history behind
     )
     said = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from fairway.foreign.kuksa.val.v2 import val_pb2, val_pb2_grpc
 from fairway.v1 import onboard_pb2, onboard_pb2_grpc
-from kuksa.val.v2 import val_pb2, val_pb2_grpc
 from tests.e2e.programs import Program, free_port, until
 from tests.edge_agent.agents import DBC, collected, drive, write_log
 from tests.onboard_apps import Issuer, bearer, channel
@@ -91,7 +91,7 @@ def test_every_value_of_a_drive_is_told_and_remembered_and_stale_after_its_end(c
     (state,) = answer.states
     assert points([state.data_point]) == drive_said[-1:]
     assert state.quality == onboard_pb2.QUALITY_STALE
-    assert (state.provider, state.provider_is_here) == ("buses", False)
+    assert (state.provider, state.provider_is_here) == ("can0", False)
     assert list(answer.refused) == ["can0.BATTERY"]
     with urllib.request.urlopen(f"http://127.0.0.1:{car.metrics}/metrics", timeout=5) as page:
         numbers = page.read().decode()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kuksa.val.v1 import types_pb2, val_pb2, val_pb2_grpc
+from fairway.foreign.kuksa.val.v1 import types_pb2, val_pb2, val_pb2_grpc
 from tests.e2e.programs import Program, free_port, until
 from tests.e2e.test_vehicle_api.cars import Car, car_of
 from tests.onboard_apps import bearer, channel

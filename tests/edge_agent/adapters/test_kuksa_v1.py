@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
-from kuksa.val.v1 import types_pb2, val_pb2
+from edge_agent.adapters.memory import MemoryOutlet
+from fairway.foreign.kuksa.val.v1 import types_pb2, val_pb2
 from tests.edge_agent.vehicle_api import (
     GEAR,
     IS_OPEN,
@@ -129,6 +130,16 @@ async def test_targets_reach_subscribers_of_v1_and_providers_of_v2(api):
         answer = await get(app, path, view=types_pb2.VIEW_ALL)
     (got,) = answer.entries
     assert (inner(got.value), inner(got.actuator_target)) == (20, 20)
+
+
+async def test_a_provider_that_does_not_read_is_told_of(api):
+    full = api.data.providers.open("full", MemoryOutlet(room=1))
+    api.data.providers.claim_actuators(full, [POSITION])
+
+    async with api.app("actuate") as app:
+        assert await put(app, update(PATHS[POSITION], TARGET, uint32=1)) == {}
+        assert await put(app, update(PATHS[POSITION], TARGET, uint32=2)) == {PATHS[POSITION]: 503}
+    assert api.data.actuation.asked[POSITION].value == 1
 
 
 async def test_a_stream_of_updates_is_answered_one_by_one(api):

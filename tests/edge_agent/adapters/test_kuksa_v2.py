@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import grpc
 import pytest
 
-from kuksa.val.v2 import types_pb2, val_pb2
+from fairway.foreign.kuksa.val.v2 import types_pb2, val_pb2
 from tests.edge_agent.vehicle_api import (
     DTCS,
     GEAR,
@@ -204,7 +204,7 @@ async def test_an_interval_keeps_messages_apart_and_loses_no_last_value(api):
 
 
 async def test_a_live_stream_ends_with_its_token_and_leaves_nothing_behind(api):
-    async with api.app("read provide", seconds=1.2) as app:
+    async with api.app("read provide", seconds=2.9) as app:
         stream, provider = app.subscribe(PATHS[SPEED]), app.provider()
         await provider.write(claims(SPEED))
         await provider.read()

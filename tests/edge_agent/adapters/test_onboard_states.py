@@ -6,9 +6,9 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from edge_agent.broker.providers import BUSES
 from fairway.v1 import onboard_pb2
 from tests.edge_agent.vehicle_api import (
+    BUS,
     GEAR,
     IS_OPEN,
     MODE,
@@ -70,15 +70,15 @@ async def test_states_say_how_good_values_are_and_whose(api):
         )
         assert found == {
             PATHS[SPEED]: ("INVALID", 5.0, "gnss", True),
-            PATHS[GEAR]: ("VALID", 2, "buses", True),
+            PATHS[GEAR]: ("VALID", 2, "can0", True),
         }
         assert set(refused) == {"Vehicle.Cabin", "*."}
         stream.cancel()
-    api.data.store.is_gone(BUSES)
+    api.data.store.is_gone(BUS)
     async with api.app() as app:
         found, _ = await states(app, PATHS[GEAR], PATHS[MODE])
     assert found == {
-        PATHS[GEAR]: ("STALE", 2, "buses", True),
+        PATHS[GEAR]: ("STALE", 2, "can0", True),
         PATHS[MODE]: ("NOT_AVAILABLE", None, "", False),
     }
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
-from sdv.databroker.v1 import broker_pb2, types_pb2
+from fairway.foreign.sdv.databroker.v1 import broker_pb2, types_pb2
 from tests.edge_agent.vehicle_api import (
     DTCS,
     GEAR,

@@ -36,7 +36,7 @@ def car():
 
     def say(*frames):
         block = block_of([Frame(can_id, payload, clock.now_ns()) for can_id, payload in frames])
-        feed.take(mapping.apply(decoder.decode(block), block))
+        feed.take(mapping.apply(decoder.decode(block), block), block)
         return {
             leaf.path: (data.store.state(number, now_ns=clock.monotonic_ns()))
             for number, leaf in enumerate(data.signals)
@@ -74,6 +74,11 @@ def test_a_refused_value_makes_its_signal_invalid_until_a_good_one_comes():
     assert say((1, b"\x08\x07"))["Vehicle.A"].quality is Quality.VALID
 
     clock.advance(10 * NS_PER_S)
-    assert say((2, b"\x01"))["Vehicle.A"].quality is Quality.STALE
+    found = say((2, b"\x01"))
+    assert found["Vehicle.A"].quality is Quality.STALE  # late
+    assert found["Vehicle.C"].quality is Quality.VALID
+    clock.advance(10 * NS_PER_S)
+    assert say()["Vehicle.C"].quality is Quality.STALE  # its bus says nothing
+    assert say((2, b"\x01"))["Vehicle.C"].quality is Quality.VALID  # no change, but a sign of life
     feed.end()
     assert say()["Vehicle.C"].quality is Quality.STALE

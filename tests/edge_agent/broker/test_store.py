@@ -5,11 +5,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.broker.providers import BUSES
 from edge_agent.broker.store import Quality
 from edge_agent.broker.vehicle import one
 from fairway.clock import NS_PER_MS, NS_PER_S
-from tests.edge_agent.vehicle_api import GEAR, LEAVES, MODE, POSITION, SPEED, block, take, vehicle
+from tests.edge_agent.vehicle_api import (
+    BUS,
+    GEAR,
+    LEAVES,
+    MODE,
+    POSITION,
+    SPEED,
+    block,
+    take,
+    vehicle,
+)
 
 ALL = np.arange(len(LEAVES), dtype=np.int32)
 
@@ -17,7 +26,7 @@ ALL = np.arange(len(LEAVES), dtype=np.int32)
 def put(data, rows, now_ns=1, *, is_watched=True):
     watched = np.full(len(LEAVES), is_watched)
     found = data.store.put_block(
-        block(rows), ALL, provider=BUSES, now_ns=now_ns, is_watched=watched
+        block(rows), ALL, providers=np.full_like(ALL, BUS), now_ns=now_ns, is_watched=watched
     )
     return [
         [
@@ -145,7 +154,7 @@ def test_quality_says_valid_stale_invalid_or_not_available():
     data.store.invalidate(np.array([SPEED, POSITION], np.int32))
     assert quality(data, SPEED, 3 * NS_PER_S) is Quality.INVALID
     assert (data.store.value(SPEED), data.store.value(POSITION)) == (2.0, None)
-    data.store.is_gone(BUSES)
+    data.store.is_gone(BUS)
     assert quality(data, GEAR, 3 * NS_PER_S) is Quality.STALE
     take(data, [(GEAR, 1, 1.0)], now_ns=4 * NS_PER_S)
     assert quality(data, GEAR, 4 * NS_PER_S) is Quality.VALID
