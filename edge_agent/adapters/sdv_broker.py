@@ -8,7 +8,7 @@ Rule 3: a target value goes the way of one of `kuksa.val.v1`: apps of that time 
 """
 
 import asyncio
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc.aio
 import numpy as np
@@ -25,12 +25,21 @@ from edge_agent.broker.store import value_of
 from edge_agent.broker.subscriptions import BUFFER_MAX_MESSAGES, Subscriber
 from edge_agent.broker.values import Value
 from fairway.catalog.model import FLOAT_RANGES, INTEGER_RANGES
-from fairway.errors import BadInput
+from fairway.errors import BadInput, Conflict, Denied, Unavailable
 from fairway.foreign.sdv.databroker.v1 import broker_pb2, types_pb2
 
 _UNKNOWN = types_pb2.Datapoint.UNKNOWN_DATAPOINT
 _DENIED = types_pb2.Datapoint.ACCESS_DENIED
 _NOTHING = types_pb2.Datapoint.NOT_AVAILABLE
+
+_Error: TypeAlias = "types_pb2.DatapointError.ValueType"
+# An interlock, or who acts takes nothing now: there is no better word for either.
+_ERRORS: dict[type[Exception], _Error] = {
+    BadInput: types_pb2.OUT_OF_BOUNDS,
+    Denied: types_pb2.ACCESS_DENIED,
+    Conflict: types_pb2.INTERNAL_ERROR,
+    Unavailable: types_pb2.INTERNAL_ERROR,
+}
 
 
 class SdvBroker:
@@ -84,27 +93,32 @@ class SdvBroker:
         self._service.counts.refused += len(answer.errors)
         return answer
 
-    def _set(
-        self, path: str, point: types_pb2.Datapoint
-    ) -> types_pb2.DatapointError.ValueType | None:
+    def _set(self, path: str, point: types_pb2.Datapoint) -> _Error | None:
         """Forward a target value, or return why not."""
-        data = self._data
+        error = self._refusal(path, point)
+        if error is not None:
+            return error
+        data, number = self._data, self._data.signals.find(path)
+        assert number is not None
+        try:
+            target = data.actuation.check(number, read(point, "value")[1])
+            data.ask([target], now_ns=self._clock.now_ns())
+        except (BadInput, Denied, Conflict, Unavailable) as refused:
+            return _ERRORS[type(refused)]
+        self._service.counts.actuations += 1
+        return None
+
+    def _refusal(self, path: str, point: types_pb2.Datapoint) -> _Error | None:
+        """Return why a target value is not even looked at, None when it is."""
         if not current_rights().may(Action.ACTUATE, path):
             return types_pb2.ACCESS_DENIED
-        number = data.signals.find(path)
+        number = self._data.signals.find(path)
         if number is None:
             return types_pb2.UNKNOWN_DATAPOINT
-        if data.signals[number].type != "actuator":
+        if self._data.signals[number].type != "actuator":
             return types_pb2.ACCESS_DENIED
-        member, value = read(point, "value")
-        if member != self._members[number]:
+        if read(point, "value")[0] != self._members[number]:
             return types_pb2.INVALID_TYPE
-        try:
-            target = data.actuation.check(number, value)
-        except BadInput:
-            return types_pb2.OUT_OF_BOUNDS
-        data.ask([target], now_ns=self._clock.now_ns())
-        self._service.counts.actuations += 1
         return None
 
     async def _subscribe(self, request: broker_pb2.SubscribeRequest, context: Context) -> None:

@@ -17,6 +17,7 @@ from edge_agent.adapters.tokens import Verifier
 from edge_agent.broker.access import Action
 from edge_agent.broker.claims import Grant
 from edge_agent.broker.counts import OnboardCounts
+from edge_agent.broker.providers import Target
 from edge_agent.broker.store import Quality
 from edge_agent.broker.values import Value
 from edge_agent.broker.viss_dialects import Problem, Refused
@@ -24,7 +25,7 @@ from edge_agent.broker.viss_events import Points, values_in
 from edge_agent.broker.viss_filters import DynamicMetadata, History, Metadata
 from edge_agent.broker.viss_requests import Get, Set, points, stamp, value_of_text
 from edge_agent.broker.viss_tree import CAPABILITIES, Tree, capabilities, is_servers
-from fairway.errors import BadInput, Denied, Unavailable
+from fairway.errors import BadInput, Conflict, Denied, Unavailable
 
 # Values of the past in one response: some hundred bytes each.
 HISTORY_MAX = 20_000
@@ -114,19 +115,28 @@ class Viss:
                 target = data.actuation.check(number, value)
             except BadInput as error:
                 raise Refused(Problem.BAD_VALUE, str(error)) from error
-            now_ns = self.clock.now_ns()
-            try:
-                stuck = data.actuate([target], now_ns=now_ns)
-            except Unavailable as error:
-                # Apps of kuksa.val.v1 act on target values without a claim.
-                if not data.targets.is_watched[number]:
-                    raise Refused(Problem.UNAVAILABLE, str(error)) from error
-                data.ask([target], now_ns=now_ns)
-                stuck = None
-            if stuck is not None:
-                sentence = f"{stuck.name} does not take what it is sent"
-                raise Refused(Problem.UNAVAILABLE, sentence)
+            self._forward(target)
             self.service.counts.actuations += 1
+
+    def _forward(self, target: Target) -> None:
+        """Forward a target value to who acts, or to apps of `kuksa.val.v1` that do.  Raises Refused."""
+        data, now_ns = self.data, self.clock.now_ns()
+        if data.providers.of_actuator(target.signal) is None:
+            if not data.targets.is_watched[target.signal]:
+                path = data.signals[target.signal].path
+                raise Refused(Problem.UNAVAILABLE, f"nobody provides {path} now: try again later")
+            data.ask([target], now_ns=now_ns)
+            return
+        try:
+            stuck = data.actuate([target], now_ns=now_ns)
+        except Denied as error:
+            raise Refused(Problem.FORBIDDEN, str(error)) from error
+        except BadInput as error:
+            raise Refused(Problem.BAD_VALUE, str(error)) from error
+        except (Conflict, Unavailable) as error:
+            raise Refused(Problem.UNAVAILABLE, str(error)) from error
+        if stuck is not None:
+            raise Refused(Problem.UNAVAILABLE, f"{stuck.name} does not take what it is sent")
 
     def _history(self, request: Get, asked: History) -> Any:
         """Return the values of a period but for the current ones (VISS 3, 7.2)."""

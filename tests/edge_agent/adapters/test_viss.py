@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from edge_agent.broker.providers import Target
+from fairway.errors import BadInput, Conflict, Denied
 from tests.edge_agent.vehicle_api import (
     GEAR,
     IS_OPEN,
@@ -41,7 +42,11 @@ class Outlet:
     """Where target values go."""
 
     def __init__(self):
-        self.has_room, self.taken = True, []
+        self.has_room, self.taken, self.refusal = True, [], None
+
+    def admit(self, targets: list[Target]):
+        if self.refusal is not None:
+            raise self.refusal
 
     def offer(self, targets: list[Target]):
         self.taken += targets
@@ -314,7 +319,13 @@ async def test_a_target_value_goes_to_who_provides_the_actuator(api):
         for path, value in ((POSITION, "40"), (IS_OPEN, "true"), (MODE, "AUTO"), (POSITION, 41)):
             said = await app.ask("set", path=PATHS[path], value=value)
             assert "error" not in said, said
-        outlet.has_room = False
+        for outlet.refusal, expected in (
+            (Conflict("the car moves"), (503, "service_unavailable")),
+            (Denied("not for this app"), (403, "forbidden_request")),
+            (BadInput("no"), (400, "invalid_data")),
+        ):
+            assert error(await app.ask("set", path=PATHS[POSITION], value="1")) == expected
+        outlet.refusal, outlet.has_room = None, False
         assert error(await app.ask("set", path=PATHS[POSITION], value="1"))[0] == 503
 
     assert [target.value for target in outlet.taken] == [40, True, "AUTO", 41]
