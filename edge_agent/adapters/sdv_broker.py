@@ -34,7 +34,7 @@ _NOTHING = types_pb2.Datapoint.NOT_AVAILABLE
 
 _Error: TypeAlias = "types_pb2.DatapointError.ValueType"
 # An interlock, or who acts takes nothing now: there is no better word for either.
-_ERRORS: dict[type[Exception], _Error] = {
+_ERRORS: dict[type[Exception], "_Error"] = {
     BadInput: types_pb2.OUT_OF_BOUNDS,
     Denied: types_pb2.ACCESS_DENIED,
     Conflict: types_pb2.INTERNAL_ERROR,
@@ -93,7 +93,7 @@ class SdvBroker:
         self._service.counts.refused += len(answer.errors)
         return answer
 
-    def _set(self, path: str, point: types_pb2.Datapoint) -> _Error | None:
+    def _set(self, path: str, point: types_pb2.Datapoint) -> "_Error | None":
         """Forward a target value, or return why not."""
         error = self._refusal(path, point)
         if error is not None:
@@ -108,7 +108,7 @@ class SdvBroker:
         self._service.counts.actuations += 1
         return None
 
-    def _refusal(self, path: str, point: types_pb2.Datapoint) -> _Error | None:
+    def _refusal(self, path: str, point: types_pb2.Datapoint) -> "_Error | None":
         """Return why a target value is not even looked at, None when it is."""
         if not current_rights().may(Action.ACTUATE, path):
             return types_pb2.ACCESS_DENIED
