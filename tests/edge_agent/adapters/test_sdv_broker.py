@@ -115,6 +115,14 @@ async def test_a_query_tells_what_it_selects_while_its_condition_holds(api):
         ]
 
 
+async def test_a_float_equals_what_it_was_told_as(api):
+    take(api.data, [(SPEED, NOW, 13.1)])
+
+    async with api.app() as app:
+        stream = subscribe(app, f"SELECT {PATHS[SPEED]} AS speed WHERE {PATHS[SPEED]} = 13.1")
+        assert (await fields(stream, 1))[0]["speed"] == pytest.approx(13.1)
+
+
 async def test_lag_sees_each_step_of_a_fast_signal(api):
     take(api.data, [(SPEED, NOW, 9.0), (SPEED, NOW, 8.0)])
     steps = [9.0, 1.0, 2.0, 0.0, 5.0, 4.0]
