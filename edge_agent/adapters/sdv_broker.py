@@ -24,7 +24,7 @@ from edge_agent.broker.store import value_of
 from edge_agent.broker.subscriptions import BUFFER_MAX_MESSAGES, Subscriber
 from edge_agent.broker.values import Value
 from fairway.catalog.model import FLOAT_RANGES, INTEGER_RANGES
-from fairway.errors import BadInput
+from fairway.errors import BadInput, Conflict, Denied
 from sdv.databroker.v1 import broker_pb2, types_pb2
 
 _UNKNOWN = types_pb2.Datapoint.UNKNOWN_DATAPOINT
@@ -98,13 +98,19 @@ class SdvBroker:
         member, value = read(point, "value")
         if member != self._members[number]:
             return types_pb2.INVALID_TYPE
+        error: types_pb2.DatapointError.ValueType | None = None
         try:
             target = data.actuation.check(number, value)
+            data.ask([target], now_ns=self._clock.now_ns())
+            self._service.counts.actuations += 1
         except BadInput:
-            return types_pb2.OUT_OF_BOUNDS
-        data.ask([target], now_ns=self._clock.now_ns())
-        self._service.counts.actuations += 1
-        return None
+            error = types_pb2.OUT_OF_BOUNDS
+        except (
+            Conflict,
+            Denied,
+        ):  # an interlock, another app, or the allow-list: there is no other word
+            error = types_pb2.ACCESS_DENIED
+        return error
 
     async def _subscribe(self, request: broker_pb2.SubscribeRequest, context: Context) -> None:
         query = query_of(request.query, _Kinds(self._data.signals))

@@ -32,7 +32,7 @@ from edge_agent.broker.viss_tree import (
     meant,
     metadata,
 )
-from fairway.errors import BadInput, Denied, Unavailable
+from fairway.errors import BadInput, Conflict, Denied, Unavailable
 
 # Values of the past in one response: some hundred bytes each.
 HISTORY_MAX = 20_000
@@ -128,6 +128,10 @@ class Viss:
                     raise Refused(Problem.UNAVAILABLE, str(error)) from error
                 data.ask([target], now_ns=now_ns)
                 stuck = None
+            except BadInput as error:
+                raise Refused(Problem.BAD_VALUE, str(error)) from error
+            except (Conflict, Denied) as error:  # an interlock, another app, or the allow-list
+                raise Refused(Problem.UNAVAILABLE, str(error)) from error
             if stuck is not None:
                 sentence = f"{stuck.name} does not take what it is sent"
                 raise Refused(Problem.UNAVAILABLE, sentence)
