@@ -43,6 +43,9 @@ class Outlet:
     def __init__(self):
         self.has_room, self.taken = True, []
 
+    def admit(self, targets: list[Target]):
+        """Everything is admitted."""
+
     def offer(self, targets: list[Target]):
         self.taken += targets
 
