@@ -32,11 +32,17 @@ from edge_agent.broker.access import PATH_MAX_CHARS, Action
 from edge_agent.broker.changes import Message
 from edge_agent.broker.values import Value
 from edge_agent.broker.vehicle import one
-from fairway.errors import BadInput, Denied, Unavailable
+from fairway.errors import BadInput, Conflict, Denied, Unavailable
 from fairway.foreign.kuksa.val.v1 import types_pb2, val_pb2
 
 _VALUE, _TARGET = types_pb2.FIELD_VALUE, types_pb2.FIELD_ACTUATOR_TARGET
-_REASONS = {400: "bad_request", 403: "forbidden", 404: "not_found", 503: "unavailable"}
+_REASONS = {
+    400: "bad_request",
+    403: "forbidden",
+    404: "not_found",
+    409: "conflict",
+    503: "unavailable",
+}
 
 
 class KuksaV1:
@@ -96,7 +102,7 @@ class KuksaV1:
         for update in updates:
             try:
                 self._update(update.entry, set(update.fields))
-            except (BadInput, Denied, Unavailable, Ended) as error:
+            except (BadInput, Conflict, Denied, Unavailable, Ended) as error:
                 errors.append(_error(update.entry.path, error))
         self._service.counts.refused += len(errors)
         return errors
@@ -211,6 +217,8 @@ def _error(path: str, error: Exception) -> types_pb2.DataEntryError:
         code = 403
     elif isinstance(error, Ended):
         code = 404
+    elif isinstance(error, Conflict):
+        code = 409
     elif isinstance(error, Unavailable):
         code = 503
     return types_pb2.DataEntryError(

@@ -115,14 +115,14 @@ def _challenge(error: str, **more: str) -> str:
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the problems that a route may answer with, for its description."""
+    """Return the problems that a route may answer with, for its description; a URL may always be too long."""
     return {
         status: {
             "description": _TITLES[status],
             "content": {MEDIA_TYPE: {"schema": PROBLEM_SCHEMA}},
             **({"headers": _HEADERS[status]} if status in _HEADERS else {}),
         }
-        for status in statuses
+        for status in sorted({*statuses, 414})
     }
 
 

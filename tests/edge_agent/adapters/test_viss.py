@@ -48,9 +48,6 @@ class Outlet:
         if self.refusal is not None:
             raise self.refusal
 
-    def admit(self, targets: list[Target]):
-        pass
-
     def offer(self, targets: list[Target]):
         self.taken += targets
 
