@@ -18,7 +18,7 @@ from typing import Any
 import grpc.aio
 
 from benchmarks._doors import VAL
-from kuksa.val.v2 import val_pb2
+from fairway.foreign.kuksa.val.v2 import val_pb2
 from tests.onboard_apps import bearer
 
 

@@ -31,8 +31,8 @@ from edge_agent.broker.vehicle import VehicleData
 from fairway.catalog.load import load_catalog
 from fairway.catalog.model import Leaf
 from fairway.clock import SystemClock
+from fairway.foreign.kuksa.val.v2 import val_pb2
 from fairway.samples import SignalTable
-from kuksa.val.v2 import val_pb2
 from tests.onboard_apps import Issuer, bearer
 
 CATALOGUE = 1_263  # as many as VSS 6.0 has

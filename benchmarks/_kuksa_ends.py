@@ -12,7 +12,7 @@ from typing import Any
 import grpc.aio
 
 from benchmarks._doors import VAL, Broker
-from kuksa.val.v2 import types_pb2, val_pb2
+from fairway.foreign.kuksa.val.v2 import types_pb2, val_pb2
 
 
 class Published:

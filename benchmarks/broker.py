@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks._doors import VAL, Broker, broker, channel
 from benchmarks.report import Row
-from kuksa.val.v2 import types_pb2, val_pb2
+from fairway.foreign.kuksa.val.v2 import types_pb2, val_pb2
 
 SIGNALS = 100
 THROUGHPUT_S = 5.0

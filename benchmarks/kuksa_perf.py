@@ -27,7 +27,7 @@ from benchmarks._kuksa_ends import Actuated, Published
 from benchmarks.report import Row
 from edge_agent.adapters.kuksa_values import fill, member_of
 from fairway.catalog.model import FLOAT_RANGES, INTEGER_RANGES
-from kuksa.val.v2 import types_pb2, val_pb2
+from fairway.foreign.kuksa.val.v2 import types_pb2, val_pb2
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("FAIRWAY_SHARED_DATA", ROOT.parent / "shared" / "data"))

@@ -19,7 +19,7 @@ from edge_agent.adapters.kuksa_values import fill, member_of, stamp
 from edge_agent.broker.changes import Changes, Message
 from edge_agent.broker.signals import Signals
 from edge_agent.broker.store import value_of
-from kuksa.val.v2 import types_pb2
+from fairway.foreign.kuksa.val.v2 import types_pb2
 
 # What stands before the bytes of a value: the field of the data point, its length, the field of the member.
 _FLOAT, _DOUBLE, _BOOL = b"\x12\x06\x8d\x01", b"\x12\x0a\x91\x01", b"\x12\x02\x60"

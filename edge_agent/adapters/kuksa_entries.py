@@ -9,7 +9,7 @@ from edge_agent.broker.store import value_of
 from edge_agent.broker.values import Value
 from edge_agent.broker.vehicle import VehicleData
 from fairway.catalog.model import FLOAT_RANGES, INTEGER_RANGES, Leaf
-from kuksa.val.v1 import types_pb2
+from fairway.foreign.kuksa.val.v1 import types_pb2
 
 _PATH, _VALUE = types_pb2.FIELD_PATH, types_pb2.FIELD_VALUE
 _TARGET, _METADATA = types_pb2.FIELD_ACTUATOR_TARGET, types_pb2.FIELD_METADATA

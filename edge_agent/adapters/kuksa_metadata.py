@@ -4,7 +4,7 @@ from edge_agent.adapters.kuksa_values import DATA_TYPES, ENTRY_TYPES, fill, memb
 from edge_agent.broker.vehicle import VehicleData
 from fairway.catalog.model import FLOAT_RANGES, INTEGER_RANGES, Leaf, Scalar
 from fairway.clock import NS_PER_MS
-from kuksa.val.v2 import types_pb2
+from fairway.foreign.kuksa.val.v2 import types_pb2
 
 
 def metadata(data: VehicleData, number: int) -> types_pb2.Metadata:

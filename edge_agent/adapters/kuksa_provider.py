@@ -26,7 +26,7 @@ from edge_agent.broker.values import Value, outside
 from fairway import log as logs
 from fairway.clock import NS_PER_MS
 from fairway.errors import BadInput, Conflict
-from kuksa.val.v2 import types_pb2, val_pb2
+from fairway.foreign.kuksa.val.v2 import types_pb2, val_pb2
 
 log = logs.get("edge_agent.onboard")
 

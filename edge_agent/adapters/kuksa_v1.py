@@ -33,7 +33,7 @@ from edge_agent.broker.changes import Message
 from edge_agent.broker.values import Value
 from edge_agent.broker.vehicle import one
 from fairway.errors import BadInput, Conflict, Denied, Unavailable
-from kuksa.val.v1 import types_pb2, val_pb2
+from fairway.foreign.kuksa.val.v1 import types_pb2, val_pb2
 
 _VALUE, _TARGET = types_pb2.FIELD_VALUE, types_pb2.FIELD_ACTUATOR_TARGET
 _REASONS = {

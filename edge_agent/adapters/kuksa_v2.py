@@ -32,7 +32,7 @@ from edge_agent.broker.providers import Target
 from edge_agent.broker.vehicle import one
 from fairway.clock import NS_PER_MS, NS_PER_S
 from fairway.errors import BadInput
-from kuksa.val.v2 import types_pb2, val_pb2
+from fairway.foreign.kuksa.val.v2 import types_pb2, val_pb2
 
 
 class KuksaV2:

@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from edge_agent.broker.values import Limits, Value, check
 from fairway.clock import NS_PER_S
 from fairway.errors import BadInput
-from kuksa.val.v2 import types_pb2
+from fairway.foreign.kuksa.val.v2 import types_pb2
 
 _NARROW = {
     "boolean": "bool",

@@ -15,8 +15,8 @@ from edge_agent.broker.access import PATH_MAX_CHARS, Action
 from edge_agent.broker.store import Quality, State
 from edge_agent.broker.values import Value
 from fairway.errors import BadInput
+from fairway.foreign.kuksa.val.v2 import types_pb2
 from fairway.v1 import onboard_pb2
-from kuksa.val.v2 import types_pb2
 
 QUALITIES = {
     Quality.NOT_AVAILABLE: onboard_pb2.QUALITY_NOT_AVAILABLE,

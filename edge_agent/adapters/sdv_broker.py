@@ -8,9 +8,10 @@ Rule 3: a target value goes the way of one of `kuksa.val.v1`: apps of that time 
 """
 
 import asyncio
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc.aio
+import numpy as np
 
 from edge_agent.adapters.kuksa_provider import ask
 from edge_agent.adapters.kuksa_service import SIGNALS_MAX, Context, Handler, Service, add_service
@@ -24,12 +25,21 @@ from edge_agent.broker.store import value_of
 from edge_agent.broker.subscriptions import BUFFER_MAX_MESSAGES, Subscriber
 from edge_agent.broker.values import Value
 from fairway.catalog.model import FLOAT_RANGES, INTEGER_RANGES
-from fairway.errors import BadInput, Conflict, Denied
-from sdv.databroker.v1 import broker_pb2, types_pb2
+from fairway.errors import BadInput, Conflict, Denied, Unavailable
+from fairway.foreign.sdv.databroker.v1 import broker_pb2, types_pb2
 
 _UNKNOWN = types_pb2.Datapoint.UNKNOWN_DATAPOINT
 _DENIED = types_pb2.Datapoint.ACCESS_DENIED
 _NOTHING = types_pb2.Datapoint.NOT_AVAILABLE
+
+_Error: TypeAlias = "types_pb2.DatapointError.ValueType"
+# An interlock, or who acts takes nothing now: there is no better word for either.
+_ERRORS: dict[type[Exception], "_Error"] = {
+    BadInput: types_pb2.OUT_OF_BOUNDS,
+    Denied: types_pb2.ACCESS_DENIED,
+    Conflict: types_pb2.INTERNAL_ERROR,
+    Unavailable: types_pb2.INTERNAL_ERROR,
+}
 
 
 class SdvBroker:
@@ -83,34 +93,33 @@ class SdvBroker:
         self._service.counts.refused += len(answer.errors)
         return answer
 
-    def _set(
-        self, path: str, point: types_pb2.Datapoint
-    ) -> types_pb2.DatapointError.ValueType | None:
+    def _set(self, path: str, point: types_pb2.Datapoint) -> "_Error | None":
         """Forward a target value, or return why not."""
-        data = self._data
+        error = self._refusal(path, point)
+        if error is not None:
+            return error
+        data, number = self._data, self._data.signals.find(path)
+        assert number is not None
+        try:
+            target = data.actuation.check(number, read(point, "value")[1])
+            data.ask([target], now_ns=self._clock.now_ns())
+        except (BadInput, Denied, Conflict, Unavailable) as refused:
+            return _ERRORS[type(refused)]
+        self._service.counts.actuations += 1
+        return None
+
+    def _refusal(self, path: str, point: types_pb2.Datapoint) -> "_Error | None":
+        """Return why a target value is not even looked at, None when it is."""
         if not current_rights().may(Action.ACTUATE, path):
             return types_pb2.ACCESS_DENIED
-        number = data.signals.find(path)
+        number = self._data.signals.find(path)
         if number is None:
             return types_pb2.UNKNOWN_DATAPOINT
-        if data.signals[number].type != "actuator":
+        if self._data.signals[number].type != "actuator":
             return types_pb2.ACCESS_DENIED
-        member, value = read(point, "value")
-        if member != self._members[number]:
+        if read(point, "value")[0] != self._members[number]:
             return types_pb2.INVALID_TYPE
-        error: types_pb2.DatapointError.ValueType | None = None
-        try:
-            target = data.actuation.check(number, value)
-            data.ask([target], now_ns=self._clock.now_ns())
-            self._service.counts.actuations += 1
-        except BadInput:
-            error = types_pb2.OUT_OF_BOUNDS
-        except (
-            Conflict,
-            Denied,
-        ):  # an interlock, another app, or the allow-list: there is no other word
-            error = types_pb2.ACCESS_DENIED
-        return error
+        return None
 
     async def _subscribe(self, request: broker_pb2.SubscribeRequest, context: Context) -> None:
         query = query_of(request.query, _Kinds(self._data.signals))
@@ -201,11 +210,12 @@ class _Row:
             number = int(of.ids[at])
             path = self._signals[number].path
             self.time_ns[path] = int(of.time_ns[at])
-            self.now[path] = (
-                value_of(self._signals, number, float(of.value[at]), of.objects)
-                if of.is_there[at]
-                else None
-            )
+            value = None
+            if of.is_there[at]:
+                value = value_of(self._signals, number, float(of.value[at]), of.objects)
+                if self._signals[number].datatype == "float":
+                    value = float(np.float32(value))  # type: ignore[arg-type]
+            self.now[path] = value
 
 
 class _Kinds:
@@ -215,7 +225,7 @@ class _Kinds:
         self._signals = signals
 
     def kind(self, path: str) -> str:
-        """Return number, truth, text or array.  Raises Denied or BadInput."""
+        """Return float, number, truth, text or array.  Raises Denied or BadInput."""
         current_rights().need(Action.READ, path)
         number = self._signals.find(path)
         if number is None:
@@ -223,6 +233,8 @@ class _Kinds:
         datatype = self._signals[number].datatype
         if datatype.endswith("[]"):
             return "array"
+        if datatype == "float":
+            return "float"
         if datatype in INTEGER_RANGES or datatype in FLOAT_RANGES:
             return "number"
         return "truth" if datatype == "boolean" else "text"

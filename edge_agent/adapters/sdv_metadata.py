@@ -3,7 +3,7 @@
 from edge_agent.adapters.kuksa_metadata import allowed_of, as_typed
 from edge_agent.adapters.kuksa_values import member_of
 from fairway.catalog.model import Leaf
-from sdv.databroker.v1 import types_pb2
+from fairway.foreign.sdv.databroker.v1 import types_pb2
 
 _CHANGES = {"static": "STATIC", "onchange": "ON_CHANGE", "continuous": "CONTINUOUS"}
 

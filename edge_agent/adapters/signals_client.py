@@ -25,8 +25,8 @@ from edge_agent.adapters.kuksa_values import (
 from edge_agent.adapters.onboard_listen import listen_at
 from edge_agent.broker.values import Value
 from fairway.errors import BadInput, Conflict, Denied, FairwayError, Unavailable
+from fairway.foreign.kuksa.val.v2 import types_pb2, val_pb2, val_pb2_grpc
 from fairway.v1 import onboard_pb2, onboard_pb2_grpc, vehicle_data_pb2, vehicle_data_pb2_grpc
-from kuksa.val.v2 import types_pb2, val_pb2, val_pb2_grpc
 
 CALL_MAX_S = 10.0
 # An order lasts as long as the agent's settings say, ten minutes at most.

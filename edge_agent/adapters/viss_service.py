@@ -17,21 +17,14 @@ from edge_agent.adapters.tokens import Verifier
 from edge_agent.broker.access import Action
 from edge_agent.broker.claims import Grant
 from edge_agent.broker.counts import OnboardCounts
+from edge_agent.broker.providers import Target
 from edge_agent.broker.store import Quality
 from edge_agent.broker.values import Value
 from edge_agent.broker.viss_dialects import Problem, Refused
 from edge_agent.broker.viss_events import Points, values_in
 from edge_agent.broker.viss_filters import DynamicMetadata, History, Metadata
 from edge_agent.broker.viss_requests import Get, Set, points, stamp, value_of_text
-from edge_agent.broker.viss_tree import (
-    CAPABILITIES,
-    below,
-    capabilities,
-    is_servers,
-    leaf_at,
-    meant,
-    metadata,
-)
+from edge_agent.broker.viss_tree import CAPABILITIES, Tree, capabilities, is_servers
 from fairway.errors import BadInput, Conflict, Denied, Unavailable
 
 # Values of the past in one response: some hundred bytes each.
@@ -49,6 +42,7 @@ class Viss:
 
     def __init__(self, service: Service, verifier: Verifier, counts: OnboardCounts) -> None:
         self.service, self.data, self.clock = service, service.data, service.clock
+        self.tree = Tree(service.data.signals)
         self._verifier, self._counts = verifier, counts
 
     def grant(self, token: str | None) -> Grant:
@@ -91,12 +85,14 @@ class Viss:
         with serving(self.grant(request.token or token)):
             other, rights, signals = request.filters.other, current_rights(), self.data.signals
             if isinstance(other, Metadata):
-                return {"metadata": metadata(signals, rights, request.path, request.filters, other)}
+                return {
+                    "metadata": self.tree.metadata(rights, request.path, request.filters, other)
+                }
             if isinstance(other, History):
                 return {"data": self._history(request, other)}
             if isinstance(other, DynamicMetadata):
                 return {"metadata": self._dynamic(request, other)}
-            numbers = meant(signals, rights, request.path, request.filters)
+            numbers = self.tree.meant(rights, request.path, request.filters)
             check_count(numbers)
             await ask(self.service, numbers)
             found = values_in(signals, self.data.current(numbers))
@@ -110,7 +106,7 @@ class Viss:
         """Forward a target value.  Raises Refused."""
         with serving(self.grant(request.token or token)):
             data = self.data
-            number = leaf_at(data.signals, current_rights(), request.path, Action.ACTUATE)
+            number = self.tree.leaf(current_rights(), request.path, Action.ACTUATE)
             leaf = data.signals[number]
             if leaf.type != "actuator":
                 raise Refused(Problem.READ_ONLY)
@@ -119,31 +115,36 @@ class Viss:
                 target = data.actuation.check(number, value)
             except BadInput as error:
                 raise Refused(Problem.BAD_VALUE, str(error)) from error
-            now_ns = self.clock.now_ns()
-            try:
-                stuck = data.actuate([target], now_ns=now_ns)
-            except Unavailable as error:
-                # Apps of kuksa.val.v1 act on target values without a claim.
-                if not data.targets.is_watched[number]:
-                    raise Refused(Problem.UNAVAILABLE, str(error)) from error
-                data.ask([target], now_ns=now_ns)
-                stuck = None
-            except BadInput as error:
-                raise Refused(Problem.BAD_VALUE, str(error)) from error
-            except (Conflict, Denied) as error:  # an interlock, another app, or the allow-list
-                raise Refused(Problem.UNAVAILABLE, str(error)) from error
-            if stuck is not None:
-                sentence = f"{stuck.name} does not take what it is sent"
-                raise Refused(Problem.UNAVAILABLE, sentence)
+            self._forward(target)
             self.service.counts.actuations += 1
+
+    def _forward(self, target: Target) -> None:
+        """Forward a target value to who acts, or to apps of `kuksa.val.v1` that do.  Raises Refused."""
+        data, now_ns = self.data, self.clock.now_ns()
+        if data.providers.of_actuator(target.signal) is None:
+            if not data.targets.is_watched[target.signal]:
+                path = data.signals[target.signal].path
+                raise Refused(Problem.UNAVAILABLE, f"nobody provides {path} now: try again later")
+            data.ask([target], now_ns=now_ns)
+            return
+        try:
+            stuck = data.actuate([target], now_ns=now_ns)
+        except Denied as error:
+            raise Refused(Problem.FORBIDDEN, str(error)) from error
+        except BadInput as error:
+            raise Refused(Problem.BAD_VALUE, str(error)) from error
+        except (Conflict, Unavailable) as error:
+            raise Refused(Problem.UNAVAILABLE, str(error)) from error
+        if stuck is not None:
+            raise Refused(Problem.UNAVAILABLE, f"{stuck.name} does not take what it is sent")
 
     def _history(self, request: Get, asked: History) -> Any:
         """Return the values of a period but for the current ones (VISS 3, 7.2)."""
         data, rights = self.data, current_rights()
         if request.filters.paths:
-            numbers = meant(data.signals, rights, request.path, request.filters)
+            numbers = self.tree.meant(rights, request.path, request.filters)
         else:
-            numbers = below(data.signals, rights, request.path)
+            numbers = self.tree.below(rights, request.path)
         check_count(numbers)
         now_ns, most = self.clock.monotonic_ns(), max(2, HISTORY_MAX // len(numbers))
         found: dict[int, Points] = {}
@@ -173,7 +174,7 @@ class Viss:
                 }
             elif name == "availability":
                 signals, rights = self.data.signals, current_rights()
-                numbers = below(signals, rights, request.path)
+                numbers = self.tree.below(rights, request.path)
                 now_ns = self.clock.monotonic_ns()
                 told[name] = {
                     signals[number].path: _AVAILABILITY[

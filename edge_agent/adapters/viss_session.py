@@ -29,7 +29,7 @@ from edge_agent.broker.viss_requests import (
     envelope_of,
     request_of,
 )
-from edge_agent.broker.viss_tree import is_servers, meant
+from edge_agent.broker.viss_tree import is_servers
 from fairway.clock import NS_PER_S
 from fairway.errors import Unavailable
 
@@ -98,7 +98,7 @@ class VissSession:
         grant = viss.grant(request.token or self._token)
         signals = viss.data.signals
         with serving(grant):
-            numbers = meant(signals, grant.rights, request.path, filters)
+            numbers = viss.tree.meant(grant.rights, request.path, filters)
             check_count(numbers)
             check_signals(signals, numbers, filters.other)
             if len(self._tasks) >= SUBSCRIPTIONS_OF_CONNECTION_MAX:
@@ -175,7 +175,7 @@ class _Told:
         while True:
             wake.clear()
             while (message := subscriber.take(self._viss.clock.monotonic_ns())) is not None:
-                await self._say(self._events.take(message, self._current()), send)
+                await self._say(self._events.take(message, self._current), send)
             self._check()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(REVIEW_INTERVAL_NS / NS_PER_S):

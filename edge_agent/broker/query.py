@@ -6,11 +6,13 @@
 Rule 1: a query is checked whole when it comes: names, and that what is compared can be.
 Rule 2: a signal without a value makes a comparison unknown (as SQL's NULL does); only what is true is told.
 Rule 3: the parser does one thing per token and nests so deep at most: no query runs away.
-Rule 4: LAG(x) is the value that x had before its last change was looked at.
+Rule 4: a number that is compared with a float of 32 bits is one: 0.1 is what such a signal says for it.
+Rule 5: LAG(x) is the value that x had before its last change was looked at.
 """
 
 import operator
 import re
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -52,7 +54,7 @@ class Kinds(Protocol):
     """What is known of the signals that a query may name."""
 
     def kind(self, path: str) -> str:
-        """Return number, truth, text or array.  Raises BadInput for a name that is none."""
+        """Return float (of 32 bits), number, truth, text or array.  Raises BadInput for a name that is none."""
         ...
 
 
@@ -201,7 +203,9 @@ class _Parser:
         return left
 
     def _compared(self, sign: str, left: Expression, right: Expression) -> Compare:
-        kinds = {self._kind(left), self._kind(right)}
+        if "float" in (self._kind(left), self._kind(right)):
+            left, right = _narrowed(left), _narrowed(right)
+        kinds = {self._kind(one).replace("float", "number") for one in (left, right)}
         if len(kinds) > 1 or kinds == {"array"} or (sign in _ORDERS and kinds != {"number"}):
             raise BadInput(f"the query compares {' with '.join(sorted(kinds))} by {sign}")
         return Compare(sign, left, right)
@@ -268,6 +272,16 @@ class _Parser:
         place = self._tokens[at][2] if at < len(self._tokens) else -1
         where = f" at character {place + 1}" if place >= 0 else ""
         return BadInput(f"the query has {there}{where} where {wanted} is expected")
+
+
+def _narrowed(found: Expression) -> Expression:
+    """Return a number as a float of 32 bits has it; anything else as it is."""
+    if not isinstance(found, Literal) or not isinstance(found.value, float):
+        return found
+    try:
+        return Literal(struct.unpack("f", struct.pack("f", found.value))[0])
+    except OverflowError:
+        return found  # no such signal ever reaches it
 
 
 def _tokens(text: str) -> list[tuple[str, str, int]]:

@@ -8,7 +8,7 @@ Rule 2: of several signals the first one triggers (VISS 3, 7.8.3); without a fil
 Rule 3: a change is measured from the value that was told last, or was there at the start; that one is no event.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from edge_agent.broker.changes import Message
@@ -44,8 +44,11 @@ class Events:
             return {}
         return {number: [point] for number, point in now.items()}
 
-    def take(self, message: Message, current: Message) -> dict[int, Points]:
-        """Return the points of each signal that an event tells; empty: there is no event."""
+    def take(self, message: Message, current: Callable[[], Message]) -> dict[int, Points]:
+        """Return the points of each signal that an event tells; empty: there is no event.
+
+        `current` is asked for the values of all signals when there is one.
+        """
         rows = dict(_rows(self.signals, message))
         if isinstance(self.filter, Curvelog):
             return self._collected(rows, self.filter)
@@ -55,7 +58,7 @@ class Events:
         if trigger is None or not self._holds(trigger[1]):
             return {}
         self.last = trigger[1]
-        now = dict(_rows(self.signals, current)) | {self.numbers[0]: trigger}
+        now = dict(_rows(self.signals, current())) | {self.numbers[0]: trigger}
         return {number: [now[number]] for number in self.numbers if number in now}
 
     def _holds(self, value: Value) -> bool:

@@ -27,8 +27,8 @@ from fairway.clock import NS_PER_MS, NS_PER_S
 
 # Faster than any bus of a vehicle says values; slower than a day nobody waits for an event.
 PERIOD_MIN_MS, PERIOD_MAX_MS = 10, 86_400_000
-# What a client may name in one filter; branches and wildcards stand for many signals each.
-PATHS_MAX = 256
+# What a client may name in one filter; each may stand for every signal.
+PATHS_MAX = 64
 # Values that one subscription collects before it tells their shape.
 BUFFER_MIN, BUFFER_MAX = 2, 1000
 # The standard's limit of a history period.

@@ -22,11 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from fairway.foreign.kuksa.val.v2 import types_pb2 as fairway_dot_foreign_dot_kuksa_dot_val_dot_v2_dot_types__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
-from kuksa.val.v2 import types_pb2 as kuksa_dot_val_dot_v2_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x66\x61irway/v1/onboard.proto\x12\nfairway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18kuksa/val/v2/types.proto\"!\n\x10GetStatesRequest\x12\r\n\x05paths\x18\x01 \x03(\t\"\xa9\x01\n\x11GetStatesResponse\x12\'\n\x06states\x18\x01 \x03(\x0b\x32\x17.fairway.v1.SignalState\x12;\n\x07refused\x18\x02 \x03(\x0b\x32*.fairway.v1.GetStatesResponse.RefusedEntry\x1a.\n\x0cRefusedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd0\x01\n\x0bSignalState\x12\x0c\n\x04path\x18\x01 \x01(\t\x12+\n\ndata_point\x18\x02 \x01(\x0b\x32\x17.kuksa.val.v2.Datapoint\x12$\n\x07quality\x18\x03 \x01(\x0e\x32\x13.fairway.v1.Quality\x12\x34\n\x10source_timestamp\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08provider\x18\x05 \x01(\t\x12\x18\n\x10provider_is_here\x18\x06 \x01(\x08\"\x86\x01\n\x11GetHistoryRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12(\n\x04\x66rom\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tmax_count\x18\x04 \x01(\r\"B\n\x12GetHistoryResponse\x12,\n\x0b\x64\x61ta_points\x18\x01 \x03(\x0b\x32\x17.kuksa.val.v2.Datapoint*x\n\x07Quality\x12\x17\n\x13QUALITY_UNSPECIFIED\x10\x00\x12\x19\n\x15QUALITY_NOT_AVAILABLE\x10\x01\x12\x11\n\rQUALITY_VALID\x10\x02\x12\x11\n\rQUALITY_STALE\x10\x03\x12\x13\n\x0fQUALITY_INVALID\x10\x04\x32\xa7\x01\n\x0eOnboardService\x12H\n\tGetStates\x12\x1c.fairway.v1.GetStatesRequest\x1a\x1d.fairway.v1.GetStatesResponse\x12K\n\nGetHistory\x12\x1d.fairway.v1.GetHistoryRequest\x1a\x1e.fairway.v1.GetHistoryResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x66\x61irway/v1/onboard.proto\x12\nfairway.v1\x1a(fairway/foreign/kuksa/val/v2/types.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"!\n\x10GetStatesRequest\x12\r\n\x05paths\x18\x01 \x03(\t\"\xa9\x01\n\x11GetStatesResponse\x12\'\n\x06states\x18\x01 \x03(\x0b\x32\x17.fairway.v1.SignalState\x12;\n\x07refused\x18\x02 \x03(\x0b\x32*.fairway.v1.GetStatesResponse.RefusedEntry\x1a.\n\x0cRefusedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd0\x01\n\x0bSignalState\x12\x0c\n\x04path\x18\x01 \x01(\t\x12+\n\ndata_point\x18\x02 \x01(\x0b\x32\x17.kuksa.val.v2.Datapoint\x12$\n\x07quality\x18\x03 \x01(\x0e\x32\x13.fairway.v1.Quality\x12\x34\n\x10source_timestamp\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08provider\x18\x05 \x01(\t\x12\x18\n\x10provider_is_here\x18\x06 \x01(\x08\"\x86\x01\n\x11GetHistoryRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12(\n\x04\x66rom\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tmax_count\x18\x04 \x01(\r\"B\n\x12GetHistoryResponse\x12,\n\x0b\x64\x61ta_points\x18\x01 \x03(\x0b\x32\x17.kuksa.val.v2.Datapoint*x\n\x07Quality\x12\x17\n\x13QUALITY_UNSPECIFIED\x10\x00\x12\x19\n\x15QUALITY_NOT_AVAILABLE\x10\x01\x12\x11\n\rQUALITY_VALID\x10\x02\x12\x11\n\rQUALITY_STALE\x10\x03\x12\x13\n\x0fQUALITY_INVALID\x10\x04\x32\xa7\x01\n\x0eOnboardService\x12H\n\tGetStates\x12\x1c.fairway.v1.GetStatesRequest\x1a\x1d.fairway.v1.GetStatesResponse\x12K\n\nGetHistory\x12\x1d.fairway.v1.GetHistoryRequest\x1a\x1e.fairway.v1.GetHistoryResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,20 +35,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETSTATESRESPONSE_REFUSEDENTRY']._loaded_options = None
   _globals['_GETSTATESRESPONSE_REFUSEDENTRY']._serialized_options = b'8\001'
-  _globals['_QUALITY']._serialized_start=722
-  _globals['_QUALITY']._serialized_end=842
-  _globals['_GETSTATESREQUEST']._serialized_start=99
-  _globals['_GETSTATESREQUEST']._serialized_end=132
-  _globals['_GETSTATESRESPONSE']._serialized_start=135
-  _globals['_GETSTATESRESPONSE']._serialized_end=304
-  _globals['_GETSTATESRESPONSE_REFUSEDENTRY']._serialized_start=258
-  _globals['_GETSTATESRESPONSE_REFUSEDENTRY']._serialized_end=304
-  _globals['_SIGNALSTATE']._serialized_start=307
-  _globals['_SIGNALSTATE']._serialized_end=515
-  _globals['_GETHISTORYREQUEST']._serialized_start=518
-  _globals['_GETHISTORYREQUEST']._serialized_end=652
-  _globals['_GETHISTORYRESPONSE']._serialized_start=654
-  _globals['_GETHISTORYRESPONSE']._serialized_end=720
-  _globals['_ONBOARDSERVICE']._serialized_start=845
-  _globals['_ONBOARDSERVICE']._serialized_end=1012
+  _globals['_QUALITY']._serialized_start=738
+  _globals['_QUALITY']._serialized_end=858
+  _globals['_GETSTATESREQUEST']._serialized_start=115
+  _globals['_GETSTATESREQUEST']._serialized_end=148
+  _globals['_GETSTATESRESPONSE']._serialized_start=151
+  _globals['_GETSTATESRESPONSE']._serialized_end=320
+  _globals['_GETSTATESRESPONSE_REFUSEDENTRY']._serialized_start=274
+  _globals['_GETSTATESRESPONSE_REFUSEDENTRY']._serialized_end=320
+  _globals['_SIGNALSTATE']._serialized_start=323
+  _globals['_SIGNALSTATE']._serialized_end=531
+  _globals['_GETHISTORYREQUEST']._serialized_start=534
+  _globals['_GETHISTORYREQUEST']._serialized_end=668
+  _globals['_GETHISTORYRESPONSE']._serialized_start=670
+  _globals['_GETHISTORYRESPONSE']._serialized_end=736
+  _globals['_ONBOARDSERVICE']._serialized_start=861
+  _globals['_ONBOARDSERVICE']._serialized_end=1028
 # @@protoc_insertion_point(module_scope)

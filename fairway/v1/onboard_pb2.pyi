@@ -7,12 +7,12 @@ Direction: apps in the vehicle call the edge agent, at the same door and with th
 """
 
 from collections import abc as _abc
+from fairway.foreign.kuksa.val.v2 import types_pb2 as _types_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
-from kuksa.val.v2 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
 import typing as _typing

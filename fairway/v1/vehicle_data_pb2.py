@@ -22,12 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from fairway.foreign.kuksa.val.v2 import types_pb2 as fairway_dot_foreign_dot_kuksa_dot_val_dot_v2_dot_types__pb2
 from fairway.v1 import onboard_pb2 as fairway_dot_v1_dot_onboard__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
-from kuksa.val.v2 import types_pb2 as kuksa_dot_val_dot_v2_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x66\x61irway/v1/vehicle_data.proto\x12\nfairway.v1\x1a\x18\x66\x61irway/v1/onboard.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18kuksa/val/v2/types.proto\"V\n\x17SubscribePartialRequest\x12\r\n\x05paths\x18\x01 \x03(\t\x12\x13\n\x0b\x62uffer_size\x18\x02 \x01(\r\x12\x17\n\x0fmin_interval_ms\x18\x03 \x01(\r\"\xca\x01\n\x18SubscribePartialResponse\x12)\n\x07updates\x18\x01 \x03(\x0b\x32\x18.fairway.v1.SignalUpdate\x12\x42\n\x07refused\x18\x02 \x03(\x0b\x32\x31.fairway.v1.SubscribePartialResponse.RefusedEntry\x12\x0f\n\x07\x64ropped\x18\x03 \x01(\x04\x1a.\n\x0cRefusedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"o\n\x0cSignalUpdate\x12\x0c\n\x04path\x18\x01 \x01(\t\x12+\n\ndata_point\x18\x02 \x01(\x0b\x32\x17.kuksa.val.v2.Datapoint\x12$\n\x07quality\x18\x03 \x01(\x0e\x32\x13.fairway.v1.Quality\"J\n\x0e\x41\x63tuateRequest\x12#\n\x07targets\x18\x01 \x03(\x0b\x32\x12.fairway.v1.Target\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x02 \x01(\r\":\n\x06Target\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\"\n\x05value\x18\x02 \x01(\x0b\x32\x13.kuksa.val.v2.Value\"\xab\x01\n\x0f\x41\x63tuateResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.fairway.v1.OrderState\x12\'\n\x06reason\x18\x03 \x01(\x0e\x32\x17.fairway.v1.OrderReason\x12\x10\n\x08sentence\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xa5\x01\n\nOrderState\x12\x1b\n\x17ORDER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14ORDER_STATE_ACCEPTED\x10\x01\x12\x14\n\x10ORDER_STATE_SENT\x10\x02\x12\x19\n\x15ORDER_STATE_CONFIRMED\x10\x03\x12\x16\n\x12ORDER_STATE_FAILED\x10\x04\x12\x17\n\x13ORDER_STATE_REFUSED\x10\x05*\xfe\x01\n\x0bOrderReason\x12\x1c\n\x18ORDER_REASON_UNSPECIFIED\x10\x00\x12\x1a\n\x16ORDER_REASON_INTERLOCK\x10\x01\x12\x17\n\x13ORDER_REASON_WRITER\x10\x02\x12\x1a\n\x16ORDER_REASON_OVERRULED\x10\x03\x12\x19\n\x15ORDER_REASON_REPLACED\x10\x04\x12\x19\n\x15ORDER_REASON_DEADLINE\x10\x05\x12\x1a\n\x16ORDER_REASON_FORBIDDEN\x10\x06\x12\x14\n\x10ORDER_REASON_BUS\x10\x07\x12\x18\n\x14ORDER_REASON_STOPPED\x10\x08\x32\xbb\x01\n\x12VehicleDataService\x12_\n\x10SubscribePartial\x12#.fairway.v1.SubscribePartialRequest\x1a$.fairway.v1.SubscribePartialResponse0\x01\x12\x44\n\x07\x41\x63tuate\x12\x1a.fairway.v1.ActuateRequest\x1a\x1b.fairway.v1.ActuateResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x66\x61irway/v1/vehicle_data.proto\x12\nfairway.v1\x1a(fairway/foreign/kuksa/val/v2/types.proto\x1a\x18\x66\x61irway/v1/onboard.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"V\n\x17SubscribePartialRequest\x12\r\n\x05paths\x18\x01 \x03(\t\x12\x13\n\x0b\x62uffer_size\x18\x02 \x01(\r\x12\x17\n\x0fmin_interval_ms\x18\x03 \x01(\r\"\xca\x01\n\x18SubscribePartialResponse\x12)\n\x07updates\x18\x01 \x03(\x0b\x32\x18.fairway.v1.SignalUpdate\x12\x42\n\x07refused\x18\x02 \x03(\x0b\x32\x31.fairway.v1.SubscribePartialResponse.RefusedEntry\x12\x0f\n\x07\x64ropped\x18\x03 \x01(\x04\x1a.\n\x0cRefusedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"o\n\x0cSignalUpdate\x12\x0c\n\x04path\x18\x01 \x01(\t\x12+\n\ndata_point\x18\x02 \x01(\x0b\x32\x17.kuksa.val.v2.Datapoint\x12$\n\x07quality\x18\x03 \x01(\x0e\x32\x13.fairway.v1.Quality\"J\n\x0e\x41\x63tuateRequest\x12#\n\x07targets\x18\x01 \x03(\x0b\x32\x12.fairway.v1.Target\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x02 \x01(\r\":\n\x06Target\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\"\n\x05value\x18\x02 \x01(\x0b\x32\x13.kuksa.val.v2.Value\"\xab\x01\n\x0f\x41\x63tuateResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.fairway.v1.OrderState\x12\'\n\x06reason\x18\x03 \x01(\x0e\x32\x17.fairway.v1.OrderReason\x12\x10\n\x08sentence\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xa5\x01\n\nOrderState\x12\x1b\n\x17ORDER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14ORDER_STATE_ACCEPTED\x10\x01\x12\x14\n\x10ORDER_STATE_SENT\x10\x02\x12\x19\n\x15ORDER_STATE_CONFIRMED\x10\x03\x12\x16\n\x12ORDER_STATE_FAILED\x10\x04\x12\x17\n\x13ORDER_STATE_REFUSED\x10\x05*\xfe\x01\n\x0bOrderReason\x12\x1c\n\x18ORDER_REASON_UNSPECIFIED\x10\x00\x12\x1a\n\x16ORDER_REASON_INTERLOCK\x10\x01\x12\x17\n\x13ORDER_REASON_WRITER\x10\x02\x12\x1a\n\x16ORDER_REASON_OVERRULED\x10\x03\x12\x19\n\x15ORDER_REASON_REPLACED\x10\x04\x12\x19\n\x15ORDER_REASON_DEADLINE\x10\x05\x12\x1a\n\x16ORDER_REASON_FORBIDDEN\x10\x06\x12\x14\n\x10ORDER_REASON_BUS\x10\x07\x12\x18\n\x14ORDER_REASON_STOPPED\x10\x08\x32\xbb\x01\n\x12VehicleDataService\x12_\n\x10SubscribePartial\x12#.fairway.v1.SubscribePartialRequest\x1a$.fairway.v1.SubscribePartialResponse0\x01\x12\x44\n\x07\x41\x63tuate\x12\x1a.fairway.v1.ActuateRequest\x1a\x1b.fairway.v1.ActuateResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,24 +36,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SUBSCRIBEPARTIALRESPONSE_REFUSEDENTRY']._loaded_options = None
   _globals['_SUBSCRIBEPARTIALRESPONSE_REFUSEDENTRY']._serialized_options = b'8\001'
-  _globals['_ORDERSTATE']._serialized_start=847
-  _globals['_ORDERSTATE']._serialized_end=1012
-  _globals['_ORDERREASON']._serialized_start=1015
-  _globals['_ORDERREASON']._serialized_end=1269
-  _globals['_SUBSCRIBEPARTIALREQUEST']._serialized_start=130
-  _globals['_SUBSCRIBEPARTIALREQUEST']._serialized_end=216
-  _globals['_SUBSCRIBEPARTIALRESPONSE']._serialized_start=219
-  _globals['_SUBSCRIBEPARTIALRESPONSE']._serialized_end=421
-  _globals['_SUBSCRIBEPARTIALRESPONSE_REFUSEDENTRY']._serialized_start=375
-  _globals['_SUBSCRIBEPARTIALRESPONSE_REFUSEDENTRY']._serialized_end=421
-  _globals['_SIGNALUPDATE']._serialized_start=423
-  _globals['_SIGNALUPDATE']._serialized_end=534
-  _globals['_ACTUATEREQUEST']._serialized_start=536
-  _globals['_ACTUATEREQUEST']._serialized_end=610
-  _globals['_TARGET']._serialized_start=612
-  _globals['_TARGET']._serialized_end=670
-  _globals['_ACTUATERESPONSE']._serialized_start=673
-  _globals['_ACTUATERESPONSE']._serialized_end=844
-  _globals['_VEHICLEDATASERVICE']._serialized_start=1272
-  _globals['_VEHICLEDATASERVICE']._serialized_end=1459
+  _globals['_ORDERSTATE']._serialized_start=863
+  _globals['_ORDERSTATE']._serialized_end=1028
+  _globals['_ORDERREASON']._serialized_start=1031
+  _globals['_ORDERREASON']._serialized_end=1285
+  _globals['_SUBSCRIBEPARTIALREQUEST']._serialized_start=146
+  _globals['_SUBSCRIBEPARTIALREQUEST']._serialized_end=232
+  _globals['_SUBSCRIBEPARTIALRESPONSE']._serialized_start=235
+  _globals['_SUBSCRIBEPARTIALRESPONSE']._serialized_end=437
+  _globals['_SUBSCRIBEPARTIALRESPONSE_REFUSEDENTRY']._serialized_start=391
+  _globals['_SUBSCRIBEPARTIALRESPONSE_REFUSEDENTRY']._serialized_end=437
+  _globals['_SIGNALUPDATE']._serialized_start=439
+  _globals['_SIGNALUPDATE']._serialized_end=550
+  _globals['_ACTUATEREQUEST']._serialized_start=552
+  _globals['_ACTUATEREQUEST']._serialized_end=626
+  _globals['_TARGET']._serialized_start=628
+  _globals['_TARGET']._serialized_end=686
+  _globals['_ACTUATERESPONSE']._serialized_start=689
+  _globals['_ACTUATERESPONSE']._serialized_end=860
+  _globals['_VEHICLEDATASERVICE']._serialized_start=1288
+  _globals['_VEHICLEDATASERVICE']._serialized_end=1475
 # @@protoc_insertion_point(module_scope)

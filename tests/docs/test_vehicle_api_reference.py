@@ -8,10 +8,10 @@ from edge_agent.adapters.kuksa_service import SUBSCRIPTIONS_MAX, SUBSCRIPTIONS_O
 from edge_agent.adapters.kuksa_values import DATA_TYPES, member_of
 from edge_agent.broker.subscriptions import WAITING_MAX_VALUES
 from edge_agent.broker.values import ARRAY_MAX_ITEMS, TEXT_MAX_CHARS
+from fairway.foreign.kuksa.val.v1 import val_pb2 as v1
+from fairway.foreign.kuksa.val.v2 import val_pb2 as v2
+from fairway.foreign.sdv.databroker.v1 import broker_pb2 as sdv
 from fairway.v1 import onboard_pb2, vehicle_data_pb2
-from kuksa.val.v1 import val_pb2 as v1
-from kuksa.val.v2 import val_pb2 as v2
-from sdv.databroker.v1 import broker_pb2 as sdv
 from tests.docs.pages import DOCS
 
 PAGE = (DOCS / "reference" / "vehicle-api.md").read_text(encoding="utf-8")

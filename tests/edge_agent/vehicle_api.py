@@ -20,11 +20,11 @@ from edge_agent.broker.signals import Signals
 from edge_agent.broker.vehicle import VehicleData
 from fairway.catalog.model import Leaf
 from fairway.clock import SystemClock
+from fairway.foreign.kuksa.val.v1 import val_pb2_grpc as v1_grpc
+from fairway.foreign.kuksa.val.v2 import types_pb2, val_pb2, val_pb2_grpc
+from fairway.foreign.sdv.databroker.v1 import broker_pb2_grpc as sdv_grpc
 from fairway.samples import Kind, SampleBlock, Signal, SignalTable
 from fairway.v1 import onboard_pb2_grpc, vehicle_data_pb2_grpc
-from kuksa.val.v1 import val_pb2_grpc as v1_grpc
-from kuksa.val.v2 import types_pb2, val_pb2, val_pb2_grpc
-from sdv.databroker.v1 import broker_pb2_grpc as sdv_grpc
 from tests.onboard_apps import Issuer, bearer
 
 LEAVES = (

@@ -14,6 +14,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 
 from edge_agent.adapters.kuksa_service import Service
+from edge_agent.adapters.onboard_grpc import Tls
 from edge_agent.adapters.onboard_listen import Listen
 from edge_agent.adapters.tokens import Verifier, load_keys
 from edge_agent.adapters.viss_http import VissDoor
@@ -116,7 +117,10 @@ def _opened(request: urllib.request.Request) -> tuple[int, dict[str, Any]]:
 
 @asynccontextmanager
 async def served_by_viss(
-    folder: Path, data: VehicleData | None = None, revoked: Path | None = None
+    folder: Path,
+    data: VehicleData | None = None,
+    revoked: Path | None = None,
+    tls: Tls | None = None,
 ) -> AsyncIterator[VissApi]:
     """Serve a vehicle."""
     data = vehicle() if data is None else data
@@ -124,9 +128,9 @@ async def served_by_viss(
     expected = Expected(frozenset({"kuksa.val"}))
     verifier = Verifier(load_keys([issuer.public]), expected, clock, revoked=revoked)
     viss = Viss(Service(data, clock), verifier, counts)
-    door = VissDoor(Listen("tcp", host="127.0.0.1", port=0), viss)
+    door = VissDoor(Listen("tls" if tls else "tcp", host="127.0.0.1", port=0), viss, tls)
     where = await door.start()
     try:
-        yield VissApi(data, where.removeprefix("tcp://"), issuer, counts)
+        yield VissApi(data, where.partition("://")[2], issuer, counts)
     finally:
         await door.stop()

@@ -11,9 +11,9 @@ from typing import Any
 from edge_agent.adapters.unix_bus import UnixBus
 from edge_agent.canbus.frames import Frame
 from fairway.errors import Unavailable
+from fairway.foreign.kuksa.val.v2 import types_pb2, val_pb2, val_pb2_grpc
 from fairway.v1 import vehicle_data_pb2 as pb
 from fairway.v1 import vehicle_data_pb2_grpc
-from kuksa.val.v2 import types_pb2, val_pb2, val_pb2_grpc
 from tests.e2e.programs import Program, until
 from tests.onboard_apps import Issuer, bearer, channel
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from fairway.foreign.kuksa.val.v2 import val_pb2, val_pb2_grpc
 from fairway.v1 import onboard_pb2, onboard_pb2_grpc
-from kuksa.val.v2 import val_pb2, val_pb2_grpc
 from tests.e2e.programs import Program, free_port, until
 from tests.edge_agent.agents import DBC, collected, drive, write_log
 from tests.onboard_apps import Issuer, bearer, channel

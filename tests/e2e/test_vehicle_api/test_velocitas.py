@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kuksa.val.v1 import types_pb2, val_pb2, val_pb2_grpc
+from fairway.foreign.kuksa.val.v1 import types_pb2, val_pb2, val_pb2_grpc
 from tests.e2e.programs import Program, free_port, until
 from tests.e2e.test_vehicle_api.cars import Car, car_of
 from tests.onboard_apps import bearer, channel
@@ -46,7 +46,7 @@ def mqtt_port(tmp_path: Path) -> Iterator[int]:
 
 
 def test_an_app_of_velocitas_reads_subscribes_by_queries_and_sets(car: Car, mqtt_port: int):
-    if not PYTHON.exists():
+    if not PYTHON.parents[1].joinpath("ready").exists():
         missing("velocitas-sdk is not here: make .velocitas/ready")
     token = car.issuer.token("read actuate", seconds=600, subject="velocitas")
     done = subprocess.run(

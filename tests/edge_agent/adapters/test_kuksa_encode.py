@@ -11,7 +11,7 @@ from edge_agent.adapters.kuksa_values import DATA_TYPES, read
 from edge_agent.broker.changes import Changes, Message, merged
 from edge_agent.broker.signals import Signals
 from fairway.catalog.model import INTEGER_RANGES, Leaf
-from kuksa.val.v2 import val_pb2
+from fairway.foreign.kuksa.val.v2 import val_pb2
 
 TYPES = sorted(DATA_TYPES)
 # Paths around 128 bytes: lengths of one and of two bytes.

@@ -15,10 +15,10 @@ from edge_agent.adapters.onboard_calls import _GRANT, SOCKET
 from edge_agent.adapters.onboard_states import OnboardStates
 from fairway.clock import ManualClock
 from fairway.errors import FairwayError
+from fairway.foreign.kuksa.val.v1 import types_pb2 as v1_types
+from fairway.foreign.kuksa.val.v1 import val_pb2 as v1
+from fairway.foreign.kuksa.val.v2 import types_pb2, val_pb2
 from fairway.v1 import onboard_pb2
-from kuksa.val.v1 import types_pb2 as v1_types
-from kuksa.val.v1 import val_pb2 as v1
-from kuksa.val.v2 import types_pb2, val_pb2
 from tests.edge_agent.vehicle_api import PATHS, acts_on, claims, target, values, vehicle
 
 signal = st.one_of(

@@ -8,9 +8,9 @@ from edge_agent.adapters.kuksa_values import member_of, read
 from edge_agent.broker.signals import signals_of
 from fairway.catalog.load import load_catalog
 from fairway.catalog.model import Leaf
+from fairway.foreign.kuksa.val.v1 import types_pb2 as v1
+from fairway.foreign.kuksa.val.v2 import types_pb2 as v2
 from fairway.samples import SignalTable
-from kuksa.val.v1 import types_pb2 as v1
-from kuksa.val.v2 import types_pb2 as v2
 from tests.edge_agent.vehicle_api import vehicle
 from tests.shared_data import ROOT, shared
 

@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from edge_agent.adapters.memory import MemoryOutlet
-from kuksa.val.v1 import types_pb2, val_pb2
+from fairway.foreign.kuksa.val.v1 import types_pb2, val_pb2
 from tests.edge_agent.vehicle_api import (
     GEAR,
     IS_OPEN,

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import grpc
 import pytest
 
-from kuksa.val.v2 import types_pb2, val_pb2
+from fairway.foreign.kuksa.val.v2 import types_pb2, val_pb2
 from tests.edge_agent.vehicle_api import (
     DTCS,
     GEAR,

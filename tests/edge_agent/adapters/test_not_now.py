@@ -17,15 +17,15 @@ from edge_agent.broker.viss_dialects import Problem, Refused
 from edge_agent.broker.viss_requests import Set
 from fairway.clock import SystemClock
 from fairway.errors import BadInput, Conflict, Denied, FairwayError
-from kuksa.val.v1 import types_pb2 as v1_types
-from kuksa.val.v1 import val_pb2 as v1
-from sdv.databroker.v1 import broker_pb2
-from sdv.databroker.v1 import types_pb2 as sdv_types
+from fairway.foreign.kuksa.val.v1 import types_pb2 as v1_types
+from fairway.foreign.kuksa.val.v1 import val_pb2 as v1
+from fairway.foreign.sdv.databroker.v1 import broker_pb2
+from fairway.foreign.sdv.databroker.v1 import types_pb2 as sdv_types
 from tests.edge_agent.vehicle_api import PATHS, POSITION, served, vehicle
 from tests.onboard_apps import Issuer, refusal
 
 REFUSALS = [
-    (Conflict("the car moves"), "ABORTED", 409, "ACCESS_DENIED", Problem.UNAVAILABLE),
+    (Conflict("the car moves"), "ABORTED", 409, "INTERNAL_ERROR", Problem.UNAVAILABLE),
     (
         Denied("no entry lets it out"),
         "PERMISSION_DENIED",

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
-from sdv.databroker.v1 import broker_pb2, types_pb2
+from fairway.foreign.sdv.databroker.v1 import broker_pb2, types_pb2
 from tests.edge_agent.vehicle_api import (
     DTCS,
     GEAR,
@@ -113,6 +113,14 @@ async def test_a_query_tells_what_it_selects_while_its_condition_holds(api):
             {"gear": 3, "speed": 12.0},
             {"gear": 4, "speed": 12.0},
         ]
+
+
+async def test_a_float_equals_what_it_was_told_as(api):
+    take(api.data, [(SPEED, NOW, 13.1)])
+
+    async with api.app() as app:
+        stream = subscribe(app, f"SELECT {PATHS[SPEED]} AS speed WHERE {PATHS[SPEED]} = 13.1")
+        assert (await fields(stream, 1))[0]["speed"] == pytest.approx(13.1)
 
 
 async def test_lag_sees_each_step_of_a_fast_signal(api):

@@ -8,9 +8,9 @@ import grpc
 import pytest
 
 from edge_agent.adapters.vehicle_data import REASONS, STATES
+from fairway.foreign.kuksa.val.v2 import types_pb2
 from fairway.v1 import onboard_pb2
 from fairway.v1 import vehicle_data_pb2 as pb
-from kuksa.val.v2 import types_pb2
 from tests.edge_agent.vehicle_api import GEAR, PATHS, POSITION, SPEED, Api, plain, served, take
 from tests.onboard_apps import refusal
 

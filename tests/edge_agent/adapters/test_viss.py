@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from edge_agent.broker.providers import Target
+from fairway.errors import BadInput, Conflict, Denied
 from tests.edge_agent.vehicle_api import (
     GEAR,
     IS_OPEN,
@@ -41,10 +42,11 @@ class Outlet:
     """Where target values go."""
 
     def __init__(self):
-        self.has_room, self.taken = True, []
+        self.has_room, self.taken, self.refusal = True, [], None
 
     def admit(self, targets: list[Target]):
-        """Everything is admitted."""
+        if self.refusal is not None:
+            raise self.refusal
 
     def offer(self, targets: list[Target]):
         self.taken += targets
@@ -188,6 +190,22 @@ async def test_metadata_is_nested_and_so_deep(api):
     }
 
 
+async def test_metadata_of_a_pattern_is_by_the_path_of_each_node(api):
+    paths = {"variant": "paths", "parameter": ["Cabin.*", "Speed"]}
+
+    async with api.client() as app:
+        said = await app.ask(
+            "get", path="Vehicle", filter=[paths, {"variant": "metadata", "parameter": "1"}]
+        )
+
+    kinds = {path: node["type"] for path, node in said["metadata"].items()}
+    assert kinds == {
+        "Vehicle.Cabin.Door": "branch",
+        "Vehicle.Cabin.Lights": "branch",
+        PATHS[SPEED]: "sensor",
+    }
+
+
 async def test_history_is_what_came_before_the_current_value(api):
     take(api.data, [(SPEED, NOW + n, float(n)) for n in range(4)])
     asked = {"variant": "history", "parameter": "PT10M"}
@@ -301,7 +319,13 @@ async def test_a_target_value_goes_to_who_provides_the_actuator(api):
         for path, value in ((POSITION, "40"), (IS_OPEN, "true"), (MODE, "AUTO"), (POSITION, 41)):
             said = await app.ask("set", path=PATHS[path], value=value)
             assert "error" not in said, said
-        outlet.has_room = False
+        for outlet.refusal, expected in (
+            (Conflict("the car moves"), (503, "service_unavailable")),
+            (Denied("not for this app"), (403, "forbidden_request")),
+            (BadInput("no"), (400, "invalid_data")),
+        ):
+            assert error(await app.ask("set", path=PATHS[POSITION], value="1")) == expected
+        outlet.refusal, outlet.has_room = None, False
         assert error(await app.ask("set", path=PATHS[POSITION], value="1"))[0] == 503
 
     assert [target.value for target in outlet.taken] == [40, True, "AUTO", 41]

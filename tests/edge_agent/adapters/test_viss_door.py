@@ -1,21 +1,32 @@
 """The door of VISS: where it opens, what a client may take, and what it does with garbage."""
 
 import asyncio
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosedError, InvalidStatus, WebSocketException
 
 from edge_agent.adapters import viss_http
+from edge_agent.adapters.kuksa_service import Service
 from edge_agent.adapters.onboard import open_door
+from edge_agent.adapters.onboard_grpc import Tls
+from edge_agent.adapters.onboard_listen import Listen
+from edge_agent.adapters.tokens import Verifier
+from edge_agent.adapters.viss_http import VissDoor
+from edge_agent.adapters.viss_service import Viss
 from edge_agent.adapters.viss_session import SUBSCRIPTIONS_OF_CONNECTION_MAX
-from edge_agent.broker.vehicle import one
+from edge_agent.broker.claims import Expected
+from edge_agent.broker.counts import OnboardCounts
+from edge_agent.broker.vehicle import VehicleData, one
 from edge_agent.config import Onboard
 from fairway.clock import SystemClock
 from fairway.errors import BadInput, Unavailable
+from tests.certificates import Authority
 from tests.e2e.programs import free_port
 from tests.edge_agent.vehicle_api import (
     GEAR,
@@ -25,7 +36,7 @@ from tests.edge_agent.vehicle_api import (
     take,
     vehicle,
 )
-from tests.edge_agent.viss_apps import VissApi, served_by_viss
+from tests.edge_agent.viss_apps import Client, VissApi, served_by_viss
 from tests.onboard_apps import Issuer
 
 pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled")]
@@ -132,6 +143,38 @@ async def test_both_doors_open_or_neither(tmp_path):
         await open_door(other, tmp_path / "spool", SystemClock(), vehicle()).start()
     assert not (tmp_path / "run" / "y.sock").exists()
     await first.stop()
+
+
+async def test_with_an_authority_of_apps_a_client_shows_a_certificate_too(tmp_path):
+    authority = Authority(tmp_path / "pki")
+    server, app = authority.server(), authority.vehicle("app")
+    tls = Tls(server.certificate, server.key, client_ca=authority.ca)
+    data = vehicle()
+    take(data, [(SPEED, NOW, 7.5)])
+
+    async with served_by_viss(tmp_path, data, tls=tls) as api:
+        where = f"wss://localhost:{api.where.rpartition(':')[2]}"
+        for certificate in (None, app):
+            context = ssl.create_default_context(cafile=authority.ca)
+            if certificate is not None:
+                context.load_cert_chain(certificate.certificate, certificate.key)
+            try:
+                async with connect(where, ssl=context, proxy=None) as socket:
+                    said = await Client(socket, api.issuer.token()).ask("get", path=PATHS[SPEED])
+            except (OSError, WebSocketException):
+                assert certificate is None
+            else:
+                assert certificate is app
+                assert said["data"]["dp"]["value"] == "7.5"
+    with pytest.raises(BadInput, match="no certificates for VISS"):
+        VissDoor(Listen("tls", host="127.0.0.1"), api_less(data), Tls(server.certificate, app.key))
+
+
+def api_less(data: VehicleData) -> Viss:
+    """Return what serves nobody."""
+    clock = SystemClock()
+    verifier = Verifier((), Expected(frozenset({"kuksa.val"})), clock)
+    return Viss(Service(data, clock), verifier, OnboardCounts())
 
 
 def test_its_libraries_stay_out_unless_it_is_configured():

@@ -9,6 +9,7 @@ from fairway.errors import BadInput
 
 KINDS = {
     "V.Speed": "number",
+    "V.Tilt": "float",
     "V.Gear": "number",
     "V.IsOpen": "truth",
     "V.Mode": "text",
@@ -63,6 +64,9 @@ def test_a_query_names_its_fields_and_all_its_signals():
         ("V.IsOpen AND V.Speed = 1", {"IsOpen": False, "Speed": None}, False),
         ("V.Speed = 1 OR V.Speed = 2 AND V.Gear = 9", {"Speed": 1, "Gear": 0}, True),
         ("(V.Speed = 1 OR V.Speed = 2) AND V.Gear = 9", {"Speed": 1, "Gear": 0}, False),
+        ("V.Tilt = 0.1", {"Tilt": 0.10000000149011612}, True),
+        ("V.Tilt = 0.1", {"Tilt": 0.1}, False),
+        ("V.Tilt < 1e300 AND V.Tilt < V.Speed", {"Tilt": 0.1, "Speed": 1}, True),
         ("V.Dtcs = V.Dtcs", {}, BadInput),
     ],
 )  # fmt: skip
