@@ -31,7 +31,7 @@ REFUSALS = [
         "PERMISSION_DENIED",
         403,
         "ACCESS_DENIED",
-        Problem.UNAVAILABLE,
+        Problem.FORBIDDEN,
     ),
     (BadInput("no frame says it"), "INVALID_ARGUMENT", 400, "OUT_OF_BOUNDS", Problem.BAD_VALUE),
 ]
