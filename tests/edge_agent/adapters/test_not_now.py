@@ -25,13 +25,13 @@ from tests.edge_agent.vehicle_api import PATHS, POSITION, served, vehicle
 from tests.onboard_apps import Issuer, refusal
 
 REFUSALS = [
-    (Conflict("the car moves"), "ABORTED", 409, "ACCESS_DENIED", Problem.UNAVAILABLE),
+    (Conflict("the car moves"), "ABORTED", 409, "INTERNAL_ERROR", Problem.UNAVAILABLE),
     (
         Denied("no entry lets it out"),
         "PERMISSION_DENIED",
         403,
         "ACCESS_DENIED",
-        Problem.UNAVAILABLE,
+        Problem.FORBIDDEN,
     ),
     (BadInput("no frame says it"), "INVALID_ARGUMENT", 400, "OUT_OF_BOUNDS", Problem.BAD_VALUE),
 ]
