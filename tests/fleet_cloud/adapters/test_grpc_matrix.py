@@ -51,8 +51,14 @@ DENIED, SHUT_OUT = "PERMISSION_DENIED", "UNAVAILABLE"
 
 ENROL = "/fairway.v1.EnrolmentService/Enrol"
 
-# Doors of the agent: their rights are scopes, and tests/edge_agent holds each call against them.
-IN_THE_VEHICLE = ("/fairway.v1.OnboardService/", "/fairway.v1.VehicleDataService/")
+# Doors of the agent, where rights are scopes: test_onboard_states.py and test_vehicle_data.py of tests/edge_agent
+# refuse each of these to who has none.  A call that is new there is named here once it is held there.
+IN_THE_VEHICLE = {
+    "/fairway.v1.OnboardService/GetStates",
+    "/fairway.v1.OnboardService/GetHistory",
+    "/fairway.v1.VehicleDataService/SubscribePartial",
+    "/fairway.v1.VehicleDataService/Actuate",
+}
 
 # Who comes, whose batch or request they bring, and what is said; a tenant: it is stored, or issued, as theirs.
 TABLE = [
@@ -275,6 +281,4 @@ def test_the_table_has_every_route_of_every_service():
         for method in service.methods
     }
 
-    assert {route for route, *_ in TABLE} == {
-        route for route in routes if not route.startswith(IN_THE_VEHICLE)
-    }
+    assert {route for route, *_ in TABLE} | IN_THE_VEHICLE == routes
