@@ -51,7 +51,7 @@ DENIED, SHUT_OUT = "PERMISSION_DENIED", "UNAVAILABLE"
 
 ENROL = "/fairway.v1.EnrolmentService/Enrol"
 
-# Doors of the agent, where rights are scopes: test_onboard_states.py and test_vehicle_data.py of tests/edge_agent
+# Doors of the agent, where rights are scopes: the tests of onboard_states and vehicle_data in tests/edge_agent
 # refuse each of these to who has none.  A call that is new there is named here once it is held there.
 IN_THE_VEHICLE = {
     "/fairway.v1.OnboardService/GetStates",
