@@ -148,9 +148,7 @@ def _acted_on(campaign: Campaign) -> dict[str, Any]:
 def _scheme(fields: Fields) -> TimeBased | ConditionBased:
     scheme = fields.table("collectionScheme")
     if scheme is None:
-        raise BadInput(
-            "collectionScheme: a campaign has one, timeBasedCollectionScheme or conditionBasedCollectionScheme"
-        )
+        raise BadInput("collectionScheme: is missing: when does it collect?")
     timed, conditional = (
         scheme.table("timeBasedCollectionScheme"),
         scheme.table("conditionBasedCollectionScheme"),
