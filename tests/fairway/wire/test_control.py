@@ -73,14 +73,14 @@ REPORTS = st.builds(
 ANSWERS = st.builds(
     Answer, IDS, st.sampled_from(AnswerState), st.integers(0, 2**32 - 1), TEXT, st.text(max_size=99)
 )
-WHATS = st.one_of(
+COMMANDED = st.one_of(
     st.builds(ExplainCampaign, TEXT),
     st.builds(UploadPartition, TEXT, st.just("") | TEXT, TIMES),
     st.builds(ActivateState, TEXT, st.integers(0, 2**32 - 1)),
     st.builds(DeactivateState, TEXT),
     st.builds(SnapshotState, TEXT),
 )
-COMMANDS = st.builds(Command, IDS, TIMES, WHATS)
+COMMANDS = st.builds(Command, IDS, TIMES, COMMANDED)
 TEMPLATES = st.builds(
     StateTemplateList,
     COUNT,
