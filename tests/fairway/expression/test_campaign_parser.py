@@ -304,11 +304,11 @@ def test_the_limits_are_where_they_are_said_to_be():
     ],
 )
 def test_what_is_made_to_hurt_is_refused_or_read_at_once(text):
-    begin_s = time.perf_counter()
+    begin_s = time.process_time()  # its own work: others may keep the machine busy
     with contextlib.suppress(BadInput):
         assert isinstance(parse(text), Expression)
 
-    assert time.perf_counter() - begin_s < 1.0
+    assert time.process_time() - begin_s < 1.0
 
 
 WORDS = st.sampled_from(
