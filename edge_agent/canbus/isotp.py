@@ -35,6 +35,7 @@ class Terms:
     message_max_bytes: int = MESSAGE_MAX_BYTES  # of a message we take
     block_size: int = 0  # consecutive frames until we send another flow control; 0: all of them
     st_min_ns: int = 0  # the pause we ask for between two of them
+    padding: int | None = frames.PADDING  # None: frames are as short as they can be
 
     def __post_init__(self) -> None:
         if self.frame_bytes not in (frames.CLASSIC_MAX_BYTES, *frames.FD_LENGTHS):
@@ -70,7 +71,7 @@ class Sending:
         self._waits = 0
         self.due_ns: int | None = now_ns
 
-    def send(self, now_ns: int) -> list[bytes]:
+    def due(self, now_ns: int) -> list[bytes]:
         """Return the frames that go out now.  Raises Unavailable when the receiver is late."""
         if self.due_ns is None or now_ns < self.due_ns:
             return []
@@ -235,7 +236,7 @@ class Channel:
 
     @property
     def due_ns(self) -> int | None:
-        """When `send` has to be called at the latest; None: not before something arrives."""
+        """When `due` has to be called at the latest; None: not before something arrives."""
         if self._replies:
             return 0
         sending_ns = None if self._sending is None else self._sending.due_ns
@@ -249,7 +250,7 @@ class Channel:
     def take(self, data: bytes, *, now_ns: int) -> bytes | None:
         """Take a frame of the partner and return the message that it completed.
 
-        Raises Unavailable when the partner breaks a message off or mixes it up; `send` may then have an answer.
+        Raises Unavailable when the partner breaks a message off or mixes it up; `due` may then have an answer.
         """
         try:
             part = frames.part_of(data)
@@ -267,8 +268,10 @@ class Channel:
                 raise Unavailable(f"the message is longer than the {most} bytes there is room for")
         return message
 
-    def send(self, *, now_ns: int) -> list[bytes]:
+    def due(self, *, now_ns: int) -> list[bytes]:
         """Return the frames to send now.  Raises Unavailable when the partner is late."""
         self._receiving.check(now_ns)
         out, self._replies = self._replies, []
-        return out if self._sending is None else out + self._sending.send(now_ns)
+        if self._sending is not None:
+            out += self._sending.due(now_ns)
+        return [frames.padded(frame, self._terms.padding) for frame in out]

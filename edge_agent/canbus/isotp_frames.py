@@ -5,7 +5,7 @@
     2N data         consecutive frame number N       3S BB TT        flow control: status, block size, STmin
 
 Rule 1: a frame is read as clause 9.6 has it; what it says to ignore is BadInput, with the reason.
-Rule 2: every frame sent is padded: to 8 bytes, or to the next length that CAN FD has.
+Rule 2: the frames made here are as long as what they say; `padded` fills them up, for the bus.
 """
 
 from dataclasses import dataclass
@@ -124,7 +124,7 @@ def single(message: bytes, frame_bytes: int = CLASSIC_MAX_BYTES) -> bytes:
     if not 0 < len(message) <= single_max_bytes(frame_bytes):
         raise BadInput(f"a message of {len(message)} bytes does not fit a single frame")
     head = [len(message)] if len(message) < CLASSIC_MAX_BYTES else [0, len(message)]
-    return padded(bytes(head) + message)
+    return bytes(head) + message
 
 
 def first(message: bytes, frame_bytes: int = CLASSIC_MAX_BYTES) -> bytes:
@@ -139,19 +139,22 @@ def first(message: bytes, frame_bytes: int = CLASSIC_MAX_BYTES) -> bytes:
 
 def consecutive(number: int, data: bytes) -> bytes:
     """Return a later frame of a message."""
-    return padded(bytes([_CONSECUTIVE << 4 | number & 0xF]) + data)
+    return bytes([_CONSECUTIVE << 4 | number & 0xF]) + data
 
 
 def flow(said: Flow) -> bytes:
     """Return a flow control frame."""
     st_min = st_min_of(said.st_min_ns)
-    return padded(bytes([_FLOW << 4 | said.status, said.block_size, st_min]))
+    return bytes([_FLOW << 4 | said.status, said.block_size, st_min])
 
 
-def padded(data: bytes) -> bytes:
-    """Return `data` filled up to a length that a frame can have."""
+def padded(data: bytes, padding: int | None = PADDING) -> bytes:
+    """Return `data` filled up to 8 bytes, or to a length that CAN FD has; None: only where it must be."""
     lengths = (CLASSIC_MAX_BYTES, *FD_LENGTHS)
-    return data.ljust(next(length for length in lengths if length >= len(data)), bytes([PADDING]))
+    if padding is None and len(data) <= CLASSIC_MAX_BYTES:
+        return data
+    length = next(length for length in lengths if length >= len(data))
+    return data.ljust(length, bytes([PADDING if padding is None else padding]))
 
 
 def st_min_ns_of(code: int) -> int:

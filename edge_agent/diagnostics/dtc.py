@@ -1,10 +1,10 @@
 """Diagnostic trouble codes: what they are called, and what their status says.
 
-    two bytes, OBD (SAE J1979)        01 23     P0123
-    three bytes, UDS (ISO 14229-1)    01 23 45  P0123-45, the last one being the type of failure (ISO 15031-6)
+two bytes, OBD (SAE J1979)        01 23     P0123
+three bytes, UDS (ISO 14229-1)    01 23 45  P0123-45, the last one being the type of failure (ISO 15031-6)
 
-    system  first digit  three hexadecimal digits
-    P C B U     0-3              0-FFF
+system  first digit  three hexadecimal digits
+P C B U     0-3              0-FFF
 """
 
 import re

@@ -13,11 +13,9 @@ from edge_agent.diagnostics.dtc import OBD_DTC_BYTES, text_of
 from edge_agent.diagnostics.uds import POSITIVE
 from fairway.errors import BadInput
 
-# ISO 15765-4: the id that all emission-related ECUs listen to, and those they answer with.
-FUNCTIONAL_ID = 0x7DF
+# ISO 15765-4: the ids that emission-related ECUs answer with.
 FIRST_RESPONSE_ID, LAST_RESPONSE_ID = 0x7E8, 0x7EF
-# With 29 bits, 0x18DBxxyy and 0x18DAxxyy: xx is who is meant, yy who speaks, F1 the tester.
-FUNCTIONAL_ID_29 = 0x18DB33F1
+# With 29 bits, 0x18DAxxyy: xx is who is meant, yy who speaks, F1 the tester.
 RESPONSE_ID_29 = 0x18DAF100
 
 

@@ -18,7 +18,7 @@ from enum import IntEnum
 from edge_agent.diagnostics.dtc import UDS_DTC_BYTES, Dtc, Status
 from fairway.errors import BadInput
 
-# A positive answer names the service of the request plus this (clause 8.2).
+# A positive answer names the service of the request plus this.
 POSITIVE = 0x40
 _NEGATIVE = 0x7F
 # All status bits: what a client asks for that wants every code.
@@ -99,7 +99,11 @@ NRC_NAMES = {
     0x93: "voltageTooLow",
 }
 
-# A request to all ECUs gets no answer from those to whom it means nothing (clause 8.7.4).
+_WITH_SUB_FUNCTION = frozenset(Service)
+# The bit of a sub-function that asks for no positive answer (clause 8.2.2).
+_SUPPRESS = 0x80
+
+# A request to all ECUs gets no answer from those to whom it means nothing (clause 8.7).
 SILENT_WHEN_FUNCTIONAL = frozenset(
     {
         Nrc.SERVICE_NOT_SUPPORTED,
@@ -136,11 +140,15 @@ def refusal_response(service: int, code: int) -> bytes:
 
 
 def answers(response: bytes, request: bytes) -> bool:
-    """Whether `response` is an answer to `request` and to no other service."""
+    """Whether `response` is an answer to `request`: of the same service and sub-function."""
     said = refusal(response)
     if said is not None:
         return said.service == request[0]
-    return bool(response) and response[0] == request[0] + POSITIVE
+    if not response or response[0] != request[0] + POSITIVE:
+        return False
+    if request[0] not in _WITH_SUB_FUNCTION or len(request) < 2:
+        return True
+    return len(response) > 1 and response[1] == request[1] & ~_SUPPRESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +165,11 @@ class DtcRecord:
 
     dtc: Dtc
     data: bytes  # record numbers, counts and contents, as the ECU has them
+
+    @property
+    def whole(self) -> bytes:
+        """Code, status and data end to end, as they came."""
+        return _row(self.dtc.code, self.dtc.status) + self.data
 
 
 def dtc_list_request(status_mask: int) -> bytes:
@@ -199,7 +212,7 @@ def record_request(report: Report, code: int, number: int) -> bytes:
 
 def record_response(report: Report, answer: DtcRecord) -> bytes:
     """Return an ECU's answer to it."""
-    return _head(report) + _row(answer.dtc.code, answer.dtc.status) + answer.data
+    return _head(report) + answer.whole
 
 
 def record(response: bytes, report: Report) -> DtcRecord:

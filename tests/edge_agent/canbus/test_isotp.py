@@ -38,14 +38,14 @@ def carried(message: bytes, ours: Terms, theirs: Terms) -> tuple[bytes, list[tup
     client, ecu, now_ns, wire = Channel(ours), Channel(theirs), 1, list[tuple[int, bytes]]()
     client.start(message, now_ns=now_ns)
     while True:
-        for frame in client.send(now_ns=now_ns):
+        for frame in client.due(now_ns=now_ns):
             wire.append((now_ns, frame))
             whole = ecu.take(frame, now_ns=now_ns)
             if whole is not None:
                 assert not client.is_sending
                 assert not ecu.is_receiving
                 return whole, wire
-        for frame in ecu.send(now_ns=now_ns):
+        for frame in ecu.due(now_ns=now_ns):
             wire.append((now_ns, frame))
             assert client.take(frame, now_ns=now_ns) is None
         due_ns = client.due_ns
@@ -92,7 +92,7 @@ def test_garbage_is_ignored_or_refused_and_the_next_message_arrives(arriving):
         now_ns += later_ns
         try:
             message = channel.take(data, now_ns=now_ns)
-            channel.send(now_ns=now_ns)
+            channel.due(now_ns=now_ns)
         except Unavailable:
             continue
         assert message is None or 0 < len(message) <= MESSAGE_MAX_BYTES
@@ -104,7 +104,7 @@ def test_a_short_message_is_one_padded_frame():
     channel = Channel()
     channel.start(bytes.fromhex("19 02 ff"), now_ns=0)
 
-    assert hexed(channel.send(now_ns=0)) == ["03 19 02 ff cc cc cc cc"]
+    assert hexed(channel.due(now_ns=0)) == ["03 19 02 ff cc cc cc cc"]
     assert not channel.is_sending
 
 
@@ -112,24 +112,24 @@ def test_a_long_message_waits_for_flow_control_and_counts_from_one():
     channel = Channel()
     channel.start(bytes(range(20)), now_ns=0)
 
-    assert hexed(channel.send(now_ns=0)) == ["10 14 00 01 02 03 04 05"]
-    assert channel.send(now_ns=1) == []
+    assert hexed(channel.due(now_ns=0)) == ["10 14 00 01 02 03 04 05"]
+    assert channel.due(now_ns=1) == []
     assert channel.take(bytes.fromhex("30 00 00"), now_ns=2) is None
-    assert hexed(channel.send(now_ns=2)) == ["21 06 07 08 09 0a 0b 0c", "22 0d 0e 0f 10 11 12 13"]
+    assert hexed(channel.due(now_ns=2)) == ["21 06 07 08 09 0a 0b 0c", "22 0d 0e 0f 10 11 12 13"]
 
 
 def test_a_message_beyond_4095_bytes_escapes_to_32_bits():
     channel = Channel()
     channel.start(bytes(4096), now_ns=0)
 
-    assert hexed(channel.send(now_ns=0)) == ["10 00 00 00 10 00 00 00"]
+    assert hexed(channel.due(now_ns=0)) == ["10 00 00 00 10 00 00 00"]
 
 
 def test_a_can_fd_frame_above_8_bytes_escapes_to_a_second_byte():
     channel = Channel(Terms(frame_bytes=64))
     channel.start(bytes(9), now_ns=0)
 
-    assert hexed(channel.send(now_ns=0)) == ["00 09 00 00 00 00 00 00 00 00 00 cc"]
+    assert hexed(channel.due(now_ns=0)) == ["00 09 00 00 00 00 00 00 00 00 00 cc"]
 
 
 def test_we_ask_for_blocks_and_pauses_when_we_receive():
@@ -137,33 +137,33 @@ def test_we_ask_for_blocks_and_pauses_when_we_receive():
     channel.take(bytes.fromhex("10 14 00 01 02 03 04 05"), now_ns=0)
 
     assert channel.due_ns == 0
-    assert hexed(channel.send(now_ns=0)) == ["30 01 0a cc cc cc cc cc"]
+    assert hexed(channel.due(now_ns=0)) == ["30 01 0a cc cc cc cc cc"]
     assert channel.take(bytes.fromhex("21 06 07 08 09 0a 0b 0c"), now_ns=1) is None
-    assert hexed(channel.send(now_ns=1)) == ["30 01 0a cc cc cc cc cc"]
+    assert hexed(channel.due(now_ns=1)) == ["30 01 0a cc cc cc cc cc"]
     assert channel.take(bytes.fromhex("22 0d 0e 0f 10 11 12 13"), now_ns=2) == bytes(range(20))
-    assert channel.send(now_ns=2) == []
+    assert channel.due(now_ns=2) == []
 
 
 def test_without_flow_control_a_message_fails_and_names_the_timer():
     channel = Channel()
     channel.start(bytes(20), now_ns=0)
-    channel.send(now_ns=0)
+    channel.due(now_ns=0)
 
     assert channel.due_ns == N_BS_NS
-    assert channel.send(now_ns=N_BS_NS - 1) == []
+    assert channel.due(now_ns=N_BS_NS - 1) == []
     with pytest.raises(Unavailable, match="N_Bs"):
-        channel.send(now_ns=N_BS_NS)
+        channel.due(now_ns=N_BS_NS)
     assert channel.due_ns is None
 
 
 def test_a_receiver_that_asks_to_wait_starts_the_timer_anew_but_not_for_ever():
     channel, now_ns = Channel(), 0
     channel.start(bytes(20), now_ns=0)
-    channel.send(now_ns=0)
+    channel.due(now_ns=0)
     for _ in range(WAITS_MAX):
         now_ns += N_BS_NS - 1
         channel.take(bytes.fromhex("31 00 00"), now_ns=now_ns)
-        assert channel.send(now_ns=now_ns) == []
+        assert channel.due(now_ns=now_ns) == []
 
     with pytest.raises(Unavailable, match="N_WFTmax"):
         channel.take(bytes.fromhex("31 00 00"), now_ns=now_ns)
@@ -172,7 +172,7 @@ def test_a_receiver_that_asks_to_wait_starts_the_timer_anew_but_not_for_ever():
 def test_a_receiver_without_room_ends_the_message():
     channel = Channel()
     channel.start(bytes(20), now_ns=0)
-    channel.send(now_ns=0)
+    channel.due(now_ns=0)
 
     with pytest.raises(Unavailable, match="no room for 20 bytes"):
         channel.take(bytes.fromhex("32 00 00"), now_ns=1)
@@ -192,11 +192,11 @@ def test_a_missing_frame_ends_the_message_and_the_rest_of_it_is_ignored():
 def test_a_sender_that_falls_silent_is_given_up_after_n_cr():
     channel = Channel()
     channel.take(bytes.fromhex("10 14 00 01 02 03 04 05"), now_ns=0)
-    channel.send(now_ns=0)
+    channel.due(now_ns=0)
 
     assert channel.due_ns == N_CR_NS
     with pytest.raises(Unavailable, match=r"N_Cr\) after 6 of 20 bytes"):
-        channel.send(now_ns=N_CR_NS)
+        channel.due(now_ns=N_CR_NS)
     assert channel.due_ns is None
 
 
@@ -205,7 +205,7 @@ def test_a_message_beyond_the_limit_is_refused_in_its_first_frame():
 
     with pytest.raises(Unavailable, match="longer than the 4095 bytes"):
         channel.take(bytes.fromhex("10 00 ff ff ff ff 00 00"), now_ns=0)
-    assert hexed(channel.send(now_ns=0)) == ["32 00 00 cc cc cc cc cc"]
+    assert hexed(channel.due(now_ns=0)) == ["32 00 00 cc cc cc cc cc"]
 
 
 def test_a_new_message_takes_the_place_of_one_that_was_broken_off():
@@ -275,7 +275,7 @@ def test_what_two_control_units_of_a_nissan_sent_reassembles():
     log = recorded(NISSAN)
     for time_ns, can_id, data in log:
         message = channels[can_id].take(data, now_ns=time_ns)
-        channels[can_id].send(now_ns=time_ns)  # raises when a frame is late
+        channels[can_id].due(now_ns=time_ns)  # raises when a frame is late
         if message is not None:
             messages[can_id].append(message)
 
@@ -298,7 +298,7 @@ def test_a_recorded_dialogue_is_what_our_two_ends_would_have_said():
     for time_ns, can_id, data in recorded(KONA):
         if can_id == "79B" and data[0] >> 4 == 3:
             # Their flow control, byte for byte but for the fill, is what our tester has ready.
-            assert [frame[:3] for frame in tester.send(now_ns=time_ns)] == [data[:3]]
+            assert [frame[:3] for frame in tester.due(now_ns=time_ns)] == [data[:3]]
         elif can_id == "79B":
             requests.append(ecu.take(data, now_ns=time_ns) or b"")
         elif can_id == "7BB":
