@@ -33,6 +33,7 @@ ADDRESS_MAX = 0x7FFF_FFFF
 
 Literal = float | str | bool
 
+_CODE = re.compile(r"0[xX][0-9A-Fa-f]+|[1-9][0-9]*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CALL = re.compile(r"\s*custom_function\s*\((.*)\)\s*", re.DOTALL)
 _ARGUMENT = re.compile(
@@ -167,12 +168,9 @@ def _dtc(value: Literal) -> int | None:
         raise BadInput(f'{FUNCTION}: a trouble code is a text such as "0xAAA123", not {value}')
     if value in ("", "-1"):
         return None
-    try:
-        code = int(value, 16 if value[:2].lower() == "0x" else 10)
-    except ValueError as error:
-        raise BadInput(f'{FUNCTION}: {value!r} is no trouble code such as "0xAAA123"') from error
+    code = int(value, 0) if _CODE.fullmatch(value) else 0
     if not 0 < code <= DTC_MAX:
-        raise BadInput(f"{FUNCTION}: the trouble code {value} is not 1 to 0x{DTC_MAX:X}")
+        raise BadInput(f'{FUNCTION}: {value!r} is no trouble code from "0x1" to "0x{DTC_MAX:X}"')
     return code
 
 

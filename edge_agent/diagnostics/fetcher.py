@@ -29,7 +29,7 @@ class Fetcher:
     """Fetches trouble codes."""
 
     def __init__(self, ecus: Ecus) -> None:
-        self._ecus = ecus
+        self._ecus, self._told = ecus, _Told()
 
     async def fetch(self, action_text: str) -> str:
         """Return what an action of a campaign's `signalsToFetch` asks for; empty when there is nothing.
@@ -37,7 +37,7 @@ class Fetcher:
         Raises BadInput for an action that can never work here, Unavailable naming who did not answer.
         """
         asked = query(action_text)
-        asking = _Asking(self._ecus, self._meant(asked), is_all=asked.ecu == ALL)
+        asking = _Asking(self._ecus, self._meant(asked), self._told, is_all=asked.ecu == ALL)
         findings = await _findings(asking, asked)
         return result_text(findings) if findings else ""
 
@@ -51,7 +51,8 @@ class Fetcher:
             raise Unavailable(
                 "no [[ecu]] has a response_id of OBD: none can be asked for active codes"
             )
-        said = await _Asking(self._ecus, ecus, is_all=True).all(obd.dtcs_request(), obd.dtcs)
+        asking = _Asking(self._ecus, ecus, self._told, is_all=True)
+        said = await asking.all(obd.dtcs_request(), obd.dtcs)
         return tuple(dict.fromkeys(code for codes in said.values() for code in codes))
 
     def _meant(self, asked: Query) -> Sequence[Ecu]:
@@ -66,9 +67,9 @@ class Fetcher:
 class _Asking:
     """How ECUs are asked for one query: one that has to answer, or all that do."""
 
-    def __init__(self, ecus: Ecus, meant: Sequence[Ecu], *, is_all: bool) -> None:
+    def __init__(self, ecus: Ecus, meant: Sequence[Ecu], told: "_Told", *, is_all: bool) -> None:
         self.meant = meant
-        self._ecus, self._is_all = ecus, is_all
+        self._ecus, self._told, self._is_all = ecus, told, is_all
 
     async def all(self, request: bytes, read: Callable[[bytes], Read]) -> dict[Ecu, Read]:
         """Return what ECUs say.  Raises Unavailable when none says anything that can be read."""
@@ -93,7 +94,7 @@ class _Asking:
             if not self._is_all:
                 raise
             response = error
-        return _good({ecu: _reading(ecu, response, read)}).get(ecu)
+        return _good({ecu: self._reading(ecu, request, response, read)}).get(ecu)
 
     async def _readings(
         self, ecus: Collection[Ecu], request: bytes, read: Callable[[bytes], Read]
@@ -103,24 +104,54 @@ class _Asking:
             responses = await self._ecus.ask_all(tuple(ecus), request)
         else:
             responses = {ecu: await self._ecus.ask(ecu, request) for ecu in ecus}
-        return {ecu: _reading(ecu, response, read) for ecu, response in responses.items()}
+        return {
+            ecu: self._reading(ecu, request, response, read) for ecu, response in responses.items()
+        }
+
+    def _reading(
+        self,
+        ecu: Ecu,
+        request: bytes,
+        response: bytes | Unavailable,
+        read: Callable[[bytes], Read],
+    ) -> Read | Unavailable:
+        made = _read(ecu, response, read)
+        self._told.tell(ecu, request, made if isinstance(made, Unavailable) else None)
+        return made
 
 
-def _reading(
+def _read(
     ecu: Ecu, response: bytes | Unavailable, read: Callable[[bytes], Read]
 ) -> Read | Unavailable:
-    """Return what a response says, or why it says nothing; the log is told, too."""
+    """Return what a response says, or why it says nothing."""
     if isinstance(response, Unavailable):
-        why = response
-    elif (refusal := uds.refusal(response)) is not None:
-        why = Unavailable(f"the ECU {ecu.name}: {refusal}")
-    else:
-        try:
-            return read(response)
-        except BadInput as error:
-            why = Unavailable(f"the ECU {ecu.name}: {error}")
-    EVENTS.warning("ecu_not_read", ecu=ecu.name, reason=str(why))
-    return why
+        return response
+    refusal = uds.refusal(response)
+    if refusal is not None:
+        return Unavailable(f"the ECU {ecu.name}: {refusal}")
+    try:
+        return read(response)
+    except BadInput as error:
+        return Unavailable(f"the ECU {ecu.name}: {error}")
+
+
+class _Told:
+    """What the log knows of ECUs that say nothing: a campaign asks every few seconds, the log is told once."""
+
+    def __init__(self) -> None:
+        self._reasons: dict[tuple[Ecu, bytes], str] = {}
+
+    def tell(self, ecu: Ecu, request: bytes, error: Unavailable | None) -> None:
+        """Note how an ECU answered a request of this kind."""
+        kind = ecu, request[:2]
+        if error is None:
+            if self._reasons.pop(kind, None) is not None:
+                EVENTS.info("ecu_answers_again", ecu=ecu.name, request=request[:2].hex())
+        elif self._reasons.get(kind) != str(error):
+            self._reasons[kind] = str(error)
+            EVENTS.warning(
+                "ecu_not_read", ecu=ecu.name, request=request[:2].hex(), reason=str(error)
+            )
 
 
 def _good(readings: Mapping[Ecu, Read | Unavailable]) -> dict[Ecu, Read]:
