@@ -6,19 +6,16 @@ import contextlib
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from edge_agent.canbus.frames import FrameBlock
 from edge_agent.diagnostics.dtc import Status
-from fairway.clock import NS_PER_S, SystemClock
+from fairway.clock import SystemClock
 from fairway.errors import BadInput
 from simulators.bus import Bus, BusSource, Front
 from simulators.cli.record import stopped_by_signals
 from simulators.ecu import SimulatedEcu
+from simulators.ecu_bus import serve
 from simulators.ecu_node import EcuNode, Fault
 from simulators.ecu_table import load_tables
 from simulators.fronts import KINDS, close_fronts, open_front
@@ -182,36 +179,9 @@ async def _run(nodes: Sequence[EcuNode], args: argparse.Namespace) -> None:
                     opened.append(await open_front(text, bus))
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(args.seconds):
-                        await _serve(nodes, bus, source)
+                        await serve(nodes, bus, source, SystemClock())
             finally:
                 source.close()
                 await close_fronts(opened)
     except asyncio.CancelledError:
         task.uncancel()
-
-
-async def _serve(nodes: Sequence[EcuNode], bus: Bus, source: BusSource) -> None:
-    """Answer for ever: what arrives at once, what takes its time when it is due."""
-    clock = SystemClock()
-    while True:
-        frames = await _received(nodes, source, clock)
-        now_ns = clock.monotonic_ns()
-        for node in nodes:
-            if frames is not None:
-                node.take(frames, now_ns=now_ns)
-            out = node.due(now_ns=now_ns)
-            if out is not None:
-                stamp = np.full(len(out), clock.now_ns(), np.int64)
-                await bus.send(replace(out, time_ns=stamp), sender=source)
-
-
-async def _received(
-    nodes: Sequence[EcuNode], source: BusSource, clock: SystemClock
-) -> FrameBlock | None:
-    """Return the next frames, or None when an ECU has something to send before they come."""
-    due = [due_ns for node in nodes if (due_ns := node.due_ns) is not None]
-    wait_s = max(0, min(due) - clock.monotonic_ns()) / NS_PER_S if due else None
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(wait_s):
-            return await source.receive()
-    return None
