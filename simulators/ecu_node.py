@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+
+from edge_agent.adapters.blocks import taken
 from edge_agent.canbus.frames import BIT_RATE_SWITCH, EXTENDED, FD, Frame, FrameBlock, block_of
 from edge_agent.canbus.isotp import Channel, Terms
 from edge_agent.canbus.isotp_frames import FD_LENGTHS, Single, part_of
@@ -80,12 +83,11 @@ class EcuNode:
 
     def take(self, frames: FrameBlock, *, now_ns: int) -> None:
         """Take what is for this ECU among frames of its buses."""
-        for frame in frames.frames():
-            if frame.can_id not in (self._request_id, self._functional_id):
-                continue
+        rows = np.flatnonzero(np.isin(frames.can_id, (self._request_id, self._functional_id)))
+        for frame in taken(frames, rows).frames() if len(rows) else ():
             link = self._link(frame)
             is_functional = frame.can_id == self._functional_id
-            request = _single(frame.data) if is_functional else _taken(link, frame.data, now_ns)
+            request = _single(frame.data) if is_functional else _heard(link, frame.data, now_ns)
             if request is not None:
                 self.requests += 1
                 self._answer(link, request, now_ns, is_functional=is_functional)
@@ -143,7 +145,7 @@ class EcuNode:
 _DELAYS_NS: Mapping[Fault, int] = {Fault.SLOW: SLOW_NS, Fault.PENDING: PENDING_NS}
 
 
-def _taken(link: _Link, data: bytes, now_ns: int) -> bytes | None:
+def _heard(link: _Link, data: bytes, now_ns: int) -> bytes | None:
     try:
         return link.channel.take(data, now_ns=now_ns)
     except Unavailable:

@@ -132,7 +132,7 @@ def _record(text: str) -> tuple[str, int, bytes]:
     where, _, data = text.partition("=")
     name, _, number = where.rpartition(":")
     try:
-        return name, _number(number), bytes.fromhex(data)
+        return name, int(number, 0), bytes.fromhex(data)
     except ValueError as error:
         raise BadInput(f"{text} is no record: write NAME:N=HEX") from error
 

@@ -12,7 +12,9 @@ from edge_agent.diagnostics.fetcher import Fetcher
 from fairway.clock import SystemClock
 from fairway.errors import BadInput, Denied, Unavailable
 from simulators.ecu_node import Fault
+from simulators.ecu_table import load_tables
 from tests.edge_agent.adapters.ecu_rig import ENGINE, ENGINE_29, GEARBOX, Rig, rig, settings
+from tests.shared_data import shared
 
 LIST, SNAPSHOTS = bytes.fromhex("19 02 ff"), bytes.fromhex("19 03")
 SNAPSHOT = bytes(range(100))
@@ -96,6 +98,21 @@ async def test_an_agent_that_is_asked_nothing_says_nothing(tmp_path):
     assert made.from_agent() == []
 
 
+@pytest.mark.parametrize(
+    "table",
+    ["sample", "sample_29bit", "sample_broadcast"],
+    ids=["11 bits", "29 bits", "to all only"],
+)
+async def test_active_codes_come_from_every_kind_of_ecu_that_fleetwise_simulates(table, tmp_path):
+    engine, gearbox = load_tables(shared(f"edge/fleetwise/obd/obd_config_{table}.json"))
+    async with rig(tmp_path, engine, gearbox) as made:
+        made.simulated["engine"].set_status("ECM_DTC1", 0x2F)
+        made.simulated["engine"].set_status("ECM_DTC2", 0x04)
+        made.simulated["transmission"].set_status("TCU_DTC2", 0x08)
+
+        assert await Fetcher(made.ecus).active_dtcs() == ("P0123", "U0DEF")
+
+
 @pytest.mark.parametrize("fault", [Fault.PENDING, Fault.BUSY])
 @pytest.mark.parametrize("is_functional", [False, True])
 async def test_an_ecu_that_wants_patience_gets_it(fault, is_functional, tmp_path):
@@ -110,15 +127,17 @@ async def test_an_ecu_that_wants_patience_gets_it(fault, is_functional, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("fault", "sentence"),
+    ("fault", "p2_ms", "sentence"),
     [
-        (Fault.SILENT, r"the ECU engine \(0x7E0 on can0\): no answer within 50 ms \(P2\)"),
-        (Fault.SLOW, r"no answer within 50 ms \(P2\)"),
-        (Fault.SEQUENCE, "consecutive frame 3 came where 2 was due"),
+        (Fault.SILENT, 50, r"the ECU engine \(0x7E0 on can0\): no answer within 50 ms \(P2\)"),
+        (Fault.SLOW, 50, r"no answer within 50 ms \(P2\)"),
+        (Fault.SEQUENCE, 500, "consecutive frame 3 came where 2 was due"),
     ],
 )
-async def test_an_ecu_that_goes_wrong_is_named_with_what_went_wrong(fault, sentence, tmp_path):
-    async with rig(tmp_path, ENGINE, faults={"engine": fault}) as made:
+async def test_an_ecu_that_goes_wrong_is_named_with_what_went_wrong(
+    fault, p2_ms, sentence, tmp_path
+):
+    async with rig(tmp_path, ENGINE, faults={"engine": fault}, p2_ms=p2_ms) as made:
         troubled(made)
         with pytest.raises(Unavailable, match=sentence):
             await made.ecus.ask(made.ecus.known[0], bytes.fromhex("19 04 aa a1 23 01"))
