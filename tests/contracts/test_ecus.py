@@ -22,7 +22,8 @@ BROKEN_29 = EcuTable("broken", 0x18DAF15A)
 
 @contextlib.asynccontextmanager
 async def memory(_: Path) -> AsyncIterator[Ecus]:
-    def silent(_: bytes, *, is_functional: bool) -> None:
+    def silent(request: bytes, *, is_functional: bool) -> None:
+        assert request
         assert is_functional in (True, False)
 
     yield MemoryEcus(

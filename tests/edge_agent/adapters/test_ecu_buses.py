@@ -147,14 +147,19 @@ async def test_requests_to_one_ecu_take_turns(tmp_path):
     async with rig(tmp_path, ENGINE, GEARBOX) as made:
         troubled(made)
         engine, gearbox = made.ecus.known
-        answers = await asyncio.gather(
-            *(made.ecus.ask(ecu, LIST) for _ in range(5) for ecu in (engine, gearbox)),
-            *(made.ecus.ask_all([gearbox, engine], SNAPSHOTS) for _ in range(5)),
-        )
+        async with asyncio.TaskGroup() as tasks:
+            alone = [
+                tasks.create_task(made.ecus.ask(ecu, LIST))
+                for _ in range(5)
+                for ecu in (engine, gearbox)
+            ]
+            together = [
+                tasks.create_task(made.ecus.ask_all([gearbox, engine], SNAPSHOTS)) for _ in range(5)
+            ]
 
-    listed = bytes.fromhex("59 02 ff aa a1 23 af")
-    assert list(answers[:10]) == [listed] * 10
-    assert all(set(said.values()) == {bytes.fromhex("59 03 aa a1 23 01")} for said in answers[10:])
+    assert {task.result() for task in alone} == {bytes.fromhex("59 02 ff aa a1 23 af")}
+    for said in together:
+        assert list(said.result().values()) == [bytes.fromhex("59 03 aa a1 23 01")] * 2
 
 
 async def test_a_request_that_is_called_off_leaves_the_ecu_to_the_next(tmp_path):

@@ -70,8 +70,10 @@ async def agent(source_text: str, *ecus: Ecu) -> AsyncIterator[Agent]:
 
 def simulated(folder: Path, table: str, to: str, *more: str) -> Program:
     """Start the simulator; it answers when it is there."""
-    arguments = ("vehicle-sim", "ecu", "--table", shared(OBD + table), "--to", to, *more)
-    return Program(*arguments, log=folder / "ecu.txt").start()
+    file = str(shared(OBD + table))
+    return Program(
+        *("vehicle-sim", "ecu", "--table", file, "--to", to, *more), log=folder / "ecu.txt"
+    ).start()
 
 
 async def patiently(fetcher: Fetcher, action: str) -> str:
