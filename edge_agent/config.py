@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from edge_agent.config_diagnostics import Ecu, check_ecus
 from fairway.errors import BadInput
 from fairway.identity import region_name
 from fairway.ids import vehicle_id
@@ -250,6 +251,7 @@ class Config:
     onboard: Onboard | None = None
     outbound: tuple[Outbound, ...] = ()
     actuation: tuple[Actuation, ...] = ()
+    ecu: tuple[Ecu, ...] = ()
     log: Log = field(default_factory=Log)
 
     def __post_init__(self) -> None:
@@ -264,6 +266,8 @@ class Config:
             raise BadInput("every [[bus]] has a source of its own: nothing is left for [replay]")
         self._check_uplink()
         self._check_acting()
+        live = [bus.name for bus in self.bus if bus.source is not None]
+        check_ecus(self.ecu, live, [(one.bus, one.id) for one in self.outbound])
 
     def _check_acting(self) -> None:
         if self.outbound and self.onboard is None:

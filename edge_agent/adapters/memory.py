@@ -1,16 +1,19 @@
 """The agent's ports without a disk and without a network: for tests, trials and machines that have neither.
 
 A MemorySpool forgets with the process; a MemoryUplink hands messages to a function that plays the cloud; a
-MemoryOutlet and a MemoryBus keep what they are given.
+MemoryOutlet and a MemoryBus keep what they are given; MemoryEcus hand requests to functions that play ECUs.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol
 
 from edge_agent.broker.providers import Target
 from edge_agent.canbus.frames import Frame, FrameBlock
+from edge_agent.canbus.isotp_frames import single
+from edge_agent.diagnostics.ecu import Ecu
 from edge_agent.telemetry.spool import Cursor, SpooledBatch, SpoolState, WhenFull
-from fairway.errors import Unavailable
+from fairway.errors import BadInput, Unavailable
 from fairway.ids import stream_id
 
 
@@ -167,3 +170,43 @@ class MemoryBus:
         if not self.is_there:
             raise Unavailable("the bus in memory is switched off")
         self.sent += frames.frames()
+
+
+class Answers(Protocol):
+    """An ECU as a function."""
+
+    def __call__(self, request: bytes, *, is_functional: bool) -> bytes | None:
+        """Return the last word on a request to this ECU, or to all; None for silence."""
+        ...
+
+
+class MemoryEcus:
+    """ECUs that are functions."""
+
+    def __init__(self, ecus: Mapping[Ecu, Answers]) -> None:
+        self._ecus = ecus
+
+    @property
+    def known(self) -> Sequence[Ecu]:
+        return tuple(self._ecus)
+
+    async def ask(self, ecu: Ecu, request: bytes) -> bytes:
+        if not request:
+            raise BadInput("an empty request asks for nothing")
+        said = self._said(ecu, request, is_functional=False)
+        if isinstance(said, Unavailable):
+            raise said
+        return said
+
+    async def ask_all(
+        self, ecus: Sequence[Ecu], request: bytes
+    ) -> Mapping[Ecu, bytes | Unavailable]:
+        single(request)
+        said = {ecu: self._said(ecu, request, is_functional=True) for ecu in ecus}
+        return {ecu: said[ecu] for ecu in self._ecus if ecu in said}
+
+    def _said(self, ecu: Ecu, request: bytes, *, is_functional: bool) -> bytes | Unavailable:
+        if ecu not in self._ecus:
+            raise BadInput(f"no ECU in memory is called {ecu.name}")
+        answer = self._ecus[ecu](request, is_functional=is_functional)
+        return Unavailable(f"the ECU {ecu.name} in memory is silent") if answer is None else answer
