@@ -67,6 +67,9 @@ _DROPPED = ("ctypes", "_ctypes", "resource", function_jail.__name__)
 
 _READ_BYTES = 65_536
 
+# What Python raises without a word.
+_SAID_OF: dict[type[BaseException], str] = {MemoryError: "it needs more memory than it may use"}
+
 
 def main(memory_max_bytes: int, nice: int) -> None:
     """Serve until the agent closes its end."""
@@ -144,24 +147,30 @@ class _Served:
 
 
 def _result(returned: object) -> tuple[object, dict[str, str]]:
-    said: dict[str, str] = {}
-    if isinstance(returned, tuple):
-        if len(returned) != 2:
-            raise TypeError(f"invoke returned {len(returned)} values; return one, or one and a dict")
-        returned, said = returned
-        if not isinstance(said, dict) or not all(
-            isinstance(part, str) for pair in said.items() for part in pair
-        ):
-            raise TypeError("the second value that invoke returned is not a dict of texts by signal")
-        if len(said) > messages.TEXTS_MAX:
-            raise TypeError(f"invoke returned more than {messages.TEXTS_MAX} signals")
-    if returned is None or isinstance(returned, bool | float | str):
-        return returned, said
-    if isinstance(returned, int):
-        return float(returned), said
-    raise TypeError(
-        f"invoke returned a {type(returned).__name__}; return None, a bool, a number or a str"
-    )
+    if not isinstance(returned, tuple):
+        return _value(returned), {}
+    if len(returned) < 2:
+        raise TypeError("invoke returned a tuple of one; return a value, or a value and a dict")
+    return _value(returned[0]), _said(returned[1])
+
+
+def _value(value: object) -> object:
+    if value is None or isinstance(value, bool | float | str):
+        return value
+    if isinstance(value, int):
+        return float(value)
+    kind = type(value).__name__
+    raise TypeError(f"invoke returned a {kind}; return None, a bool, a number or a str")
+
+
+def _said(texts: object) -> dict[str, str]:
+    if not isinstance(texts, dict) or not all(
+        isinstance(part, str) for pair in texts.items() for part in pair
+    ):
+        raise TypeError("the second value that invoke returned is not a dict of texts by signal")
+    if len(texts) > messages.TEXTS_MAX:
+        raise TypeError(f"invoke returned more than {messages.TEXTS_MAX} signals")
+    return texts
 
 
 def _words(error: BaseException) -> str:
@@ -174,7 +183,7 @@ def _words(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         line = error.lineno or 0
     try:
-        said = str(error)
+        said = str(error) or _SAID_OF.get(type(error), "")
     except BaseException:  # noqa: BLE001 - an error of theirs that cannot even be shown
         said = ""
     where = f"line {line}: " if line else ""

@@ -66,7 +66,7 @@ def _tried(step: Callable[[], object]) -> str:
     return ""
 
 
-def _done(kernel: ctypes.CDLL, result: int, what: str) -> int:
+def _done(result: int, what: str) -> int:
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")
@@ -108,22 +108,22 @@ def _leave(kernel: ctypes.CDLL, walls: dict[str, str]) -> None:
 
 
 def _namespaces(kernel: ctypes.CDLL, walls: dict[str, str], flags: int) -> None:
-    walls[Wall.NAMESPACES] = _tried(lambda: _done(kernel, kernel.unshare(flags), "unshare"))
+    walls[Wall.NAMESPACES] = _tried(lambda: _done(kernel.unshare(flags), "unshare"))
     walls[Wall.EMPTY_ROOT] = walls[Wall.NAMESPACES] or _tried(lambda: _empty_root(kernel))
 
 
 def _empty_root(kernel: ctypes.CDLL) -> None:
     # Mounts of ours must not show outside.
-    _done(kernel, kernel.mount(b"none", b"/", None, _MS_PRIVATE_ALL, None), "mount")
+    _done(kernel.mount(b"none", b"/", None, _MS_PRIVATE_ALL, None), "mount")
     place = next((path for path in _MOUNT_POINTS if Path(path).is_dir()), "/")
     mounted = kernel.mount(b"none", place.encode(), b"tmpfs", _MS_LOCKED_DOWN, b"size=4k,mode=555")
-    _done(kernel, mounted, "mount tmpfs")
+    _done(mounted, "mount tmpfs")
     os.chdir(place)
     pivot = _PIVOT_ROOT.get(platform.machine())
     if pivot is None or kernel.syscall(pivot, b".", b".") < 0:
         os.chroot(".")  # a root that is the boot loader's RAM disk cannot be pivoted away
     else:
-        _done(kernel, kernel.umount2(b".", _MNT_DETACH), "umount")
+        _done(kernel.umount2(b".", _MNT_DETACH), "umount")
     os.chdir("/")
 
 
@@ -134,24 +134,22 @@ def _become_nobody() -> None:
 
 
 def _drop_rights(kernel: ctypes.CDLL) -> None:
-    _done(kernel, kernel.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
+    _done(kernel.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    _done(kernel, kernel.capset(header, (ctypes.c_uint32 * 6)()), "capset")
+    _done(kernel.capset(header, (ctypes.c_uint32 * 6)()), "capset")
     # Nobody may trace it, and nothing of it can be read through /proc.
-    _done(kernel, kernel.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "dumpable")
+    _done(kernel.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "dumpable")
 
 
 def _landlock(kernel: ctypes.CDLL) -> None:
-    version = _done(
-        kernel, kernel.syscall(_LANDLOCK_CREATE, None, 0, _LANDLOCK_VERSION_FLAG), "landlock"
-    )
+    version = _done(kernel.syscall(_LANDLOCK_CREATE, None, 0, _LANDLOCK_VERSION_FLAG), "landlock")
     rights = [_newest(table, version) for table in (_LANDLOCK_FS, _LANDLOCK_NET, _LANDLOCK_SCOPES)]
     attribute = (ctypes.c_uint64 * 3)(*rights)
     # Older kernels take the shorter structure of their time.
     size = 8 * (1 if version < 4 else 2 if version < 6 else 3)
     rules = kernel.syscall(_LANDLOCK_CREATE, attribute, size, 0)
-    _done(kernel, rules, "landlock")
-    _done(kernel, kernel.syscall(_LANDLOCK_RESTRICT, rules, 0), "landlock")
+    _done(rules, "landlock")
+    _done(kernel.syscall(_LANDLOCK_RESTRICT, rules, 0), "landlock")
     os.close(rules)
 
 
@@ -168,7 +166,5 @@ class _Program(ctypes.Structure):
 def _seccomp(kernel: ctypes.CDLL) -> None:
     steps = seccomp.program(platform.machine())
     program = _Program(len(steps) // 8, steps)
-    set_filter = kernel.prctl(
-        _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0
-    )
-    _done(kernel, set_filter, "seccomp")
+    set_filter = kernel.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0)
+    _done(set_filter, "seccomp")

@@ -48,7 +48,9 @@ _CPU_GRANT_S = 3
 class FunctionProcess:
     """A child process with the functions of one campaign.  Of one thread."""
 
-    def __init__(self, sources: Mapping[str, str], limits: Limits, *, without_seccomp: bool) -> None:
+    def __init__(
+        self, sources: Mapping[str, str], limits: Limits, *, without_seccomp: bool
+    ) -> None:
         self._sources = sources
         self._limits = limits
         self._without_seccomp = without_seccomp
@@ -59,7 +61,7 @@ class FunctionProcess:
             root=str(_PACKAGES), memory_max_bytes=limits.memory_max_bytes, nice=limits.nice
         )
         try:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - our own program, no word of it foreign
                 [sys.executable, *_PYTHON_OPTIONS, program],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -70,13 +72,17 @@ class FunctionProcess:
                 start_new_session=True,
             )
         except OSError as error:
-            raise Unavailable(f"no process for custom functions could be started: {error}") from error
-        assert self._process.stdin and self._process.stdout and self._process.stderr
-        self._requests = self._process.stdin.fileno()
-        self._answers = self._process.stdout.fileno()
-        self._prints = self._process.stderr.fileno()
-        for descriptor in (self._requests, self._answers, self._prints):
-            os.set_blocking(descriptor, False)
+            raise Unavailable(
+                f"no process for custom functions could be started: {error}"
+            ) from error
+        self._pipes = [
+            pipe
+            for pipe in (self._process.stdin, self._process.stdout, self._process.stderr)
+            if pipe is not None
+        ]
+        self._requests, self._answers, self._prints = (pipe.fileno() for pipe in self._pipes)
+        for pipe in self._pipes:
+            os.set_blocking(pipe.fileno(), False)
         self._reading = select.poll()
         self._reading.register(self._answers, select.POLLIN)
         self._reading.register(self._prints, select.POLLIN)
@@ -119,6 +125,8 @@ class FunctionProcess:
         said = self._receive_until(started_ns + timeout_ns)
         if said is None:
             raise Unavailable(causes.late(timeout_ns, self.cpu_ns() - cpu_ns))
+        if self._received:
+            raise Unavailable("it answered what it was not asked")
         return _understood(lambda data: messages.results_from_bytes(data, len(rows)), said)
 
     def cpu_ns(self) -> int:
@@ -130,7 +138,10 @@ class FunctionProcess:
             return 0  # gone
 
     def end(self, *, cleanup_ns: int = 0) -> str:
-        """Kill the process, after `cleanup_ns` for its functions' `cleanup`; return why it ended, if by itself."""
+        """Kill the process, after `cleanup_ns` for its functions' `cleanup`.
+
+        Return why it ended, "" when it had not by itself.
+        """
         if cleanup_ns:
             with contextlib.suppress(Unavailable):
                 self._send(messages.framed(messages.cleanup_message()), cleanup_ns)
@@ -141,9 +152,8 @@ class FunctionProcess:
         self._process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_REAP_TIMEOUT_S)
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                pipe.close()
+        for pipe in self._pipes:
+            pipe.close()
         return "" if alone is None else causes.ended(alone)
 
     def _check_walls(self) -> None:
@@ -180,9 +190,11 @@ class FunctionProcess:
     def _receive_until(self, deadline_ns: int) -> bytes | None:
         """Return the next message, None when it does not come in time."""
         while (message := self._message()) is None:
-            left_ns = max(deadline_ns - time.monotonic_ns(), 0)
-            if not self._look(left_ns) and left_ns == 0:
-                return None
+            left_ns = deadline_ns - time.monotonic_ns()
+            self._look(max(left_ns, 0))
+            # Not "until nothing comes": what is printed may come without end.
+            if left_ns <= 0:
+                return self._message()
         return message
 
     def _message(self) -> bytes | None:
@@ -199,8 +211,8 @@ class FunctionProcess:
         del self._received[:end]
         return message
 
-    def _look(self, wait_ns: int) -> bool:
-        """Take what is there, at most after `wait_ns`; return whether something came."""
+    def _look(self, wait_ns: int) -> None:
+        """Take what is there, and wait at most `wait_ns` for it."""
         # Rounded up: a wait of less than a millisecond is a wait.
         ready = self._reading.poll(-(-wait_ns // NS_PER_MS))
         for descriptor, _ in ready:
@@ -211,7 +223,6 @@ class FunctionProcess:
             if not part:
                 raise Unavailable(self._why_gone())
             self._received += part
-        return bool(ready)
 
     def _take_printed(self) -> None:
         taken = 0

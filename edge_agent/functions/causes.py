@@ -2,7 +2,6 @@
 
 import signal
 
-from edge_agent.functions.limits import MIB, Limits
 from fairway.clock import NS_PER_MS
 
 _SIGNALS = {
@@ -34,16 +33,3 @@ def late(timeout_ns: int, cpu_ns: int) -> str:
         f"it gave no answer within {timeout_ns // NS_PER_MS} ms"
         f" (and used {cpu_ns // NS_PER_MS} ms of CPU time)"
     )
-
-
-def held_back(limits: Limits) -> str:
-    """Return the sentence for calls that are not made now."""
-    return (
-        f"it has used its {limits.cpu_max_ns_per_s // NS_PER_MS} ms of CPU time in a second:"
-        " further calls wait for the next"
-    )
-
-
-def out_of_memory(limits: Limits) -> str:
-    """Return the sentence for a MemoryError."""
-    return f"MemoryError: it may use {limits.memory_max_bytes // MIB} MB"

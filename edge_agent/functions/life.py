@@ -1,7 +1,7 @@
-"""The life of the process that runs a campaign's functions, as a table.
+r"""The life of the process that runs a campaign's functions, as a table.
 
     IDLE > STARTING > READY        a process that fails is killed and started again, later each time
-               ^  \\      /
+               ^  \      /
                |   v    v
                RESTARTING          GIVEN_UP: its source is not right, or it has failed too often
 

@@ -14,9 +14,9 @@ MIB = 1 << 20
 START_TIMEOUT_NS = 10 * NS_PER_S
 # A module's top level runs once per call in a condition, and may build tables: as long as so many calls.
 OPEN_CALLS = 4
-# Rows of one round trip: a larger one gains nothing (the trip is 1 % of its time), and is all lost when it is late.
+# Rows of one round trip: of a larger one the trip is no smaller part, and all of it is lost when it is late.
 BATCH_MAX_ROWS = 256
-# The engine waits for an answer: a batch that is slow in each of its rows is given up after so many calls' time.
+# The engine waits for an answer: a batch that is slow in each of its rows may take so many calls' time.
 BATCH_MAX_CALLS = 20
 # A hanging function costs one call's deadline, then nothing for so long; it doubles with each failure.
 BACKOFF_MIN_NS = NS_PER_S
@@ -25,7 +25,7 @@ BACKOFF_MAX_NS = 60 * NS_PER_S
 FAILURES_MAX = 5
 # What has worked for so long has left its failures behind.
 HEALTHY_NS = 10 * 60 * NS_PER_S
-# An exception leaves the process as it is, and may be about one odd value; so many without a result are a defect.
+# An exception may be about one odd value, and leaves the process as it is; so many in a row are a defect.
 ERRORS_MAX = 100
 # A campaign has one process; each is some 10 MB of resident memory.
 PROCESSES_MAX = 16

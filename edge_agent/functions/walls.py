@@ -12,7 +12,9 @@ from enum import StrEnum
 class Wall(StrEnum):
     """One thing that the kernel enforces; the value is its name in logs and reports."""
 
-    LIMITS = "limits"  # memory, CPU time, no files written, no further processes, no further descriptors
+    LIMITS = (
+        "limits"  # memory, CPU time, no files written, no further processes, no further descriptors
+    )
     SECCOMP = "seccomp"  # system calls: no files, processes, signals, sockets, executable memory
     USER = "user"  # another user than the agent's, when the agent is root
     NAMESPACES = "namespaces"  # no network, no mounts, no shared memory of others

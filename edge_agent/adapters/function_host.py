@@ -1,0 +1,161 @@
+"""The custom functions of all campaigns: a process for each that brings Python, and the agent's own.
+
+    'python'        the process of its campaign        (function_group.py)
+    'counter'       here                               (native.py)
+    'file_size'     here, for what is allowed
+
+Rule 1: a process starts when its first function is called; until it is ready, calls are undefined.
+Rule 2: there are at most PROCESSES_MAX processes; a campaign beyond is refused with a sentence.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from edge_agent.adapters.function_group import FunctionGroup, Rules
+from edge_agent.functions import native
+from edge_agent.functions.calls import PYTHON, Target, target
+from edge_agent.functions.life import State
+from edge_agent.functions.limits import PLACES_MAX, PROCESSES_MAX
+from edge_agent.functions.messages import Results, Row
+from edge_agent.functions.native import COUNTER, FILE_SIZE, Counters, FileSizes
+from edge_agent.functions.report import Report
+from fairway.campaign.model import Campaign
+from fairway.clock import Clock
+from fairway.errors import BadInput, Denied, Unavailable
+
+
+class _Known:
+    """What is kept of one campaign."""
+
+    def __init__(self, group: FunctionGroup | None) -> None:
+        self.group = group
+        self.targets: dict[int, Target | None] = {}
+        self.refusals: dict[str, str] = {}
+        self.native = Report(state=State.READY)
+
+
+class CampaignFunctions:
+    """Calls the custom functions of campaigns.  Of one thread.  Close it."""
+
+    def __init__(self, file_sizes: FileSizes, clock: Clock, rules: Rules | None = None) -> None:
+        self._file_sizes = file_sizes
+        self._clock = clock
+        self._rules = rules or Rules()
+        self._counters = Counters()
+        self._campaigns: dict[str, _Known] = {}
+
+    def knows(self, campaign: Campaign, name: str) -> bool:
+        """Return whether there is a function of this name for this campaign."""
+        return name in {COUNTER, FILE_SIZE} or (name == PYTHON and bool(_sources(campaign)))
+
+    def call_rows(
+        self, campaign: Campaign, sync_id: str, place: int, name: str, rows: Sequence[Row]
+    ) -> Results:
+        """Return what a function makes of each row; `place` tells a campaign's calls apart."""
+        known = self._known(campaign, sync_id)
+        if name == PYTHON:
+            return self._python(known, _sources(campaign), place, rows)
+        results = self._joined([self._native(sync_id, place, name, row) for row in rows])
+        known.native = replace(
+            known.native,
+            calls=known.native.calls + len(rows),
+            errors=known.native.errors + results.errors,
+            error=results.error or known.native.error,
+        )
+        return results
+
+    def forget(self, sync_id: str) -> None:
+        """Drop what the functions of a campaign remember, and end its process."""
+        known = self._campaigns.pop(sync_id, None)
+        if known is not None and known.group is not None:
+            known.group.close()
+        self._counters.forget(sync_id)
+
+    def advance(self) -> None:
+        """Go on with starts that are under way; call it about once a second."""
+        for known in self._campaigns.values():
+            if known.group is not None:
+                known.group.advance()
+
+    def report(self, sync_id: str) -> Report | None:
+        """Return what is known of a campaign's functions; None when none was called."""
+        known = self._campaigns.get(sync_id)
+        if known is None:
+            return None
+        report = known.group.report() if known.group is not None else known.native
+        return replace(
+            report,
+            errors=report.errors if known.group is None else report.errors + known.native.errors,
+            error=report.error or known.native.error,
+            refused={**report.refused, **known.refusals},
+        )
+
+    def close(self) -> None:
+        """End every process."""
+        for sync_id in list(self._campaigns):
+            self.forget(sync_id)
+
+    def _known(self, campaign: Campaign, sync_id: str) -> _Known:
+        known = self._campaigns.get(sync_id)
+        if known is None:
+            sources = _sources(campaign)
+            known = _Known(None)
+            if sources and self._processes() < PROCESSES_MAX:
+                known.group = FunctionGroup(campaign.name, sources, self._rules, self._clock)
+            elif sources:
+                known.refusals[PYTHON] = (
+                    f"{PROCESSES_MAX} campaigns with functions run already, which is the limit"
+                )
+            self._campaigns[sync_id] = known
+        return known
+
+    def _processes(self) -> int:
+        return sum(known.group is not None for known in self._campaigns.values())
+
+    def _python(
+        self, known: _Known, sources: Mapping[str, str], place: int, rows: Sequence[Row]
+    ) -> Results:
+        nothing = Results((None,) * len(rows))
+        if known.group is None or not rows:
+            return nothing
+        if place not in known.targets:
+            known.targets[place] = self._target(known, sources, rows[0])
+        found = known.targets[place]
+        if found is None:
+            return nothing
+        return known.group.call(place, found.name, [row[found.skipped :] for row in rows])
+
+    @staticmethod
+    def _target(known: _Known, sources: Mapping[str, str], row: Row) -> Target | None:
+        if len(known.targets) >= PLACES_MAX:
+            known.refusals[PYTHON] = f"more than {PLACES_MAX} calls in one campaign"
+            return None
+        try:
+            return target(row, sources)
+        except BadInput as error:
+            known.refusals[PYTHON] = str(error)
+            return None
+
+    def _native(self, sync_id: str, place: int, name: str, row: Row) -> Results:
+        if name == COUNTER:
+            return Results((self._counters.next(sync_id, place),))
+        if name != FILE_SIZE:
+            return Results((None,), errors=1, error=f"there is no custom function {name[:100]!r}")
+        try:
+            return native.file_size(row, self._file_sizes)
+        except (Denied, Unavailable) as error:
+            return Results((None,), errors=1, error=str(error))
+
+    @staticmethod
+    def _joined(parts: Sequence[Results]) -> Results:
+        return Results(
+            tuple(part.values[0] for part in parts),
+            {row: part.texts[0] for row, part in enumerate(parts) if part.texts},
+            sum(part.errors for part in parts),
+            next((part.error for part in parts if part.error), ""),
+        )
+
+
+def _sources(campaign: Campaign) -> dict[str, str]:
+    functions = campaign.extensions.functions if campaign.extensions else None
+    return {one.name: one.source for one in functions or ()}
