@@ -99,7 +99,8 @@ class _Served:
         if "cleanup" in request:
             self._clean_up()
             return {}
-        return self._call(request["place"], request["name"], request["rows"])
+        results = self._call(request["place"], request["name"], request["rows"])
+        return {"number": request["number"], **results}
 
     def _load(self, sources: dict[str, str]) -> str:
         for name, source in sources.items():
@@ -210,7 +211,7 @@ def _write(answer: dict[str, Any]) -> None:
         rows = len(answer["values"])
         said = f"its answer is over the limit of {messages.ANSWER_MAX_BYTES} bytes"
         data = messages.framed(
-            {"values": [None] * rows, "texts": [], "errors": rows, "error": said}
+            {**answer, "values": [None] * rows, "texts": [], "errors": rows, "error": said}
         )
     while data:
         data = data[os.write(1, data) :]

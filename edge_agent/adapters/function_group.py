@@ -73,6 +73,8 @@ class FunctionGroup:
 
     def report(self) -> Report:
         """Return what is known of it."""
+        if self._process is not None and self._life.state is State.READY:
+            self._charge(self._process)
         printed = self._process.printed if self._process else b""
         return replace(
             self._report,

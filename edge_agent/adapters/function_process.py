@@ -41,8 +41,8 @@ _READ_BYTES = 65_536
 _PRINTED_PER_LOOK_BYTES = 262_144
 # A killed process is gone within this, or is reaped later.
 _REAP_TIMEOUT_S = 0.5
-# The kernel ends a process that used so much more than when it was last looked at.
-_CPU_GRANT_S = 3
+# The kernel ends a process that used so much more than its call could when that was made: it counts in seconds.
+_CPU_GRANT_NS = 2 * NS_PER_S
 
 
 class FunctionProcess:
@@ -86,7 +86,7 @@ class FunctionProcess:
         self._reading = select.poll()
         self._reading.register(self._answers, select.POLLIN)
         self._reading.register(self._prints, select.POLLIN)
-        self._cpu_granted_ns = 0
+        self._cpu_granted_ns = self._number = 0
 
     @property
     def pid(self) -> int:
@@ -120,14 +120,16 @@ class FunctionProcess:
     ) -> messages.Results:
         """Return what function `name` makes of each row.  Raises Unavailable with the reason."""
         started_ns, cpu_ns = time.monotonic_ns(), self.cpu_ns()
-        self._grant(cpu_ns)
-        self._send(messages.framed(messages.call_message(place, name, rows)), timeout_ns)
+        self._grant(cpu_ns + timeout_ns)
+        self._number += 1
+        request = messages.Request(self._number, place, name, rows)
+        self._send(messages.framed(messages.call_message(request)), timeout_ns)
         said = self._receive_until(started_ns + timeout_ns)
         if said is None:
             raise Unavailable(causes.late(timeout_ns, self.cpu_ns() - cpu_ns))
         if self._received:
             raise Unavailable("it answered what it was not asked")
-        return _understood(lambda data: messages.results_from_bytes(data, len(rows)), said)
+        return _understood(lambda data: messages.results_from_bytes(data, request), said)
 
     def cpu_ns(self) -> int:
         """Return the CPU time that the process has used so far."""
@@ -164,7 +166,7 @@ class FunctionProcess:
     def _grant(self, cpu_ns: int) -> None:
         if cpu_ns < self._cpu_granted_ns - NS_PER_S:
             return
-        self._cpu_granted_ns = cpu_ns + _CPU_GRANT_S * NS_PER_S
+        self._cpu_granted_ns = cpu_ns + _CPU_GRANT_NS
         # Gone, or not ours any more: the call will tell.
         with contextlib.suppress(OSError):
             _, hard = resource.prlimit(self.pid, resource.RLIMIT_CPU)

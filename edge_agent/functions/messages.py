@@ -64,9 +64,24 @@ def sources_message(sources: Mapping[str, str]) -> object:
     return {"sources": dict(sources)}
 
 
-def call_message(place: int, name: str, rows: Sequence[Row]) -> object:
-    """Return the request to call `name` for each row; `place` is where the call stands in the conditions."""
-    return {"place": place, "name": name, "rows": [list(row) for row in rows]}
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One function, called for each row."""
+
+    number: int  # of the request: its answer says the same
+    place: int  # where the call stands in the campaign's conditions: each has globals of its own
+    name: str
+    rows: Sequence[Row]
+
+
+def call_message(request: Request) -> object:
+    """Return a request as it is sent."""
+    return {
+        "number": request.number,
+        "place": request.place,
+        "name": request.name,
+        "rows": [list(row) for row in request.rows],
+    }
 
 
 def cleanup_message() -> object:
@@ -90,9 +105,11 @@ def refusal_from_bytes(data: bytes) -> str:
     return sentence(why)
 
 
-def results_from_bytes(data: bytes, rows: int) -> Results:
-    """Return the results for `rows` rows.  Raises BadInput on anything else."""
-    answer = _object(data)
+def results_from_bytes(data: bytes, request: Request) -> Results:
+    """Return the results for the rows of a request.  Raises BadInput on anything else."""
+    answer, rows = _object(data), len(request.rows)
+    if answer.get("number") != request.number:
+        raise BadInput("the answer is not to what was asked")
     values, errors, error = answer.get("values"), answer.get("errors"), answer.get("error")
     if not isinstance(values, list) or len(values) != rows:
         raise BadInput(f"the answer does not have {rows} values")
