@@ -5,12 +5,12 @@ MemoryOutlet and a MemoryBus keep what they are given.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from edge_agent.broker.providers import Target
 from edge_agent.canbus.frames import Frame, FrameBlock
 from edge_agent.telemetry.spool import Cursor, SpooledBatch, SpoolState, WhenFull
-from fairway.errors import Unavailable
+from fairway.errors import Denied, Unavailable
 from fairway.ids import stream_id
 
 
@@ -167,3 +167,18 @@ class MemoryBus:
         if not self.is_there:
             raise Unavailable("the bus in memory is switched off")
         self.sent += frames.frames()
+
+
+class MemoryFileSizes:
+    """Files that campaigns may ask for, by path; None for one that may be asked for and is not there."""
+
+    def __init__(self, sizes_bytes: Mapping[str, int | None]) -> None:
+        self._sizes_bytes = sizes_bytes
+
+    def size_bytes(self, path: str) -> int:
+        if path not in self._sizes_bytes:
+            raise Denied(f"campaigns may not ask for the size of {path!r}")
+        size_bytes = self._sizes_bytes[path]
+        if size_bytes is None:
+            raise Unavailable(f"there is no file {path}")
+        return size_bytes
