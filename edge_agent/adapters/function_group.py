@@ -36,6 +36,7 @@ class Rules:
     """How processes of functions are run on this vehicle."""
 
     limits: Limits = field(default_factory=Limits)
+    enabled: bool = True  # functions that campaigns bring run at all
     without_seccomp: bool = False  # functions run even where the kernel has no seccomp
     waits_for_start: bool = False  # the first call waits: for a dry run, where nothing else does
 

@@ -11,16 +11,18 @@ Rule 2: there are at most PROCESSES_MAX processes; a campaign beyond is refused 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from edge_agent import config
+from edge_agent.adapters.file_sizes import AllowedFileSizes
 from edge_agent.adapters.function_group import FunctionGroup, Rules
 from edge_agent.functions import native
 from edge_agent.functions.calls import PYTHON, Target, target
 from edge_agent.functions.life import State
-from edge_agent.functions.limits import PLACES_MAX, PROCESSES_MAX
+from edge_agent.functions.limits import MIB, PLACES_MAX, PROCESSES_MAX, Limits
 from edge_agent.functions.messages import Results, Row
 from edge_agent.functions.native import COUNTER, FILE_SIZE, Counters, FileSizes
 from edge_agent.functions.report import Report
 from fairway.campaign.model import Campaign
-from fairway.clock import Clock
+from fairway.clock import NS_PER_MS, Clock
 from fairway.errors import BadInput, Denied, Unavailable
 
 
@@ -46,7 +48,9 @@ class CampaignFunctions:
 
     def knows(self, campaign: Campaign, name: str) -> bool:
         """Return whether there is a function of this name for this campaign."""
-        return name in {COUNTER, FILE_SIZE} or (name == PYTHON and bool(_sources(campaign)))
+        if name == PYTHON:
+            return self._rules.enabled and bool(_sources(campaign))
+        return name in {COUNTER, FILE_SIZE}
 
     def call_rows(
         self, campaign: Campaign, sync_id: str, place: int, name: str, rows: Sequence[Row]
@@ -100,7 +104,9 @@ class CampaignFunctions:
         if known is None:
             sources = _sources(campaign)
             known = _Known(None)
-            if sources and self._processes() < PROCESSES_MAX:
+            if sources and not self._rules.enabled:
+                known.refusals[PYTHON] = "functions.enabled is false in this agent's configuration"
+            elif sources and self._processes() < PROCESSES_MAX:
                 known.group = FunctionGroup(campaign.name, sources, self._rules, self._clock)
             elif sources:
                 known.refusals[PYTHON] = (
@@ -154,6 +160,17 @@ class CampaignFunctions:
             sum(part.errors for part in parts),
             next((part.error for part in parts if part.error), ""),
         )
+
+
+def campaign_functions(settings: config.Functions, clock: Clock) -> CampaignFunctions:
+    """Return the functions of campaigns as an operator wants them."""
+    limits = Limits(
+        memory_max_bytes=settings.memory_max_mb * MIB,
+        call_timeout_ns=settings.call_timeout_ms * NS_PER_MS,
+        cpu_max_ns_per_s=settings.cpu_max_ms_per_s * NS_PER_MS,
+    )
+    rules = Rules(limits, enabled=settings.enabled, without_seccomp=settings.without_seccomp)
+    return CampaignFunctions(AllowedFileSizes(settings.file_size_paths), clock, rules)
 
 
 def _sources(campaign: Campaign) -> dict[str, str]:
