@@ -57,8 +57,8 @@ def run() -> list[Row]:
     group.call(1, "histogram", [(1.0,)])
     start_ms = (time.perf_counter() - started) * 1000
     module: Any = ModuleType("histogram")
-    exec(HISTOGRAM, module.__dict__)  # noqa: S102 - our own text
-    echo = subprocess.Popen(  # noqa: S603 - our own text
+    exec(HISTOGRAM, module.__dict__)
+    echo = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", ECHO], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     rows = [(float(n % 2000 - 1000),) for n in range(BATCH_MAX_ROWS)]
@@ -89,14 +89,26 @@ def run() -> list[Row]:
             batched / direct,
             ">= 0.25",
         ),
-        Row("from the first call to its answer", f"{start_ms:.0f} ms", "-", start_ms, "<= 300", "ms"),
-        Row("memory of one campaign's process", f"{resident_mb:.1f} MB", "-", resident_mb, "<= 20", "MB"),
+        Row(
+            "from the first call to its answer", f"{start_ms:.0f} ms", "-", start_ms, "<= 300", "ms"
+        ),
+        Row(
+            "memory of one campaign's process",
+            f"{resident_mb:.1f} MB",
+            "-",
+            resident_mb,
+            "<= 20",
+            "MB",
+        ),
     ]
 
 
 def _best(*calls: Callable[[], int]) -> list[float]:
     # Turn by turn, so that a busy moment of the machine is everybody's.
-    return [max(rates) for rates in zip(*([_rate(one) for one in calls] for _ in range(ROUNDS)), strict=True)]
+    return [
+        max(rates)
+        for rates in zip(*([_rate(one) for one in calls] for _ in range(ROUNDS)), strict=True)
+    ]
 
 
 def _rate(call: Callable[[], int]) -> float:

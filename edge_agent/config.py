@@ -235,7 +235,9 @@ class Functions:
     call_timeout_ms: int = 50  # collection waits for an answer, and no longer than this
     cpu_max_ms_per_s: int = 100  # of one campaign's functions
     without_seccomp: bool = False  # they run even where the kernel does not filter system calls
-    file_size_paths: tuple[Path, ...] = ()  # files, and folders of files, whose size may be asked for
+    file_size_paths: tuple[
+        Path, ...
+    ] = ()  # files, and folders of files, whose size may be asked for
 
     def __post_init__(self) -> None:
         _within("memory_max_mb", self.memory_max_mb, 1, 4096)

@@ -8,7 +8,7 @@ Rule 2: after a restart the functions begin anew: what they remembered went with
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from edge_agent.adapters.function_process import FunctionProcess
 from edge_agent.functions import life, walls
@@ -58,7 +58,12 @@ class FunctionGroup:
         self._cpu_seen_ns = 0
         self._opened: set[int] = set()  # places that were called since the process began
         self._errors_in_a_row: dict[str, int] = {}
-        self._report = Report()
+        self._starts = self._calls = self._errors = self._held_back = self._undefined_calls = 0
+        self._cpu_ns = 0
+        self._error = ""
+        self._refusals: dict[str, str] = {}
+        self._walls_missing: dict[str, str] = {}
+        self._printed = b""
 
     def call(self, place: int, name: str, rows: Sequence[Row]) -> Results:
         """Return what `name` makes of each row, None where nothing came of it."""
@@ -76,12 +81,20 @@ class FunctionGroup:
         """Return what is known of it."""
         if self._process is not None and self._life.state is State.READY:
             self._charge(self._process)
-        printed = self._process.printed if self._process else b""
-        return replace(
-            self._report,
+        printed = (self._process and self._process.printed) or self._printed
+        return Report(
             state=self._life.state,
             reason=self._life.reason,
-            printed=printed.decode("utf-8", "replace") or self._report.printed,
+            starts=self._starts,
+            calls=self._calls,
+            errors=self._errors,
+            error=self._error,
+            held_back=self._held_back,
+            undefined=self._undefined_calls,
+            cpu_ns=self._cpu_ns,
+            refused=dict(self._refusals),
+            walls_missing=self._walls_missing,
+            printed=printed.decode("utf-8", "replace"),
         )
 
     @property
@@ -113,13 +126,13 @@ class FunctionGroup:
             self._process = None
 
     def _call(self, place: int, name: str, rows: Sequence[Row]) -> Results:
-        self._report = replace(self._report, calls=self._report.calls + len(rows))
-        process = self._ready_process() if name not in self._report.refused else None
+        self._calls += len(rows)
+        process = self._ready_process() if name not in self._refusals else None
         if process is None:
             return self._undefined(len(rows))
         self._charge(process)
         if self._budget.left_ns <= 0:
-            self._report = replace(self._report, held_back=self._report.held_back + len(rows))
+            self._held_back += len(rows)
             return self._undefined(len(rows))
         timeout_ns = self._limits.timeout_ns(len(rows))
         if place not in self._opened:
@@ -141,7 +154,7 @@ class FunctionGroup:
 
     def _launch(self) -> None:
         self._life = life.started(self._life, self._clock.monotonic_ns())
-        self._report = replace(self._report, starts=self._report.starts + 1)
+        self._starts += 1
         self._opened.clear()
         try:
             self._process = FunctionProcess(
@@ -157,7 +170,7 @@ class FunctionGroup:
         self._cpu_seen_ns = process.cpu_ns()
         self._budget = CpuBudget.full(self._limits, now_ns)
         missing = walls.missing(process.walls)
-        self._report = replace(self._report, walls_missing=missing)
+        self._walls_missing = missing
         _LOG.info(
             "functions_started",
             campaign=self._campaign,
@@ -172,21 +185,20 @@ class FunctionGroup:
         cpu_ns = process.cpu_ns()
         used_ns, self._cpu_seen_ns = cpu_ns - self._cpu_seen_ns, cpu_ns
         self._budget = self._budget.after(used_ns, self._clock.monotonic_ns())
-        self._report = replace(self._report, cpu_ns=self._report.cpu_ns + used_ns)
+        self._cpu_ns += used_ns
 
     def _count_errors(self, name: str, results: Results) -> None:
         if not results.errors:
             self._errors_in_a_row.pop(name, None)
             return
-        self._report = replace(
-            self._report, errors=self._report.errors + results.errors, error=results.error
-        )
+        self._errors += results.errors
+        self._error = results.error
         all_failed = results.errors == len(results.values)
         before = self._errors_in_a_row.get(name, 0) if all_failed else 0
         self._errors_in_a_row[name] = before + results.errors
         if before + results.errors >= ERRORS_MAX and all_failed:
             why = f"{before + results.errors} calls in a row failed, the last so: {results.error}"
-            self._report = replace(self._report, refused={**self._report.refused, name: why})
+            self._refusals[name] = why
             _LOG.warning("function_given_up", campaign=self._campaign, function=name, why=why)
 
     def _failed(self, reason: str) -> None:
@@ -203,10 +215,9 @@ class FunctionGroup:
     def _end(self) -> None:
         if self._process is not None:
             self._process.end()
-            printed = self._process.printed.decode("utf-8", "replace")
-            self._report = replace(self._report, printed=printed)
+            self._printed = self._process.printed
             self._process = None
 
     def _undefined(self, rows: int) -> Results:
-        self._report = replace(self._report, undefined=self._report.undefined + rows)
+        self._undefined_calls += rows
         return Results((None,) * rows)

@@ -18,19 +18,23 @@ from edge_agent.functions import native
 from edge_agent.functions.calls import PYTHON, Target, target
 from edge_agent.functions.life import State
 from edge_agent.functions.limits import MIB, PLACES_MAX, PROCESSES_MAX, Limits
-from edge_agent.functions.messages import Results, Row
+from edge_agent.functions.messages import Results, Row, Value
 from edge_agent.functions.native import COUNTER, FILE_SIZE, Counters, FileSizes
 from edge_agent.functions.report import Report
+from fairway.campaign.functions import Answer, Invocation
 from fairway.campaign.model import Campaign
 from fairway.clock import NS_PER_MS, Clock
 from fairway.errors import BadInput, Denied, Unavailable
+
+_NO_TEXTS: Mapping[str, str] = {}
 
 
 class _Known:
     """What is kept of one campaign."""
 
-    def __init__(self, group: FunctionGroup | None) -> None:
-        self.group = group
+    def __init__(self, sources: Mapping[str, str]) -> None:
+        self.sources = sources
+        self.group: FunctionGroup | None = None
         self.targets: dict[int, Target | None] = {}
         self.refusals: dict[str, str] = {}
         self.native = Report(state=State.READY)
@@ -52,14 +56,17 @@ class CampaignFunctions:
             return self._rules.enabled and bool(_sources(campaign))
         return name in {COUNTER, FILE_SIZE}
 
-    def call_rows(
-        self, campaign: Campaign, sync_id: str, place: int, name: str, rows: Sequence[Row]
-    ) -> Results:
-        """Return what a function makes of each row; `place` tells a campaign's calls apart."""
-        known = self._known(campaign, sync_id)
-        if name == PYTHON:
-            return self._python(known, _sources(campaign), place, rows)
-        results = self._joined([self._native(sync_id, place, name, row) for row in rows])
+    def call(self, invocation: Invocation, arguments: Sequence[Value | None]) -> Answer:
+        """Return what a function makes of its arguments; an error is an answer without a value."""
+        results = self.call_rows(invocation, [arguments])
+        return Answer(results.values[0], results.texts.get(0, _NO_TEXTS))
+
+    def call_rows(self, invocation: Invocation, rows: Sequence[Row]) -> Results:
+        """Return what a function makes of each row: one round trip for many calls."""
+        known = self._known(invocation)
+        if invocation.name == PYTHON:
+            return self._python(known, invocation.number, rows)
+        results = self._joined([self._native(invocation, row) for row in rows])
         known.native = replace(
             known.native,
             calls=known.native.calls + len(rows),
@@ -99,11 +106,12 @@ class CampaignFunctions:
         for sync_id in list(self._campaigns):
             self.forget(sync_id)
 
-    def _known(self, campaign: Campaign, sync_id: str) -> _Known:
-        known = self._campaigns.get(sync_id)
+    def _known(self, invocation: Invocation) -> _Known:
+        known = self._campaigns.get(invocation.sync_id)
         if known is None:
+            campaign = invocation.campaign
             sources = _sources(campaign)
-            known = _Known(None)
+            known = _Known(sources)
             if sources and not self._rules.enabled:
                 known.refusals[PYTHON] = "functions.enabled is false in this agent's configuration"
             elif sources and self._processes() < PROCESSES_MAX:
@@ -112,39 +120,28 @@ class CampaignFunctions:
                 known.refusals[PYTHON] = (
                     f"{PROCESSES_MAX} campaigns with functions run already, which is the limit"
                 )
-            self._campaigns[sync_id] = known
+            self._campaigns[invocation.sync_id] = known
         return known
 
     def _processes(self) -> int:
         return sum(known.group is not None for known in self._campaigns.values())
 
-    def _python(
-        self, known: _Known, sources: Mapping[str, str], place: int, rows: Sequence[Row]
-    ) -> Results:
+    @staticmethod
+    def _python(known: _Known, place: int, rows: Sequence[Row]) -> Results:
         nothing = Results((None,) * len(rows))
         if known.group is None or not rows:
             return nothing
         if place not in known.targets:
-            known.targets[place] = self._target(known, sources, rows[0])
+            known.targets[place] = _target(known, rows[0])
         found = known.targets[place]
         if found is None:
             return nothing
         return known.group.call(place, found.name, [row[found.skipped :] for row in rows])
 
-    @staticmethod
-    def _target(known: _Known, sources: Mapping[str, str], row: Row) -> Target | None:
-        if len(known.targets) >= PLACES_MAX:
-            known.refusals[PYTHON] = f"more than {PLACES_MAX} calls in one campaign"
-            return None
-        try:
-            return target(row, sources)
-        except BadInput as error:
-            known.refusals[PYTHON] = str(error)
-            return None
-
-    def _native(self, sync_id: str, place: int, name: str, row: Row) -> Results:
+    def _native(self, invocation: Invocation, row: Row) -> Results:
+        name = invocation.name
         if name == COUNTER:
-            return Results((self._counters.next(sync_id, place),))
+            return Results((self._counters.next(invocation.sync_id, invocation.number),))
         if name != FILE_SIZE:
             return Results((None,), errors=1, error=f"there is no custom function {name[:100]!r}")
         try:
@@ -171,6 +168,17 @@ def campaign_functions(settings: config.Functions, clock: Clock) -> CampaignFunc
     )
     rules = Rules(limits, enabled=settings.enabled, without_seccomp=settings.without_seccomp)
     return CampaignFunctions(AllowedFileSizes(settings.file_size_paths), clock, rules)
+
+
+def _target(known: _Known, row: Row) -> Target | None:
+    if len(known.targets) >= PLACES_MAX:
+        known.refusals[PYTHON] = f"more than {PLACES_MAX} calls in one campaign"
+        return None
+    try:
+        return target(row, known.sources)
+    except BadInput as error:
+        known.refusals[PYTHON] = str(error)
+        return None
 
 
 def _sources(campaign: Campaign) -> dict[str, str]:

@@ -33,6 +33,10 @@ TEXTS_MAX = 32
 SIGNAL_MAX_CHARACTERS = 150  # as in campaign documents
 SENTENCE_MAX_CHARACTERS = 300
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
+# Whole numbers too: one of a million digits costs nothing as a float.
+_DECODER = json.JSONDecoder(parse_int=float)
+
 
 @dataclass(frozen=True, slots=True)
 class Results:
@@ -46,8 +50,7 @@ class Results:
 
 def framed(message: object) -> bytes:
     """Return a message as it goes through a pipe."""
-    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"), check_circular=False)
-    data = text.encode("utf-8", "replace")
+    data = _ENCODER.encode(message).encode("utf-8", "replace")
     return len(data).to_bytes(HEADER_BYTES, "big") + data
 
 
@@ -133,8 +136,7 @@ def sentence(text: str) -> str:
 
 def _object(data: bytes) -> dict[str, Any]:
     try:
-        # Whole numbers too: one of a million digits costs nothing as a float.
-        found = json.loads(data, parse_int=float)
+        found = _DECODER.decode(data.decode())
     except (ValueError, RecursionError) as error:
         raise BadInput(f"the answer is not JSON: {sentence(str(error))}") from error
     if not isinstance(found, dict):

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -18,7 +18,8 @@ from edge_agent.functions.limits import (
     PROCESSES_MAX,
     Limits,
 )
-from edge_agent.functions.messages import Row
+from edge_agent.functions.messages import Results, Row
+from fairway.campaign.functions import Invocation
 from fairway.campaign.model import Campaign, ConditionBased, Extensions, Function
 from fairway.clock import NS_PER_MS, NS_PER_S, ManualClock, SystemClock
 
@@ -72,13 +73,19 @@ def campaign(**sources: str) -> Campaign:
     return Campaign("c", ConditionBased("true"), extensions=extensions)
 
 
+def called(
+    host: CampaignFunctions, one: Campaign, sync_id: str, place: int, name: str, rows: Sequence[Row]
+) -> Results:
+    return host.call_rows(Invocation(one, sync_id, place, name), rows)
+
+
 def test_the_histogram_of_fleetwises_document_says_its_signal(functions: Build):
     host, one = functions(), campaign(histogram=HISTOGRAM)
     rows: list[Row] = [
         ("custom-function-python-histogram", "histogram", float(n % 10)) for n in range(250)
     ]
 
-    results = host.call_rows(one, "sync", 1, "python", rows)
+    results = called(host, one, "sync", 1, "python", rows)
 
     assert [row for row, value in enumerate(results.values) if value is True] == [99, 199]
     assert results.values.count(False) == 248
@@ -92,8 +99,8 @@ def test_one_by_one_and_all_at_once_are_the_same(functions: Build):
     host, one = functions(), campaign(f=HISTOGRAM)
     rows: list[Row] = [("f", None if n % 7 == 0 else float(n)) for n in range(BATCH_MAX_ROWS + 40)]
 
-    at_once = host.call_rows(one, "a", 1, "python", rows)
-    singly = [host.call_rows(one, "b", 1, "python", [row]) for row in rows]
+    at_once = called(host, one, "a", 1, "python", rows)
+    singly = [called(host, one, "b", 1, "python", [row]) for row in rows]
 
     assert at_once.values == tuple(part.values[0] for part in singly)
     assert at_once.texts == {row: part.texts[0] for row, part in enumerate(singly) if part.texts}
@@ -102,27 +109,32 @@ def test_one_by_one_and_all_at_once_are_the_same(functions: Build):
 def test_each_call_of_a_function_has_globals_of_its_own(functions: Build):
     host, one = functions(), campaign(f=COUNTING)
 
-    def called(sync_id: str, place: int) -> object:
-        return host.call_rows(one, sync_id, place, "python", [("f",)]).values[0]
+    def counted(sync_id: str, place: int) -> object:
+        return called(host, one, sync_id, place, "python", [("f",)]).values[0]
 
-    assert [called("a", 1), called("a", 1), called("a", 2), called("b", 1)] == [1.0, 2.0, 1.0, 1.0]
+    assert [counted("a", 1), counted("a", 1), counted("a", 2), counted("b", 1)] == [
+        1.0,
+        2.0,
+        1.0,
+        1.0,
+    ]
 
 
 def test_a_campaign_that_went_and_came_back_begins_anew(functions: Build):
     host, one = functions(), campaign(f=COUNTING)
-    host.call_rows(one, "a", 1, "python", [("f",)] * 3)
+    called(host, one, "a", 1, "python", [("f",)] * 3)
 
     host.forget("a")
 
     assert host.report("a") is None
-    assert host.call_rows(one, "a", 1, "python", [("f",)]).values == (1.0,)
+    assert called(host, one, "a", 1, "python", [("f",)]).values == (1.0,)
 
 
 def test_every_kind_of_value_goes_in_and_comes_out(functions: Build):
     host, one = functions(), campaign(f="def invoke(value):\n    return value\n")
     rows: list[Row] = [("f", value) for value in (1.5, True, False, "tëxt\0\n", None, -0.0, 1e300)]
 
-    values = host.call_rows(one, "a", 1, "python", rows).values
+    values = called(host, one, "a", 1, "python", rows).values
 
     assert [repr(value) for value in values] == [repr(row[1]) for row in rows]
 
@@ -137,7 +149,7 @@ def test_all_that_may_be_imported_is_there(functions: Build):
         "    return f'{day} {statistics.fmean([1, value])} {root:.3f} {random.random() < 1}'\n"
     )
 
-    results = functions().call_rows(campaign(f=source), "a", 1, "python", [("f", 2.0)])
+    results = called(functions(), campaign(f=source), "a", 1, "python", [("f", 2.0)])
 
     assert (results.values, results.error) == (("01.03. 1.5 1.414 True",), "")
 
@@ -147,7 +159,7 @@ def test_cleanup_is_called_when_a_campaign_goes(functions: Build):
     hanging = "def invoke():\n    return 1\ndef cleanup():\n    while True: pass\n"
     clock = SystemClock()
     host = functions(replace(RULES, limits=replace(PATIENT, call_timeout_ns=NS_PER_S)))
-    host.call_rows(campaign(f=hanging), "a", 1, "python", [("f",)])
+    called(host, campaign(f=hanging), "a", 1, "python", [("f",)])
     started_ns = clock.monotonic_ns()
 
     host.forget("a")
@@ -158,7 +170,7 @@ def test_cleanup_is_called_when_a_campaign_goes(functions: Build):
 def test_nobody_waits_for_a_start(functions: Build):
     host, one = functions(Rules(PATIENT)), campaign(f=COUNTING)
 
-    assert host.call_rows(one, "a", 1, "python", [("f",)]).values == (None,)
+    assert called(host, one, "a", 1, "python", [("f",)]).values == (None,)
     for _ in range(100):
         host.advance()
         report = host.report("a")
@@ -166,13 +178,13 @@ def test_nobody_waits_for_a_start(functions: Build):
             break
         threading.Event().wait(0.1)
 
-    assert host.call_rows(one, "a", 1, "python", [("f",)]).values == (1.0,)
+    assert called(host, one, "a", 1, "python", [("f",)]).values == (1.0,)
 
 
 def test_a_source_that_does_not_compile_is_given_up_with_its_line(functions: Build):
     host = functions()
 
-    values = host.call_rows(campaign(f="x = 1\ndef (:\n"), "a", 1, "python", [("f",)]).values
+    values = called(host, campaign(f="x = 1\ndef (:\n"), "a", 1, "python", [("f",)]).values
 
     report = host.report("a")
     assert values == (None,)
@@ -183,7 +195,7 @@ def test_a_source_that_does_not_compile_is_given_up_with_its_line(functions: Bui
 
 
 def test_a_module_without_invoke_says_so(functions: Build):
-    results = functions().call_rows(campaign(f="x = 1\n"), "a", 1, "python", [("f",)])
+    results = called(functions(), campaign(f="x = 1\n"), "a", 1, "python", [("f",)])
 
     assert "no function `invoke`" in results.error
 
@@ -192,21 +204,21 @@ def test_a_function_that_always_fails_is_given_up(functions: Build):
     host, one = functions(), campaign(f="def invoke(x):\n    return 1 / x\n", g=COUNTING)
     rows: list[Row] = [("f", 0.0)] * ERRORS_MAX
 
-    host.call_rows(one, "a", 1, "python", rows)
-    host.call_rows(one, "a", 1, "python", [("f", 1.0)])
+    called(host, one, "a", 1, "python", rows)
+    called(host, one, "a", 1, "python", [("f", 1.0)])
 
     report = host.report("a")
     assert report is not None
     assert "division by zero" in report.refused["f"]
     assert "line 2" in report.refused["f"]
-    assert host.call_rows(one, "a", 2, "python", [("g",)]).values == (1.0,)  # the other goes on
+    assert called(host, one, "a", 2, "python", [("g",)]).values == (1.0,)  # the other goes on
 
 
 def test_a_function_that_fails_now_and_then_goes_on(functions: Build):
     host, one = functions(), campaign(f="def invoke(x):\n    return 1 / x\n")
     for _ in range(3):
-        host.call_rows(one, "a", 1, "python", [("f", 0.0)] * (ERRORS_MAX - 1))
-        assert host.call_rows(one, "a", 1, "python", [("f", 1.0)]).values == (1.0,)
+        called(host, one, "a", 1, "python", [("f", 0.0)] * (ERRORS_MAX - 1))
+        assert called(host, one, "a", 1, "python", [("f", 1.0)]).values == (1.0,)
 
     report = host.report("a")
     assert report is not None
@@ -217,7 +229,7 @@ def test_a_function_that_fails_now_and_then_goes_on(functions: Build):
 def test_a_function_that_did_not_come_with_its_campaign_is_named(functions: Build):
     host, one = functions(), campaign(f=COUNTING)
 
-    assert host.call_rows(one, "a", 1, "python", [("prefix", "mean", 1.0)]).values == (None,)
+    assert called(host, one, "a", 1, "python", [("prefix", "mean", 1.0)]).values == (None,)
 
     report = host.report("a")
     assert report is not None
@@ -233,10 +245,10 @@ def test_more_cpu_time_than_a_second_has_is_not_given(functions: Build):
     )
     dear: Row = ("f", 3_000_000.0)
 
-    first = host.call_rows(one, "a", 1, "python", [dear])
-    second = host.call_rows(one, "a", 1, "python", [dear])
+    first = called(host, one, "a", 1, "python", [dear])
+    second = called(host, one, "a", 1, "python", [dear])
     clock.advance(60 * NS_PER_S)
-    third = host.call_rows(one, "a", 1, "python", [dear])
+    third = called(host, one, "a", 1, "python", [dear])
 
     report = host.report("a")
     assert (first.values == third.values, second.values) == (True, (None,))
@@ -249,7 +261,7 @@ def test_more_cpu_time_than_a_second_has_is_not_given(functions: Build):
 def test_campaigns_beyond_the_limit_of_processes_are_told(functions: Build):
     host, one = functions(Rules(PATIENT)), campaign(f=COUNTING)
     for number in range(PROCESSES_MAX + 1):
-        host.call_rows(one, f"sync {number}", 1, "python", [("f",)])
+        called(host, one, f"sync {number}", 1, "python", [("f",)])
 
     report = host.report(f"sync {PROCESSES_MAX}")
 
@@ -262,17 +274,17 @@ def test_campaigns_beyond_the_limit_of_processes_are_told(functions: Build):
 def test_a_campaign_has_so_many_calls_and_no_more(functions: Build):
     host, one = functions(), campaign(f=COUNTING)
     for place in range(PLACES_MAX):
-        assert host.call_rows(one, "a", place, "python", [("f",)]).values == (1.0,)
+        assert called(host, one, "a", place, "python", [("f",)]).values == (1.0,)
 
-    assert host.call_rows(one, "a", PLACES_MAX, "python", [("f",)]).values == (None,)
+    assert called(host, one, "a", PLACES_MAX, "python", [("f",)]).values == (None,)
 
 
 def test_the_agents_own_functions_need_no_process(functions: Build):
     host, one = functions(), campaign()
 
-    counts = host.call_rows(one, "a", 1, "counter", [(), ()])
-    size = host.call_rows(one, "a", 2, "file_size", [("/log",)])
-    secret = host.call_rows(one, "a", 2, "file_size", [("/etc/shadow",)])
+    counts = called(host, one, "a", 1, "counter", [(), ()])
+    size = called(host, one, "a", 2, "file_size", [("/log",)])
+    secret = called(host, one, "a", 2, "file_size", [("/etc/shadow",)])
 
     assert counts.values == (0.0, 1.0)
     assert (size.values, size.texts) == ((42.0,), {0: {"Vehicle.FileSize": "42"}})
