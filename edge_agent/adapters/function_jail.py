@@ -49,11 +49,11 @@ def enclose(memory_max_bytes: int, nice: int) -> dict[str, str]:
     kernel = ctypes.CDLL(None, use_errno=True)
     os.nice(nice)
     walls: dict[str, str] = {}
-    sized = _limits(memory_max_bytes)
+    mapped_bytes = _mapped_bytes()  # now: /proc is gone when the limits are set
     _leave(kernel, walls)
     walls[Wall.CAPABILITIES] = _tried(lambda: _drop_rights(kernel))
     walls[Wall.LANDLOCK] = _tried(lambda: _landlock(kernel))
-    walls[Wall.LIMITS] = _tried(sized)
+    walls[Wall.LIMITS] = _tried(lambda: _limits(mapped_bytes, memory_max_bytes))
     walls[Wall.SECCOMP] = _tried(lambda: _seccomp(kernel))
     return walls
 
@@ -73,25 +73,30 @@ def _done(result: int, what: str) -> int:
     return result
 
 
-def _limits(memory_max_bytes: int) -> Callable[[], None]:
-    # What is mapped now is Python itself; /proc is gone when the limits are set.
-    pages = int(Path("/proc/self/statm").read_bytes().split()[0])
-    memory_bytes = pages * resource.getpagesize() + memory_max_bytes
+def _mapped_bytes() -> int:
+    """Return what is mapped: Python itself.  0: nobody knows."""
+    try:
+        pages = int(Path("/proc/self/statm").read_bytes().split()[0])
+    except OSError:
+        return 0
+    return pages * resource.getpagesize()
 
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-        for kind in (
-            resource.RLIMIT_CORE,
-            resource.RLIMIT_FSIZE,
-            resource.RLIMIT_NPROC,
-            resource.RLIMIT_NOFILE,
-        ):
-            resource.setrlimit(kind, (0, 0))
-        # The soft limit alone: the agent raises it while the process behaves.
-        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (CPU_FIRST_S, hard))
 
-    return limit
+def _limits(mapped_bytes: int, memory_max_bytes: int) -> None:
+    if not mapped_bytes:
+        raise OSError("/proc does not say how much memory Python itself takes")
+    memory_bytes = mapped_bytes + memory_max_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    for kind in (
+        resource.RLIMIT_CORE,
+        resource.RLIMIT_FSIZE,
+        resource.RLIMIT_NPROC,
+        resource.RLIMIT_NOFILE,
+    ):
+        resource.setrlimit(kind, (0, 0))
+    # The soft limit alone: the agent raises it while the process behaves.
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_FIRST_S, hard))
 
 
 def _leave(kernel: ctypes.CDLL, walls: dict[str, str]) -> None:

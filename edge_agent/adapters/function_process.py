@@ -139,24 +139,19 @@ class FunctionProcess:
         except OSError:
             return 0  # gone
 
-    def end(self, *, cleanup_ns: int = 0) -> str:
-        """Kill the process, after `cleanup_ns` for its functions' `cleanup`.
-
-        Return why it ended, "" when it had not by itself.
-        """
+    def end(self, *, cleanup_ns: int = 0) -> None:
+        """Kill the process, after `cleanup_ns` for its functions' `cleanup`."""
         if cleanup_ns:
             with contextlib.suppress(Unavailable):
                 self._send(messages.framed(messages.cleanup_message()), cleanup_ns)
                 self._receive_until(time.monotonic_ns() + cleanup_ns)
         with contextlib.suppress(Unavailable):
             self._look(0)
-        alone = self._process.poll()
         self._process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_REAP_TIMEOUT_S)
         for pipe in self._pipes:
             pipe.close()
-        return "" if alone is None else causes.ended(alone)
 
     def _check_walls(self) -> None:
         refusal = walls.refusal(self.walls, without_seccomp=self._without_seccomp)

@@ -40,7 +40,7 @@ class Limits:
     memory_max_bytes: int = 32 * MIB  # beyond what Python itself takes
     call_timeout_ns: int = 50 * NS_PER_MS
     cpu_max_ns_per_s: int = 100 * NS_PER_MS  # of CPU time, in each second of the clock
-    nice: int = 5  # behind the agent, before what has all day
+    nice: int = 2  # behind the agent, but not far: it waits for the answers
 
     def __post_init__(self) -> None:
         if min(self.memory_max_bytes, self.call_timeout_ns, self.cpu_max_ns_per_s) <= 0:

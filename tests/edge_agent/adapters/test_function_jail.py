@@ -21,7 +21,7 @@ import ctypes, json, os, socket
 from edge_agent.adapters import function_jail as jail
 kernel = ctypes.CDLL(None, use_errno=True)
 walls = {{}}
-sized = jail._limits({memory})
+mapped = jail._mapped_bytes()
 {raising}
 def tried(action):
     try:
@@ -46,7 +46,7 @@ print(json.dumps([walls, {{
 
 def tried(raising: str, folder: Path) -> dict[str, str]:
     written = str(folder / "written")
-    program = PROGRAM.format(root=str(ROOT), raising=raising, memory=1 << 24, written=written)
+    program = PROGRAM.format(root=str(ROOT), raising=raising, written=written)
     ran = subprocess.run(
         [sys.executable, "-I", "-S", "-B", "-c", program],
         capture_output=True,
@@ -89,7 +89,7 @@ def test_landlock_alone_keeps_files_and_the_parent_safe(tmp_path: Path):
 
 
 def test_the_limits_alone_keep_memory_and_files(tmp_path: Path):
-    behind = tried("walls['limits'] = jail._tried(sized)", tmp_path)
+    behind = tried("walls['limits'] = jail._tried(lambda: jail._limits(mapped, 1 << 24))", tmp_path)
 
     assert behind["takes"] == "MemoryError"
     assert behind["reads"] == "OSError"  # no descriptor is left
