@@ -86,7 +86,7 @@ class FunctionProcess:
         self._reading = select.poll()
         self._reading.register(self._answers, select.POLLIN)
         self._reading.register(self._prints, select.POLLIN)
-        self._cpu_granted_ns = self._number = 0
+        self._cpu_ns = self._cpu_granted_ns = self._number = 0
 
     @property
     def pid(self) -> int:
@@ -134,10 +134,9 @@ class FunctionProcess:
     def cpu_ns(self) -> int:
         """Return the CPU time that the process has used so far."""
         # The kernel's name for the CPU clock of a process: CPUCLOCK_SCHED of its id.
-        try:
-            return time.clock_gettime_ns((~self._process.pid) << 3 | 2)
-        except OSError:
-            return 0  # gone
+        with contextlib.suppress(OSError):  # gone: what it had used when it was last looked at
+            self._cpu_ns = time.clock_gettime_ns((~self._process.pid) << 3 | 2)
+        return self._cpu_ns
 
     def end(self, *, cleanup_ns: int = 0) -> None:
         """Kill the process, after `cleanup_ns` for its functions' `cleanup`."""

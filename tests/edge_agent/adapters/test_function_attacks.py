@@ -125,12 +125,15 @@ ENDED = {
         "crashed the interpreter",
     ),
     "writes answers of its own": ("import os; os.write(1, b'harm' * 100)", "wrote nonsense"),
-    "answers twice": (ANSWER, "nonsense"),
+    "answers twice": (ANSWER, "asked"),
     "breaks the builtins": (
         "import builtins; vars(builtins).clear()",
         "",
     ),
-    "breaks JSON": ("import json; json.dumps = None", ""),
+    "breaks the program around it": (
+        FOUND_AGAIN.format("edge_agent.functions.messages") + "    m.framed = None",
+        "ended its process with code 1",
+    ),
 }
 
 
