@@ -228,6 +228,25 @@ class Actuation:
 
 
 @dataclass(frozen=True, slots=True)
+class Functions:
+    """Custom functions of campaigns: foreign code, and what it may use of the vehicle."""
+
+    enabled: bool = True  # what campaigns bring in Python runs, in processes that can reach nothing
+    memory_max_mb: int = 32  # of one campaign's functions, beyond what Python itself takes
+    call_timeout_ms: int = 50  # collection waits for an answer, and no longer than this
+    cpu_max_ms_per_s: int = 100  # of one campaign's functions
+    without_seccomp: bool = False  # they run even where the kernel does not filter system calls
+    file_size_paths: tuple[
+        Path, ...
+    ] = ()  # files, and folders of files, whose size may be asked for
+
+    def __post_init__(self) -> None:
+        _within("memory_max_mb", self.memory_max_mb, 1, 4096)
+        _within("call_timeout_ms", self.call_timeout_ms, 1, 10_000)
+        _within("cpu_max_ms_per_s", self.cpu_max_ms_per_s, 1, 1000)
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """What is said on standard error."""
 
@@ -252,6 +271,7 @@ class Config:
     outbound: tuple[Outbound, ...] = ()
     actuation: tuple[Actuation, ...] = ()
     ecu: tuple[Ecu, ...] = ()
+    functions: Functions = field(default_factory=Functions)
     log: Log = field(default_factory=Log)
 
     def __post_init__(self) -> None:

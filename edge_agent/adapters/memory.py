@@ -13,7 +13,7 @@ from edge_agent.canbus.frames import Frame, FrameBlock
 from edge_agent.canbus.isotp_frames import single
 from edge_agent.diagnostics.ecu import Ecu
 from edge_agent.telemetry.spool import Cursor, SpooledBatch, SpoolState, WhenFull
-from fairway.errors import BadInput, Unavailable
+from fairway.errors import BadInput, Denied, Unavailable
 from fairway.ids import stream_id
 
 
@@ -210,3 +210,18 @@ class MemoryEcus:
             raise BadInput(f"no ECU in memory is called {ecu.name}")
         answer = self._ecus[ecu](request, is_functional=is_functional)
         return Unavailable(f"the ECU {ecu.name} in memory is silent") if answer is None else answer
+
+
+class MemoryFileSizes:
+    """Files that campaigns may ask for, by path; None for one that may be asked for and is not there."""
+
+    def __init__(self, sizes_bytes: Mapping[str, int | None]) -> None:
+        self._sizes_bytes = sizes_bytes
+
+    def size_bytes(self, path: str) -> int:
+        if path not in self._sizes_bytes:
+            raise Denied(f"campaigns may not ask for the size of {path!r}")
+        size_bytes = self._sizes_bytes[path]
+        if size_bytes is None:
+            raise Unavailable(f"there is no file {path}")
+        return size_bytes
