@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from edge_agent.broker.providers import Target
 from edge_agent.canbus.frames import Frame, FrameBlock
 from edge_agent.telemetry.spool import Cursor, SpooledBatch, SpoolState, WhenFull
-from fairway.errors import Unavailable
+from fairway.errors import BadInput, Unavailable
 from fairway.ids import stream_id
 
 
@@ -92,17 +92,25 @@ class MemorySpool:
 
 
 class MemoryUplink:
-    """An uplink to a function: `cloud` takes one TelemetryRequest and returns the TelemetryResponses to it."""
+    """An uplink to two functions: each takes one message to the cloud and returns the cloud's answers.
 
-    def __init__(self, cloud: Callable[[bytes], Sequence[bytes]]) -> None:
-        self._cloud = cloud
+    `cloud` plays telemetry; `control` the door of campaigns, which an older cloud does not have.
+    """
+
+    def __init__(
+        self,
+        cloud: Callable[[bytes], Sequence[bytes]],
+        control: Callable[[bytes], Sequence[bytes]] | None = None,
+    ) -> None:
+        self._cloud, self._control = cloud, control
         self._answers: asyncio.Queue[bytes | None] | None = None
+        self._orders: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.is_reachable = True
 
     async def connect(self) -> None:
         if not self.is_reachable:
             raise Unavailable("the cloud in memory is switched off")
-        self._answers = asyncio.Queue()
+        self._answers, self._orders = asyncio.Queue(), asyncio.Queue()
 
     async def send(self, request: bytes) -> None:
         answers = self._connection()
@@ -110,26 +118,49 @@ class MemoryUplink:
             answers.put_nowait(response)
 
     async def receive(self) -> bytes:
-        response = await self._connection().get()
-        if response is None:
-            raise Unavailable("the connection to the cloud in memory was cut")
-        return response
+        return await self._next(self._connection())
+
+    async def send_control(self, request: bytes) -> None:
+        self._connection()
+        for response in self._door()(request):
+            self._orders.put_nowait(response)
+
+    async def receive_control(self) -> bytes:
+        self._connection()
+        self._door()
+        return await self._next(self._orders)
 
     async def close(self) -> None:
-        if self._answers is not None:
-            self._answers.put_nowait(None)
-        self._answers = None
+        self.cut()
 
     def cut(self) -> None:
         """Lose the connection, as a tunnel does."""
         if self._answers is not None:
             self._answers.put_nowait(None)
+            self._orders.put_nowait(None)
             self._answers = None
+
+    def order(self, message: bytes) -> None:
+        """Have the cloud say something unasked."""
+        self._connection()
+        self._orders.put_nowait(message)
+
+    def _door(self) -> Callable[[bytes], Sequence[bytes]]:
+        if self._control is None:
+            raise BadInput("the cloud in memory has no such door")
+        return self._control
 
     def _connection(self) -> "asyncio.Queue[bytes | None]":
         if self._answers is None:
             raise Unavailable("there is no connection to the cloud in memory")
         return self._answers
+
+    async def _next(self, heard: "asyncio.Queue[bytes | None]") -> bytes:
+        response = await heard.get()
+        if response is None:
+            heard.put_nowait(None)
+            raise Unavailable("the connection to the cloud in memory was cut")
+        return response
 
 
 class MemoryOutlet:

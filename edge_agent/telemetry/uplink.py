@@ -66,6 +66,22 @@ class Uplink(Protocol):
         ...
 
 
+class ControlDoor(Protocol):
+    """The second conversation of a connection: campaigns.  Contract: tests/contracts/test_uplink.py."""
+
+    async def send_control(self, request: bytes) -> None:
+        """Hand over one ControlRequest; nothing tells that it arrived but what the cloud then says.
+
+        Raises Unavailable when the connection is lost, BadInput when it can never carry the message, or the
+        cloud has no such door: then this vehicle goes on without campaigns from it.
+        """
+        ...
+
+    async def receive_control(self) -> bytes:
+        """Wait for the next ControlResponse.  Raises as `send_control`, and Denied."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SendDictionary:
     """Send the dictionary before the batches that need it."""
