@@ -312,7 +312,7 @@ class _Agent:
         """Return everything there is to tell."""
         delivery, oldest_ns = self._delivery, None
         if delivery is not None:
-            oldest_ns = delivery.sending.oldest_time_ns
+            oldest_ns = delivery.oldest_time_ns()
         age_ns = 0 if oldest_ns is None else max(0, self._clock.now_ns() - oldest_ns)
         return Status(
             sampling=self._sampling.counts,

@@ -81,6 +81,21 @@ class MemorySpool:
             batch = self._batches.pop(sequence, None)
             self._size_bytes -= len(batch.request) if batch else 0
 
+    def give_up(self, batches: Sequence[SpooledBatch]) -> None:
+        for batch in batches:
+            if batch.sequence in self._batches:
+                self._dropped_batches += 1
+                self._dropped_samples += batch.samples
+        self.settle([batch.sequence for batch in batches])
+
+    def shrink(self, need_bytes: int) -> None:
+        least = max(0, self._size_bytes - need_bytes)
+        while self._batches and self._size_bytes > least:
+            self.give_up([self._batches[min(self._batches)]])
+
+    def rest(self) -> None:
+        """Nothing to let go of."""
+
     def keep_dictionary(self, dictionary_id: bytes, request: bytes) -> None:
         self._dictionaries[dictionary_id] = request
 

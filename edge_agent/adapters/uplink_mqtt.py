@@ -25,7 +25,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.adapters.uplink_tls import Address, GuardedContext, hint, tls_context
-from edge_agent.telemetry.uplink import WINDOW_MAX_BATCHES
+from edge_agent.telemetry.sending import WINDOW_MAX_BATCHES
 from fairway.errors import BadInput, Denied, Unavailable
 from fairway.topics import client_id, down_control, down_telemetry, up_control, up_telemetry
 

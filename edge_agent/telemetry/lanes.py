@@ -1,0 +1,77 @@
+"""Where batches wait for the one uplink: the standing collection's spool, and each partition of a campaign.
+
+    standing spool ----.
+    campaign/partition --> by rank > window > uplink
+    campaign/partition --'
+
+Rule 1: the lower rank goes first, always: while a lane that is open has something waiting and is paid for, none
+        behind it is read.  That a lower lane may wait for ever so is the choice of whoever gave the ranks.
+Rule 2: within a lane the oldest goes first.
+Rule 3: a lane that is closed keeps what it has; what of it is on the way is settled as ever.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from edge_agent.telemetry.spool import SpooledBatch
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One lane, as it is now."""
+
+    stream: str
+    rank: int
+    next_sequence: int
+    is_open: bool = True
+    until_ns: int = 0  # only batches that were closed by then may go; 0: all
+
+
+class Lanes(Protocol):
+    """All lanes of a vehicle.  Contract: tests/contracts/test_lanes.py."""
+
+    def lanes(self) -> Sequence[Lane]:
+        """Return every lane there is, the lowest rank first."""
+        ...
+
+    async def read(
+        self, stream: str, after: int, *, max_batches: int, max_bytes: int
+    ) -> list[SpooledBatch]:
+        """Return batches of a lane in order, as Spool.read does; none of a lane that is no more.
+
+        Raises Unavailable.
+        """
+        ...
+
+    async def settle(self, stream: str, sequences: Collection[int]) -> None:
+        """Forget batches of a lane, for good."""
+        ...
+
+
+class Purse(Protocol):
+    """What may be sent.  Contract: tests/contracts/test_purse.py."""
+
+    def pay(self, stream: str, size_bytes: int, /) -> bool:
+        """Take so many bytes from what was reserved for a lane; False: ask `reserve`, and then again.
+
+        A stream "" is of no lane: only what the whole vehicle may send counts.
+        """
+        ...
+
+    async def reserve(self, stream: str, size_bytes: int, /) -> bool:
+        """Return True once so many bytes more may be paid, whatever happens to the power meanwhile.
+
+        False: the budget does not have them now.
+        """
+        ...
+
+
+def first_sent_until(found: list[SpooledBatch], until_ns: int) -> list[SpooledBatch]:
+    """Return the batches up to the first one that was closed after `until_ns`; 0: all."""
+    if not until_ns:
+        return found
+    for count, batch in enumerate(found):
+        if batch.created_time_ns > until_ns:
+            return found[:count]
+    return found
