@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 
 from edge_agent.adapters.lanes import OneLane, OpenPurse
 from edge_agent.adapters.spool_worker import SpoolWorker
-from edge_agent.telemetry.lanes import Lane, Lanes, Purse, first_sent_until
+from edge_agent.telemetry.lanes import Lane, Lanes, Purse
 from edge_agent.telemetry.sending import SendBatch, SendDictionary, Sending, Unpaid
 from edge_agent.telemetry.uplink import DENIED_RETRY_S, Uplink, reconnect_after_s
 from fairway import log
@@ -47,7 +47,7 @@ class Delivery:
         beside: Callable[[], Coroutine[None, None, None]] | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """`spool` keeps the dictionaries of all lanes; `beside` runs, and does not end, while a connection lasts."""
+        """`spool` keeps the dictionaries of all lanes; `beside` runs as long as each connection does."""
         self._spool, self._uplink, self._clock = spool, uplink, clock
         self._lanes: Lanes = lanes or OneLane(spool)
         self._purse: Purse = purse or OpenPurse()
@@ -165,7 +165,6 @@ class Delivery:
             await asyncio.sleep(SPOOL_RETRY_S)
             self._wake.set()
             return
-        found = first_sent_until(found, lane.until_ns)
         now_ns = self._clock.monotonic_ns()
         self.sending.take(lane.stream, found, rank=lane.rank, now_ns=now_ns)
 

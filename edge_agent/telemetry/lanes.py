@@ -23,9 +23,8 @@ class Lane:
 
     stream: str
     rank: int
-    next_sequence: int
+    next_sequence: int  # of what may be read
     is_open: bool = True
-    until_ns: int = 0  # only batches that were closed by then may go; 0: all
 
 
 class Lanes(Protocol):
@@ -65,13 +64,3 @@ class Purse(Protocol):
         False: the budget does not have them now.
         """
         ...
-
-
-def first_sent_until(found: list[SpooledBatch], until_ns: int) -> list[SpooledBatch]:
-    """Return the batches up to the first one that was closed after `until_ns`; 0: all."""
-    if not until_ns:
-        return found
-    for count, batch in enumerate(found):
-        if batch.created_time_ns > until_ns:
-            return found[:count]
-    return found
