@@ -144,6 +144,11 @@ class Partitions:
         self.written()
         return bool(meant)
 
+    @property
+    def has_gone(self) -> bool:
+        """Whether there are partitions of campaigns that are gone."""
+        return any(lane.is_gone for lane in list(self._lanes.values()))
+
     def gone_terms(self) -> list[Terms]:
         """Return the terms of partitions whose campaigns are gone."""
         return [lane.terms for lane in list(self._lanes.values()) if lane.is_gone]

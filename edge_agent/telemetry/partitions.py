@@ -14,7 +14,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from edge_agent.telemetry.spool import SpooledBatch
-from fairway.campaign.model import AgeUnit, Campaign, ConditionBased, Partition, SizeUnit
+from fairway.campaign.model import (
+    AgeUnit,
+    Campaign,
+    ConditionBased,
+    Extensions,
+    Partition,
+    SizeUnit,
+)
 
 # Of a campaign that does not spool: what a tunnel of some seconds takes, and no more.
 MEMORY_MAX_BYTES = 512 * 1024
@@ -36,7 +43,6 @@ class Terms:
     """What a campaign says of one of its partitions."""
 
     key: Key
-    name: str  # of the campaign
     rank: int
     is_durable: bool
     is_gated: bool = False  # open by its condition or on request only
@@ -44,6 +50,7 @@ class Terms:
     max_bytes: int = 0  # 0: as much as all partitions together may have
     max_age_s: int = 0  # 0: no limit
     equality_tolerance: float | None = None
+    window_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,41 +75,40 @@ class Holding:
 def terms_of(sync_id: str, campaign: Campaign) -> tuple[Terms, ...]:
     """Return the partitions of a campaign, the one of what goes at once among them."""
     rank = campaign.effective_priority
-    at_once = Terms(Key(sync_id), campaign.name, rank, campaign.is_spooled)
-    tolerance = campaign.extensions.equality_tolerance if campaign.extensions else None
+    at_once = Terms(Key(sync_id), rank, campaign.is_spooled)
+    more = campaign.extensions or Extensions()
     return (
         at_once,
         *(
             Terms(
                 Key(sync_id, one.id),
-                campaign.name,
                 rank,
                 is_durable=True,
                 is_gated=True,
                 upload=one.upload,
                 max_bytes=one.max_bytes,
                 max_age_s=one.max_age_s,
-                equality_tolerance=tolerance,
+                equality_tolerance=more.equality_tolerance,
+                window_ms=more.window_ms,
             )
             for one in campaign.partitions or ()
         ),
     )
 
 
-def dormant(campaign: Campaign, terms: Iterable[Terms]) -> Campaign | None:
+def dormant(terms: Iterable[Terms]) -> Campaign | None:
     """Return what is still to be evaluated of a campaign that collects no more; None: nothing."""
-    partitions = tuple(
-        Partition(one.key.partition, 1, SizeUnit.MB, "", 1, AgeUnit.HOURS, one.upload)
-        for one in terms
-        if one.upload is not None
-    )
-    if not partitions:
+    gated = [one for one in terms if one.upload is not None]
+    if not gated:
         return None
     return Campaign(
-        name=campaign.name,
+        name=gated[0].key.campaign,  # two of one name are two
         scheme=ConditionBased(NEVER),
-        partitions=partitions,
-        extensions=campaign.extensions,
+        partitions=tuple(
+            Partition(one.key.partition, 1, SizeUnit.MB, "", 1, AgeUnit.HOURS, one.upload)
+            for one in gated
+        ),
+        extensions=Extensions(gated[0].equality_tolerance, gated[0].window_ms),
     )
 
 
