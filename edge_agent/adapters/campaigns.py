@@ -20,21 +20,20 @@ from edge_agent.adapters.campaign_fetches import Fetches
 from edge_agent.adapters.partitions import Partitions
 from edge_agent.adapters.sampling import LOOK_INTERVAL_NS
 from edge_agent.canbus.frames import FrameBlock
-from edge_agent.telemetry.active import Orders, Plan, plan_of, with_list
+from edge_agent.telemetry.active import Orders, plan_of, with_list
 from edge_agent.telemetry.campaign_counts import CampaignCounts
 from edge_agent.telemetry.campaign_table import widened
 from edge_agent.telemetry.drive_time import DriveTime, Now
-from edge_agent.telemetry.event_batches import EventBatching, Piece
 from edge_agent.telemetry.kept import Kept
-from edge_agent.telemetry.partitions import Key, Terms
+from edge_agent.telemetry.partitions import Key
 from fairway import log
 from fairway.campaign.engine import Engine, Limits, Verdict
 from fairway.campaign.events import Event
 from fairway.campaign.functions import Functions
-from fairway.campaign.model import Campaign
-from fairway.clock import NS_PER_MS, NS_PER_S, Clock
+from fairway.clock import NS_PER_S, Clock
 from fairway.control import CampaignList
 from fairway.errors import BadInput, Unavailable
+from fairway.packing import Packing
 from fairway.samples import SampleBlock, SignalTable, empty_block
 from fairway.telemetry import CampaignEvent, Dictionary
 from fairway.wire.control import to_vehicle_from_bytes, to_vehicle_to_bytes
@@ -48,8 +47,6 @@ COUNTS = "counts"
 SAVE_INTERVAL_NS = 10 * NS_PER_S
 # The longest sleep of the timers: a safety net, every event wakes them.
 IDLE_MAX_S = 10.0
-# An event is cut by its bytes long before; this bounds what is encoded in one go.
-BATCH_MAX_SAMPLES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +56,6 @@ class Setting:
     table: SignalTable  # of the blocks that come
     is_live: bool  # False: a log is replayed, and its time is drive time
     own: Orders = field(default_factory=Orders)
-    batch_max_samples: int = 1000  # where a campaign batches and does not say
-    batch_max_age_ms: int = 1000
     ring_bytes: int = Limits.ring_bytes
 
 
@@ -90,7 +85,7 @@ class Campaigns:
         self.plan = plan_of(self.orders, (), clock.now_ns())
         self.verdicts: dict[str, Verdict] = {}
         self.changed: Callable[[], None] = lambda: None
-        self._batchings: dict[Key, EventBatching] = {}
+        self._packings: dict[Key, Packing] = {}
         self._planned_ns = 0
         self._wake = asyncio.Event()
         self._use_table(setting.table)
@@ -121,9 +116,7 @@ class Campaigns:
             self._begin(int(block.time_ns[0]))
         wide = block
         if block.table is not self._table:
-            wide = SampleBlock(
-                self._table, block.signal, block.time_ns, block.value, block.texts
-            )
+            wide = SampleBlock(self._table, block.signal, block.time_ns, block.value, block.texts)
         pieces = self._drive.pieces(wide, self._now()) if self._drive else [(wide, 0)]
         for piece, offset_ns in pieces:
             self._collected(self._engine.take(piece, offset_ns=offset_ns))
@@ -172,7 +165,7 @@ class Campaigns:
     def _apply(self) -> None:
         """Decide anew what runs: a list came, or a start or expiry."""
         drive_ns = self._advance(lag_ns=0)
-        self._close_batches(max_age_only=False)
+        self._close_batches(only_old=False)
         gone = self.partitions.gone_terms()
         self.plan = plan_of(self.orders, gone, self._clock.now_ns())
         self.partitions.set_terms(self.plan.terms)
@@ -180,8 +173,8 @@ class Campaigns:
             self.plan = plan_of(self.orders, gone_now, self._clock.now_ns())
         ids = {one.order.sync_id for one in self.plan.standings}
         self.counts.keep(ids)
-        for name in [key for key in self._batchings if key.campaign not in ids]:
-            del self._batchings[name]
+        for name in [key for key in self._packings if key.campaign not in ids]:
+            del self._packings[name]
         wide = widened(self._table, self.plan.campaigns)
         if wide is not self._table:
             self._use_table(wide)
@@ -251,7 +244,7 @@ class Campaigns:
         if change_ns is not None and self._clock.now_ns() >= change_ns:
             self._apply()
         self._advance(lag_ns=LOOK_INTERVAL_NS)
-        self._close_batches(max_age_only=True)
+        self._close_batches(only_old=True)
         self._look_around()
 
     def _advance(self, *, lag_ns: int) -> int:
@@ -273,9 +266,8 @@ class Campaigns:
             waits_ns.append(due_ns + LOOK_INTERVAL_NS - self._drive.look(self._now()))
         if self.plan.next_change_ns is not None:
             waits_ns.append(self.plan.next_change_ns - self._clock.now_ns())
-        for batching in self._batchings.values():
-            if (at_ns := batching.due_ns()) is not None:
-                waits_ns.append(at_ns - now_ns)
+        closings = (packing.due_ns() for packing in self._packings.values())
+        waits_ns += [at_ns - now_ns for at_ns in closings if at_ns is not None]
         return max(min(waits_ns) / NS_PER_S, 0.0)
 
     def _look_around(self) -> None:
@@ -312,41 +304,29 @@ class Campaigns:
                 continue  # the list that it was of has been replaced
             told = CampaignEvent(event.id, event.time_ns, len(block), dtcs, missing)
             dtcs, missing = (), ""
-            batching = self._batching(terms)
-            now_ns = self._clock.monotonic_ns()
-            for piece in batching.add(Piece(block, (told,)), now_ns=now_ns):
-                self.partitions.put(terms, piece)
-            if batching.due_ns() is not None:
+            packing = self._packing(terms.key)
+            for packed in packing.add(block, told, now_ns=self._clock.monotonic_ns()):
+                self.partitions.put(terms, packed)
+            if packing.due_ns() is not None:
                 self._wake.set()
 
-    def _batching(self, terms: Terms) -> EventBatching:
-        batching = self._batchings.get(terms.key)
-        if batching is None:
-            order = self.orders.by_name(terms.key.campaign)
+    def _packing(self, key: Key) -> Packing:
+        packing = self._packings.get(key)
+        if packing is None:
+            order = self.orders.by_name(key.campaign)
             assert order is not None
-            batching = self._batchings[terms.key] = self._new_batching(order.campaign)
-        return batching
+            packing = Packing(key.campaign, key.partition, order.campaign)
+            self._packings[key] = packing
+        return packing
 
-    def _new_batching(self, campaign: Campaign) -> EventBatching:
-        more, setting = campaign.extensions, self._setting
-        samples = more.batch_max_samples if more else None
-        age_ms = more.batch_max_age_ms if more else None
-        if samples is None and age_ms is None:
-            return EventBatching(max_samples=BATCH_MAX_SAMPLES, max_age_ns=0)
-        return EventBatching(
-            max_samples=samples or setting.batch_max_samples,
-            max_age_ns=(age_ms or setting.batch_max_age_ms) * NS_PER_MS,
-        )
-
-    def _close_batches(self, *, max_age_only: bool) -> None:
+    def _close_batches(self, *, only_old: bool) -> None:
         now_ns = self._clock.monotonic_ns()
-        for key, batching in self._batchings.items():
-            due_ns, terms = batching.due_ns(), self.plan.terms.get(key)
-            if due_ns is None or (max_age_only and due_ns > now_ns):
+        for key, packing in self._packings.items():
+            due_ns, terms = packing.due_ns(), self.plan.terms.get(key)
+            if terms is None or (only_old and (due_ns is None or due_ns > now_ns)):
                 continue
-            piece = batching.closed()
-            if piece is not None and terms is not None:
-                self.partitions.put(terms, piece)
+            for packed in packing.closed():
+                self.partitions.put(terms, packed)
 
     # the end
 
@@ -354,7 +334,7 @@ class Campaigns:
         """Make durable what was collected."""
         self._advance(lag_ns=0)
         self._fetches.give_up(self._put)
-        self._close_batches(max_age_only=False)
+        self._close_batches(only_old=False)
         await self.partitions.flush()
         if lost := self.partitions.lose_waiting():
             EVENTS.error("campaign_samples_lost", samples=lost, reason="the disk takes nothing")

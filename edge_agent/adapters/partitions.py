@@ -15,10 +15,9 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from edge_agent.adapters.partition_folders import PartitionFolders
-from edge_agent.telemetry.event_batches import EventSealing, Piece
 from edge_agent.telemetry.lanes import Lane, Lanes
 from edge_agent.telemetry.partitions import (
     MEMORY_ALL_MAX_BYTES,
@@ -30,10 +29,12 @@ from edge_agent.telemetry.partitions import (
     is_open,
     to_shrink,
 )
-from edge_agent.telemetry.spool import PartitionSpool, SpooledBatch
+from edge_agent.telemetry.spool import Cursor, PartitionSpool, SpooledBatch
 from fairway import log
 from fairway.clock import NS_PER_S, Clock, SteadyClock
 from fairway.errors import Unavailable
+from fairway.ids import BatchName
+from fairway.packing import Packed, requests
 from fairway.samples import SignalTable
 
 EVENTS = log.get("edge_agent.campaigns")
@@ -77,7 +78,7 @@ class _Open:
 @dataclass(slots=True)
 class _Pending:
     terms: Terms
-    pieces: list[Piece] = field(default_factory=list)
+    pieces: list[Packed] = field(default_factory=list)
 
 
 class Partitions:
@@ -153,14 +154,14 @@ class Partitions:
         """Return the terms of partitions whose campaigns are gone."""
         return [lane.terms for lane in list(self._lanes.values()) if lane.is_gone]
 
-    def put(self, terms: Terms, piece: Piece) -> None:
+    def put(self, terms: Terms, packed: Packed) -> None:
         """Take a piece of a campaign's events; it is written soon."""
-        if self._pending_samples + len(piece.block) > HELD_MAX_SAMPLES:
-            self.counts[terms.key.campaign].dropped_samples += len(piece.block)
-            self.lost_samples += len(piece.block)
+        if self._pending_samples + len(packed.block) > HELD_MAX_SAMPLES:
+            self.counts[terms.key.campaign].dropped_samples += len(packed.block)
+            self.lost_samples += len(packed.block)
             return
-        self._pending.setdefault(terms.key, _Pending(terms)).pieces.append(piece)
-        self._pending_samples += len(piece.block)
+        self._pending.setdefault(terms.key, _Pending(terms)).pieces.append(packed)
+        self._pending_samples += len(packed.block)
         self._has_pending.set()
 
     # lanes
@@ -215,6 +216,24 @@ class Partitions:
         """Return how much every partition has."""
         return [_holding(lane) for lane in list(self._lanes.values())]
 
+    def explained(self, campaign: str) -> list[dict[str, Any]]:
+        """Return how a campaign's partitions stand, those that are empty among them."""
+        found = []
+        for key, terms in self._terms.items():
+            if key.campaign == campaign:
+                lane, request = self._lanes.get(key), self._requests.get(key)
+                found.append(
+                    {
+                        "partition": key.partition,
+                        "upload": terms.upload,
+                        "is_open": is_open(terms, self._open_now, request),
+                        "is_asked_for": request is not None,
+                        "waiting": lane.spool.state.waiting if lane else 0,
+                        "size_bytes": _holding(lane).size_bytes if lane else 0,
+                    }
+                )
+        return found
+
     # work
 
     async def run(self) -> None:
@@ -238,7 +257,7 @@ class Partitions:
             if left.pieces:
                 later = self._pending.setdefault(key, _Pending(left.terms))
                 later.pieces[:0] = left.pieces
-                self._pending_samples += sum(len(piece.block) for piece in left.pieces)
+                self._pending_samples += sum(len(packed.block) for packed in left.pieces)
                 self._has_pending.set()
         return len(pending)
 
@@ -302,26 +321,39 @@ class Partitions:
             EVENTS.info("partitions_work_again", lost_samples=self.lost_samples)
         self.is_disk_failing = False
 
-    def _append(self, lane: _Open, pieces: list[Piece]) -> None:
+    def _append(self, lane: _Open, pieces: list[Packed]) -> None:
         key, seal, spool = lane.terms.key, self.seal, lane.spool
         batches: list[SpooledBatch] = []
-        for piece in pieces:
-            sealing = EventSealing(
-                seal.vehicle,
-                spool.stream,
-                seal.dictionary_ids[piece.block.table],
-                seal.max_bytes,
-                key.campaign,
-                key.partition,
-            )
+        for packed in pieces:
             sequence = spool.state.next_sequence + len(batches)
-            batches += sealing.sealed(piece, sequence=sequence, now_ns=self._clock.now_ns())
+            batches += self._sealed(packed, BatchName(seal.vehicle, spool.stream, sequence))
         before = spool.state.dropped_samples
         spool.append(batches)
         counts = self.counts[key.campaign]
         counts.batches += len(batches)
         counts.request_bytes += sum(len(batch.request) for batch in batches)
         counts.dropped_samples += spool.state.dropped_samples - before
+
+    def _sealed(self, packed: Packed, name: BatchName) -> list[SpooledBatch]:
+        seal, now_ns = self.seal, self._clock.now_ns()
+        made = requests(
+            packed,
+            name,
+            dictionary_id=seal.dictionary_ids[packed.block.table],
+            created_time_ns=now_ns,
+            max_bytes=seal.max_bytes,
+        )
+        return [
+            SpooledBatch(
+                batch.name.sequence,
+                batch.dictionary_id,
+                len(batch.block),
+                now_ns,
+                Cursor(),
+                request,
+            )
+            for batch, request in made
+        ]
 
     def _wake_up(self, key: Key) -> None:
         self._awake[key] = None
