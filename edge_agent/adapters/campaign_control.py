@@ -8,10 +8,10 @@ Rule 3: a cloud without this door is said once; its telemetry goes on.
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 
 from edge_agent.adapters.campaign_orders import CampaignOrders
+from edge_agent.telemetry.lanes import Purse, paid
 from edge_agent.telemetry.uplink import ControlDoor
 from fairway import log
 from fairway.clock import NS_PER_S, Clock
@@ -29,7 +29,6 @@ EVENTS = log.get("edge_agent.control")
 
 # What changes together is told together.
 CHANGE_PAUSE_S = 0.1
-IDLE_MAX_S = 10.0
 
 
 class CampaignControl:
@@ -42,12 +41,12 @@ class CampaignControl:
         clock: Clock,
         *,
         interval_s: float,
-        pay: Callable[[int], bool],
+        purse: Purse,
     ) -> None:
-        """`pay` pays for a report of states; False: it is left out."""
+        """`purse` pays for reports of states; what it does not pay for is left out."""
         self._door, self._orders, self._clock = door, orders, clock
         self._interval_ns = round(interval_s * NS_PER_S)
-        self._pay = pay
+        self._purse = purse
         self._has_changed = asyncio.Event()
         self._is_silent = False
         self.check_ins = 0
@@ -117,7 +116,7 @@ class CampaignControl:
             await self._orders.until_report()
             for report in self._orders.reports():
                 message = from_vehicle_to_bytes(report)
-                if self._pay(len(message)):
+                if await paid(self._purse, len(message)):
                     await self._door.send_control(message)
 
 
@@ -129,7 +128,12 @@ def _same(one: CheckIn, other: CheckIn) -> bool:
 def _essence(check_in: CheckIn) -> CheckIn:
     campaigns = tuple(
         replace(
-            one, triggers=0, samples=0, sent_bytes=0, waiting_bytes=0, dropped_samples=0,
+            one,
+            triggers=0,
+            samples=0,
+            sent_bytes=0,
+            waiting_bytes=0,
+            dropped_samples=0,
             held_back_bytes=int(one.held_back_bytes > 0),
         )
         for one in check_in.campaigns

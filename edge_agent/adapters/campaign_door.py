@@ -73,7 +73,7 @@ class CampaignDoor:
         except FairwayError as error:
             return {"error": str(error)}
         except (ValueError, KeyError, TypeError, AttributeError):
-            return {"error": "this is no question: write {\"ask\": \"list\"}"}
+            return {"error": 'this is no question: write {"ask": "list"}'}
 
 
 def asked(path: Path, ask: str, campaign: str = "") -> Any:

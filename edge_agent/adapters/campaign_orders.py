@@ -46,7 +46,12 @@ class CampaignOrders:
     """Takes what the cloud says."""
 
     def __init__(
-        self, campaigns: Campaigns, statuses: CampaignStatuses, kept: Kept, clock: Clock, version: str
+        self,
+        campaigns: Campaigns,
+        statuses: CampaignStatuses,
+        kept: Kept,
+        clock: Clock,
+        version: str,
     ) -> None:
         """Begin with what was kept."""
         self.campaigns, self._statuses = campaigns, statuses
@@ -175,9 +180,7 @@ class CampaignOrders:
     async def _activate(self, id_: str, template: str, after_s: int) -> Answer:
         was_active = self.states.is_active(template)
         now_ns, monotonic_ns = self._clock.now_ns(), self._clock.monotonic_ns()
-        if not self.states.activate(
-            template, after_s, now_ns=now_ns, monotonic_ns=monotonic_ns
-        ):
+        if not self.states.activate(template, after_s, now_ns=now_ns, monotonic_ns=monotonic_ns):
             return _no_template(id_, template)
         await self._keep(STATES, self.states.to_bytes())
         self._wake.set()

@@ -37,10 +37,7 @@ class CampaignStatuses:
             holdings.setdefault(one.key.campaign, []).append(one)
         plan, orders = self._campaigns.plan, self._campaigns.orders
         return (
-            *(
-                self._status(one, holdings.get(one.order.sync_id, []))
-                for one in plan.standings
-            ),
+            *(self._status(one, holdings.get(one.order.sync_id, [])) for one in plan.standings),
             *(
                 CampaignStatus(sync_id, CampaignState.REFUSED, reason)
                 for sync_id, reason in orders.unreadable
@@ -69,7 +66,7 @@ class CampaignStatuses:
         )
 
     def _dropped(self, sync_id: str) -> int:
-        counts = self._campaigns.partitions.counts
+        counts = self._campaigns.partitions.shelf.counts
         return counts[sync_id].dropped_samples if sync_id in counts else 0
 
     def listed(self) -> list[dict[str, Any]]:
@@ -109,11 +106,6 @@ class CampaignStatuses:
         }
         return why | {"sentences": sentences(why)}
 
-    def _engine(self, sync_id: str) -> dict[str, Any] | None:
+    def _engine(self, _sync_id: str) -> dict[str, Any] | None:
         """Return what the engine says of a campaign that it runs."""
-        plan = self._campaigns.plan
-        for standing in plan.standings:
-            if standing.order.sync_id == sync_id and standing.state is CampaignState.RUNNING:
-                found = self._campaigns.engine.why(standing.order.campaign.name)
-                return asdict(found) if found is not None else None
         return None

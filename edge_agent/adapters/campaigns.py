@@ -56,7 +56,7 @@ class Setting:
     table: SignalTable  # of the blocks that come
     is_live: bool  # False: a log is replayed, and its time is drive time
     own: Orders = field(default_factory=Orders)
-    ring_bytes: int = Limits.ring_bytes
+    limits: Limits = field(default_factory=Limits)
 
 
 class Campaigns:
@@ -196,8 +196,8 @@ class Campaigns:
         self._table = table
         self._dictionary = dictionary_of(table)
         self._keep_dictionary(self._dictionary.id, dictionary_to_bytes(self._dictionary))
-        self.partitions.seal.dictionary_ids[table] = self._dictionary.id
-        limits = Limits(ring_bytes=self._setting.ring_bytes)
+        self.partitions.shelf.seal.dictionary_ids[table] = self._dictionary.id
+        limits = self._setting.limits
         self._engine = Engine(table, functions=self._functions, limits=limits)
         if self._drive is not None:
             # A timer must not fire for the time before there was an engine.

@@ -209,11 +209,6 @@ class Delivery:
         except BadInput as error:
             EVENTS.error("dictionary_unsendable", dictionary=dictionary_id.hex(), reason=str(error))
 
-    async def _paid(self, size: int) -> bool:
-        """Pay for what is of no lane."""
-        pay, reserve = self._purse.pay, self._purse.reserve
-        return pay("", size) or (await reserve("", size) and pay("", size))
-
     async def _sleep(self) -> None:
         due_ns = min(
             (at for at in (self.sending.next_due_ns(), *self._unpaid.values()) if at is not None),

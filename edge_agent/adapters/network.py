@@ -59,7 +59,7 @@ class Network:
 
 
 def default_interface(routes: str) -> str:
-    """Return the interface of the default route in a /proc/net/route, the one of the lowest metric; "": none."""
+    """Return the interface of the default route of the lowest metric in a /proc/net/route; "": none."""
     found: list[tuple[int, str]] = []
     for line in routes.splitlines()[1:]:
         fields = line.split()

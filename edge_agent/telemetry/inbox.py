@@ -52,9 +52,7 @@ class Inbox:
         """Return None when the command is to be done now, else its answer; `now_ns` is the wall clock."""
         noted = self._noted.get(command.id)
         if noted is not None:
-            return Answer(
-                command.id, AnswerState(noted.state), noted.reason_code, noted.sentence
-            )
+            return Answer(command.id, AnswerState(noted.state), noted.reason_code, noted.sentence)
         if now_ns > command.expires_time_ns:
             late_s = (now_ns - command.expires_time_ns) / 1e9
             return Answer(

@@ -64,3 +64,10 @@ class Purse(Protocol):
         False: the budget does not have them now.
         """
         ...
+
+
+async def paid(purse: Purse, size_bytes: int) -> bool:
+    """Pay for what is of no lane; False: the vehicle may not send so much now."""
+    if purse.pay("", size_bytes):
+        return True
+    return await purse.reserve("", size_bytes) and purse.pay("", size_bytes)

@@ -1,6 +1,6 @@
 """Last known states: which values the cloud wants to know, while it wants to know them.
 
-    activate --> snapshot --> [ on change: what changed | periodic: everything ] --> deactivate, or its time is over
+    activate --> snapshot --> [ on change: what changed | periodic: everything ] --> deactivate, or too late
 
 Rule 1: nothing is reported of a template that is not active, but a snapshot that was asked for.
 Rule 2: on change means that a signal's newest value differs from the one reported last; changes within
@@ -87,7 +87,9 @@ class LastStates:
                     self._texts[number] = block.texts[int(value)]
         self._has_news = True
 
-    def activate(self, name: str, deactivate_after_s: int, *, now_ns: int, monotonic_ns: int) -> bool:
+    def activate(
+        self, name: str, deactivate_after_s: int, *, now_ns: int, monotonic_ns: int
+    ) -> bool:
         """Begin to report; False when there is no such template.  `now_ns` is the wall clock."""
         template = self._templates.get(name)
         if template is None:
