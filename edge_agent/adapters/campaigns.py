@@ -278,9 +278,10 @@ class Campaigns:
             owners = self.plan.owners
             open_now = self._engine.open_partitions
             self.partitions.set_open(frozenset(Key(owners[id_], of) for id_, of in open_now))
-        due_ns = self._engine.next_due_ns()
-        if due_ns is not None and due_ns < self._planned_ns:
-            self._wake.set()
+        if self._drive is not None:
+            due_ns = self._engine.next_due_ns()
+            if due_ns is not None and due_ns < self._planned_ns:
+                self._wake.set()
 
     # events
 

@@ -79,7 +79,7 @@ class CampaignParts:
         self.campaigns = Campaigns(
             Setting(
                 around.table,
-                is_live=config.replay is None,
+                is_live=_is_live(config),
                 own=own,
                 limits=Limits(ring_bytes=config.campaigns.memory_max_bytes),
             ),
@@ -184,6 +184,12 @@ def _own(path: Path) -> CampaignOrder:
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
     return CampaignOrder(sync_id(campaign), campaign)
+
+
+def _is_live(config: Config) -> bool:
+    """Whether rows come as they are stamped: those of a log have the log's time."""
+    sources = [bus.source or "" for bus in config.bus]
+    return config.replay is None and not any(one.startswith("replay:") for one in sources)
 
 
 def _vehicle_limits(config: Config) -> dict[Account, int]:
