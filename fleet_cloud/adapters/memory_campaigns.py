@@ -11,6 +11,7 @@ from fleet_cloud.campaigns.model import Facts, Kept
 from fleet_cloud.campaigns.plan import NOTHING
 from fleet_cloud.campaigns.ports import (
     PAGE_MAX,
+    REPORTED_MAX,
     Changes,
     CheckedIn,
     ListKind,
@@ -125,10 +126,11 @@ class MemoryCampaigns:
     def _revised(self, kind: ListKind, one: Wanted, basis: int) -> Revised:
         none = (Revised(0, NOTHING, is_new=False), 0)
         known, of = self._lists.get((kind, one.vehicle), none)
-        is_ahead = one.reported > known.revision
+        reported = min(one.reported, REPORTED_MAX)
+        is_ahead = reported > known.revision
         if of > basis or (one.digest == known.digest and not is_ahead):
             return known
-        fresh = Revised(max(known.revision, one.reported) + 1, one.digest, is_new=True)
+        fresh = Revised(max(known.revision, reported) + 1, one.digest, is_new=True)
         self._lists[kind, one.vehicle] = (replace(fresh, is_new=False), basis)
         return fresh
 

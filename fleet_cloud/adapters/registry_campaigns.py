@@ -27,13 +27,11 @@ from fleet_cloud.adapters.registry_sql import Database, chunks
 from fleet_cloud.campaigns.life import State
 from fleet_cloud.campaigns.model import Facts, Kept, Target, TargetKind
 from fleet_cloud.campaigns.plan import NOTHING
-from fleet_cloud.campaigns.ports import PAGE_MAX, Changes, ListKind, Revised, Vehicle, Wanted
+from fleet_cloud.campaigns.ports import PAGE_MAX, REPORTED_MAX, Changes, ListKind, Revised, Vehicle, Wanted
 from fleet_cloud.campaigns.stages import Stage
 
 PLAN_REVISION = "plan_revision"
 LISTS_REVISION = "lists_revision"
-# Revisions are 63 bits here: a vehicle that reports more than half of them is not followed further.
-REPORTED_MAX = 2**62
 
 
 class SqlCampaigns:

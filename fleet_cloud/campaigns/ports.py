@@ -20,6 +20,8 @@ from fairway.samples import SignalTable
 from fairway.telemetry import Dictionary
 from fleet_cloud.campaigns.model import Facts, Kept
 
+# Revisions are 63 bits where they are kept: a vehicle that reports more than half of them is not followed.
+REPORTED_MAX = 2**62
 # One page of a listing.
 PAGE_MAX = 1000
 

@@ -101,9 +101,11 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     cloud = Cloud(folder, "mosquitto")
     config = folder / "cloud.toml"
     config.write_text(config.read_text() + "[campaigns]\nself_approval = true\n")
-    cloud.start()
-    yield cloud
-    cloud.program.close()
+    try:
+        cloud.start()
+        yield cloud
+    finally:
+        cloud.program.close()
 
 
 def ask(cloud: Cloud, method: str, path: str, **options: Any) -> Any:
