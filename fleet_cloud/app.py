@@ -54,6 +54,7 @@ from fleet_cloud.adapters.worker import Limits, Worker
 from fleet_cloud.api.ports import ApiPorts, CampaignPorts, SignIn, Telemetry
 from fleet_cloud.api.server import ServerTls, serving
 from fleet_cloud.api.service import make_api
+from fleet_cloud.campaigns.commanding import Commanding
 from fleet_cloud.campaigns.service import Service
 from fleet_cloud.config import Config, Endpoint, endpoint
 from fleet_cloud.enrolment.desk import Desk
@@ -315,6 +316,7 @@ def _campaigns(cloud: _Cloud) -> CampaignPorts:
     settings, registry = cloud.config.campaigns, cloud.registry
     return CampaignPorts(
         service=Service(registry.plan, cloud.audit, self_approval=settings.self_approval),
+        commanding=Commanding(registry.commands, cloud.audit, lambda: secrets.token_hex(16)),
         plan=registry.plan,
         said=registry.said,
         commands=registry.commands,

@@ -82,6 +82,10 @@ class MemoryCampaigns:
         with self._lock:
             return self._facts.get(vehicle, Facts())
 
+    def all_facts(self, tenant: str) -> dict[str, Facts]:
+        with self._lock:
+            return {of.name: facts for of, facts in self._facts.items() if of.tenant == tenant}
+
     def put_template(self, tenant: str, template: StateTemplate) -> bool:
         with self._lock:
             of_tenant = self._templates.setdefault(tenant, {})

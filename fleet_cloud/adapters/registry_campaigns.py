@@ -27,7 +27,15 @@ from fleet_cloud.adapters.registry_sql import Database, chunks
 from fleet_cloud.campaigns.life import State
 from fleet_cloud.campaigns.model import Facts, Kept, Target, TargetKind
 from fleet_cloud.campaigns.plan import NOTHING
-from fleet_cloud.campaigns.ports import PAGE_MAX, REPORTED_MAX, Changes, ListKind, Revised, Vehicle, Wanted
+from fleet_cloud.campaigns.ports import (
+    PAGE_MAX,
+    REPORTED_MAX,
+    Changes,
+    ListKind,
+    Revised,
+    Vehicle,
+    Wanted,
+)
 from fleet_cloud.campaigns.stages import Stage
 
 PLAN_REVISION = "plan_revision"
@@ -128,6 +136,11 @@ class SqlCampaigns:
         with self._database.reading() as connection:
             found = connection.execute(wanted).first()
         return Facts() if found is None else _facts(found)
+
+    def all_facts(self, tenant: str) -> dict[str, Facts]:
+        wanted = registry_scope.chosen(vehicle_facts, Scope(self._region, tenant))
+        with self._database.reading() as connection:
+            return {one.vehicle: _facts(one) for one in connection.execute(wanted)}
 
     def put_template(self, tenant: str, template: StateTemplate) -> bool:
         known = {one.name for one in self.templates(tenant)}

@@ -14,6 +14,7 @@ from fleet_cloud.access.tokens import TokenMaker, Tokens
 from fleet_cloud.access.users import UserReader
 from fleet_cloud.audit.acts import Audit
 from fleet_cloud.audit.ports import AuditReader
+from fleet_cloud.campaigns.commanding import Commanding
 from fleet_cloud.campaigns.ports import (
     Catalogues,
     Commands,
@@ -77,6 +78,7 @@ class CampaignPorts:
     """What the routes of campaigns are given."""
 
     service: Service
+    commanding: Commanding
     plan: PlanKeeper
     said: Said
     commands: Commands

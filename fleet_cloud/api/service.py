@@ -14,13 +14,18 @@ from fleet_cloud.api import (
     access,
     audit,
     campaign_acts,
+    campaign_data,
     campaigns,
+    commands,
     ingest,
     live,
     operations,
     problems,
     series,
     sign_in,
+    state_commands,
+    state_templates,
+    twins,
     vehicles,
 )
 from fleet_cloud.api.gate import Gate
@@ -63,6 +68,11 @@ def make_api(
     app.include_router(ingest.router(ports))
     app.include_router(campaigns.router(ports))
     app.include_router(campaign_acts.router(ports))
+    app.include_router(campaign_data.router(ports))
+    app.include_router(commands.router(ports))
+    app.include_router(state_commands.router(ports))
+    app.include_router(state_templates.router(ports))
+    app.include_router(twins.router(ports))
     if ports.sign_in is not None:
         app.include_router(sign_in.router(ports, ports.sign_in))
     _describe(app)

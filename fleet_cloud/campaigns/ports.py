@@ -82,6 +82,10 @@ class FactsKeeper(Protocol):
         """Return what is known of a vehicle; nothing is as good an answer.  Raises Unavailable."""
         ...
 
+    def all_facts(self, tenant: str) -> dict[str, Facts]:
+        """Return what is known of every vehicle of a tenant.  Raises Unavailable."""
+        ...
+
 
 class Templates(Protocol):
     """Keeps state templates.  Contract: tests/contracts/test_campaigns.py."""

@@ -11,6 +11,7 @@ from fairway.campaign.document import sync_id
 from fairway.campaign.model import Campaign
 from fairway.errors import BadInput, Conflict, Denied
 from fleet_cloud.audit.acts import Act, Audit
+from fleet_cloud.campaigns.check import prepare
 from fleet_cloud.campaigns.life import Move, State, moved
 from fleet_cloud.campaigns.model import Kept, Target
 from fleet_cloud.campaigns.ports import Campaigns
@@ -45,6 +46,7 @@ class Service:
     def create(self, tenant: str, wish: Wish, *, actor: str, now_ns: int) -> Kept:
         """Keep a campaign, which then waits for approval.  Raises BadInput, Conflict, Unavailable."""
         name = wish.campaign.name
+        prepare(wish.campaign)
         if self._campaigns.campaign(tenant, name) is not None:
             raise Conflict(f"there is a campaign called {name} already: choose another name")
         kept = Kept(
@@ -70,6 +72,7 @@ class Service:
             raise BadInput(
                 f"name: the document is called {wish.campaign.name}, the campaign {kept.name}"
             )
+        prepare(wish.campaign)
         to = replace(
             kept,
             campaign=wish.campaign,

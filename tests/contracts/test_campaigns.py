@@ -139,6 +139,8 @@ def test_what_is_known_of_a_vehicle_is_replaced_whole(registry: Registry):
     registry.plan.put_facts(VIN1, Facts({"year": 2.5}))
     assert registry.plan.facts(VIN1) == Facts({"year": 2.5})
     assert registry.plan.facts(VIN2) == Facts()
+    assert registry.plan.all_facts("acme") == {"VIN1": Facts({"year": 2.5})}
+    assert registry.plan.all_facts("other") == {}
 
 
 def test_whoever_follows_reads_only_what_changed(registry: Registry):

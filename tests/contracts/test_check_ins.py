@@ -1,4 +1,4 @@
-"""What every keeper of what vehicles say promises: check-ins, twins, commands; in memory, SQLite, PostgreSQL."""
+"""What every keeper of check-ins, twins and commands promises: in memory, SQLite and PostgreSQL."""
 
 from dataclasses import replace
 
@@ -105,13 +105,13 @@ def test_vehicles_are_counted_by_state(registry: Registry):  # noqa: F811
 
 
 def test_a_twin_has_the_latest_value_of_every_signal(registry: Registry):  # noqa: F811
-    values = [StateValue("B", 5, 1.5), StateValue("A", 5, True), StateValue("C", 5, "é")]
+    values = [StateValue("B", 5, 1.5), StateValue("A", 5, value=True), StateValue("C", 5, "é")]
     registry.said.report([(VIN1, "doors", values)], NOW)
-    later = [StateValue("B", 4, 9.0), StateValue("A", 6, False)]
+    later = [StateValue("B", 4, 9.0), StateValue("A", 6, value=False)]
     registry.said.report([(VIN1, "more", later), (VIN2, "doors", values[:1])], NOW)
 
     assert registry.said.twin(VIN1) == [
-        (StateValue("A", 6, False), "more"),
+        (StateValue("A", 6, value=False), "more"),
         (StateValue("B", 5, 1.5), "doors"),
         (StateValue("C", 5, "é"), "doors"),
     ]

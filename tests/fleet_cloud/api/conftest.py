@@ -1,6 +1,7 @@
 """An API over a small fleet in memory; the stores' own contract says that others answer alike."""
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.adapters.telemetry_store_memory import MemoryTelemetryStore
 from fleet_cloud.api.ports import ApiPorts, CampaignPorts, SignIn
 from fleet_cloud.api.service import make_api
+from fleet_cloud.campaigns.commanding import Commanding
 from fleet_cloud.campaigns.service import Service
 from fleet_cloud.ingest.ports import AcceptedBatch, Misfit
 from fleet_cloud.ingest.status import STARTING, IngestStatus
@@ -58,6 +60,7 @@ class Cloud:
     tokens: Any = field(default_factory=NoTokens)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     registry: Registry = field(default_factory=memory_registry)
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     poked: list[int] = field(default_factory=list)
     self_approval: bool = False
     price_per_mb: float = 0.0
@@ -84,6 +87,9 @@ class Cloud:
             acts=self.audit,
             campaigns=CampaignPorts(
                 service=Service(self.registry.plan, self.audit, self_approval=self.self_approval),
+                commanding=Commanding(
+                    self.registry.commands, self.audit, lambda: f"c{next(self.numbers)}"
+                ),
                 plan=self.registry.plan,
                 said=self.registry.said,
                 commands=self.registry.commands,
