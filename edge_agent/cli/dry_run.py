@@ -1,10 +1,11 @@
 """`edge-agent campaign dry-run`: what campaigns would do on recorded drives, before a vehicle runs them.
 
-    hard-braking          12 triggers, 3,114 samples, 18.2 kB in 12 batches on 2 drives (1.9 h)
-                          a month of 30 h: 189 triggers, 287 kB, 0.03 EUR
+    hard-braking
+      on 2 drives (1.9 h): 12 triggers, 3,114 samples, 18,240 bytes in 12 batches
+      a vehicle-month of 30 h: 189 triggers, 49,168 samples, 0.288 MB
 
 Rule 1: the result goes to standard output and nothing else does; progress is said on standard error.
-Rule 2: a campaign that could not run is a failure (exit code 1) and says why; the others are tried all the same.
+Rule 2: a campaign that could not run is a failure (exit code 1) and says why; the others are tried.
 """
 
 import argparse
@@ -161,9 +162,10 @@ def _text(prediction: Prediction, assumptions: Assumptions) -> str:
         lines.append(f"  refused: {prediction.refused}")
     else:
         drives = "1 drive" if prediction.drives == 1 else f"{prediction.drives} drives"
+        seen = f"on {drives} ({prediction.drive_s / 3600:.3g} h): {prediction.triggers:,} triggers"
+        made = f"{prediction.bytes:,} bytes in {prediction.batches:,} batches"
         lines += [
-            f"  on {drives} ({prediction.drive_s / 3600:.3g} h): {prediction.triggers:,} triggers, "
-            f"{prediction.samples:,} samples, {prediction.bytes:,} bytes in {prediction.batches:,} batches",
+            f"  {seen}, {prediction.samples:,} samples, {made}",
             _month_text(prediction.per_month(assumptions), assumptions),
         ]
     if prediction.fetches:
