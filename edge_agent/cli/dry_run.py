@@ -119,7 +119,7 @@ def _drives(args: argparse.Namespace) -> tuple[Drives, int]:
         return Drives(settings.bus, settings.signals, unmapped), settings.telemetry.batch_max_bytes
     buses = tuple(Bus(name, tuple(paths)) for name, paths in databases_of(args.dbc).items())
     signals = Signals(tuple(args.catalog), tuple(args.overlay))
-    return Drives(buses, signals, unmapped=True), Assumptions.max_request_bytes
+    return Drives(buses, signals, unmapped=True), Assumptions().max_request_bytes
 
 
 def _as_json(prediction: Prediction, assumptions: Assumptions) -> dict[str, Any]:
