@@ -1,4 +1,4 @@
-"""A cloud with campaigns and vehicles that replay real drives, as an operator and a second pair of eyes use them."""
+"""A cloud with campaigns, as its author and somebody who approves use it, and vehicles that replay drives."""
 
 import json
 import urllib.error
