@@ -175,6 +175,38 @@ def test_whole_numbers_are_taken_as_floats():
     assert bits(scalar(parse("$variable.`x` / 2"))([5])) == bits(2.5)
 
 
+UNKNOWN = Column(np.ones(2), np.ones(2, np.bool_), Type.UNKNOWN)
+
+
+@pytest.mark.parametrize("text", ["$variable.`x`", "$variable.`x` + 1", "$variable.`x` == 'P'"])
+def test_a_column_of_unknown_type_is_undefined(text):
+    assert columns(parse(text))([UNKNOWN]).defined.tolist() == [False, False]
+
+
+@pytest.mark.parametrize(
+    "deeper",
+    [
+        "!({})",
+        "-({})",
+        "1 + ({})",
+        "({}) / 2",
+        "1 == ({})",
+        "({}) && true",
+        "custom_function('abs', {})",
+    ],
+)
+def test_the_deepest_trees_are_evaluated(deeper):
+    text = "$variable.`x` + $variable.`y` == 4"
+    while True:
+        try:
+            parse(deeper.format(text))
+        except BadInput:
+            break
+        text = deeper.format(text)
+
+    assert evaluated(text, 1.0, 3.0) is not None
+
+
 def test_an_expression_without_inputs_has_one_row():
     found = columns(parse("1 + 1 == 2"))([])
 
