@@ -270,7 +270,8 @@ class _Parser:
                 raise BadInput(f"character {node.first}: there is no held inside held")
         self._expect(",")
         number, unit = self._take(), self._take()
-        if not _DURATION.fullmatch(number.text) or unit.text not in UNITS_NS or unit.kind != "word":
+        is_number = number.kind == "number" and _DURATION.fullmatch(number.text)
+        if not is_number or unit.kind != "word" or unit.text not in UNITS_NS:
             raise BadInput(
                 f"character {number.first}: a duration is expected here, such as 500 ms, 2 s, 5 min or 1 h"
             )

