@@ -202,7 +202,7 @@ class _Writer:
         return code, _Gives.BOOL if node.operator in _ORDERINGS else kind
 
     def _equality(self, node: Binary, left: _Code, right: _Code) -> _Code:
-        same = f"({left[0]} == {right[0]})"
+        same = f"({_number(*left)} == {_number(*right)})"
         near = same
         if self._tolerance and left[1] is not _Gives.TEXT:
             apart = f"{_number(*left)} - {_number(*right)}"

@@ -110,6 +110,17 @@ def test_a_tolerance_of_zero_is_exact():
     assert evaluated("$variable.`x` == $variable.`x`", INF, tolerance=0.0) is True
 
 
+@pytest.mark.parametrize("tolerance", [0.0, 0.001])
+def test_what_is_true_equals_1_whatever_made_it_true(tolerance):
+    for text in (
+        "($variable.`x` || false) == 1",
+        "($variable.`x` && 7) == true",
+        "!!$variable.`x` == 1",
+    ):
+        assert evaluated(text, 5.0, tolerance=tolerance) is (text[0] != "!")
+    assert evaluated("($variable.`x` || 0) + 1", 5.0, tolerance=tolerance) == 2.0
+
+
 @pytest.mark.parametrize("tolerance", [-0.001, INF, NAN])
 @pytest.mark.parametrize("compiled", [scalar, columns])
 def test_a_tolerance_that_is_none_is_refused(tolerance, compiled):
