@@ -24,8 +24,8 @@ from tests.fairway.expression.campaign_rows import bits, column, evaluated, rows
 from tests.fairway.expression.campaign_trees import Choices, column_of, tree_of, values_of
 
 ROWS = 4
-# Long enough for trees of some dozen nodes and for their rows.
-DRAWN = st.binary(min_size=24, max_size=150)
+# Long enough for trees of a dozen nodes and for their rows.
+DRAWN = st.binary(min_size=16, max_size=100)
 INF, NAN = math.inf, math.nan
 
 
@@ -56,7 +56,7 @@ def test_one_by_one_and_together_are_what_the_rules_say(content, tolerance):
 
 
 @pytest.mark.slow
-@settings(max_examples=1500)
+@settings(max_examples=1000)
 @given(content=DRAWN)
 def test_so_they_are_where_types_clash(content):
     compare(content, clashes=True, tolerance=0.001)
