@@ -122,7 +122,7 @@ def results_from_bytes(data: bytes, request: Request) -> Results:
         tuple(_value(value) for value in values),
         _texts(answer.get("texts"), rows),
         int(errors),
-        sentence(error),
+        error and sentence(error),
     )
 
 

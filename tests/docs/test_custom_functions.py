@@ -44,6 +44,7 @@ def test_the_numbers_are_those_of_the_code():
 
     for said in (
         f"`functions.call_timeout_ms`, {plain.call_timeout_ns // 1_000_000} ms",
+        f"until {limits.PATIENCE_CALLS} deadlines have passed",
         f"up to {limits.BATCH_MAX_CALLS} times that",
         f"`functions.cpu_max_ms_per_s`, {plain.cpu_max_ns_per_s // 1_000_000} ms",
         f"`functions.memory_max_mb`, {plain.memory_max_bytes >> 20} MB",

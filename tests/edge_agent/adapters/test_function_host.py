@@ -4,11 +4,13 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from edge_agent import config
 from edge_agent.adapters.function_group import Rules
-from edge_agent.adapters.function_host import CampaignFunctions
+from edge_agent.adapters.function_host import CampaignFunctions, campaign_functions
 from edge_agent.adapters.memory import MemoryFileSizes
 from edge_agent.functions.life import State
 from edge_agent.functions.limits import (
@@ -22,6 +24,7 @@ from edge_agent.functions.messages import Results, Row
 from fairway.campaign.functions import Invocation
 from fairway.campaign.model import Campaign, ConditionBased, Extensions, Function
 from fairway.clock import NS_PER_MS, NS_PER_S, ManualClock, SystemClock
+from fairway.errors import BadInput
 
 PATIENT = Limits(call_timeout_ns=3 * NS_PER_S, cpu_max_ns_per_s=10 * NS_PER_S)
 RULES = Rules(PATIENT, waits_for_start=True)
@@ -308,3 +311,27 @@ def test_what_is_known_is_said(functions: Build):
         False,
     ]
     assert not host.knows(campaign(), "python")
+
+
+def test_an_operators_settings_are_what_counts(tmp_path: Path):
+    (tmp_path / "log").write_bytes(b"twelve bytes")
+    settings = config.Functions(enabled=False, memory_max_mb=8, file_size_paths=(tmp_path,))
+    host, one = campaign_functions(settings, SystemClock()), campaign(f=COUNTING)
+
+    size = called(host, one, "a", 1, "file_size", [(f"{tmp_path}/log",)])
+    python = called(host, one, "a", 2, "python", [("f",)])
+
+    report = host.report("a")
+    host.close()
+    assert (size.values, python.values) == ((12.0,), (None,))
+    assert not host.knows(one, "python")
+    assert report is not None
+    assert report.sentences == (
+        "function python is given up: functions.enabled is false in this agent's configuration",
+    )
+
+
+@pytest.mark.parametrize("name", ["memory_max_mb", "call_timeout_ms", "cpu_max_ms_per_s"])
+def test_a_setting_of_nothing_is_refused(name: str):
+    with pytest.raises(BadInput, match=f"{name} is 0"):
+        replace(config.Functions(), **{name: 0})
