@@ -24,6 +24,7 @@ from edge_agent.functions.messages import Results, Row
 from fairway.campaign.functions import Invocation
 from fairway.campaign.model import Campaign, ConditionBased, Extensions, Function
 from fairway.clock import NS_PER_MS, NS_PER_S, ManualClock, SystemClock
+from fairway.config import loads
 from fairway.errors import BadInput
 
 PATIENT = Limits(call_timeout_ns=3 * NS_PER_S, cpu_max_ns_per_s=10 * NS_PER_S)
@@ -332,6 +333,6 @@ def test_an_operators_settings_are_what_counts(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["memory_max_mb", "call_timeout_ms", "cpu_max_ms_per_s"])
-def test_a_setting_of_nothing_is_refused(name: str):
+def test_a_setting_of_nothing_is_refused(name: str, tmp_path: Path):
     with pytest.raises(BadInput, match=f"{name} is 0"):
-        replace(config.Functions(), **{name: 0})
+        loads(config.Functions, f"{name} = 0".encode(), where="[functions]", base=tmp_path)
