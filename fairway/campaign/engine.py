@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fairway.campaign import blockwise
+from fairway.campaign.columns import Rows
 from fairway.campaign.document import sync_id
 from fairway.campaign.events import Cargo, Event, EventIds, event_of
 from fairway.campaign.fetch import FetchRequest
@@ -32,6 +34,8 @@ from fairway.samples import Kind, SampleBlock, SignalTable, empty_block
 
 # Long before any drive: the clamp on drive time does not bite before the first call.
 TIME_MIN_NS = -(1 << 62)
+# From so many samples for each campaign in a block on, columns are faster than moment by moment.
+COLUMNS_FROM = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +65,12 @@ class Engine:
         *,
         functions: Functions | None = None,
         limits: Limits | None = None,
+        columns_from: int = COLUMNS_FROM,
     ) -> None:
         self._table = table
         self._functions = functions or NoFunctions()
         self._limits = limits or Limits()
+        self._columns_from = columns_from
         self._group = np.array([signal.group for signal in table], np.int32)
         self._kinds = [signal.kind for signal in table]
         self._is_text = np.array([kind is Kind.TEXT for kind in self._kinds], np.bool_)
@@ -77,6 +83,9 @@ class Engine:
         self._fetches: list[FetchRequest] = []
         self._now_ns = TIME_MIN_NS
         self._listeners: list[list[Runner]] = []
+        self._listening = 1
+        self._asked: NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self._signal_of: dict[int, int] = {}
         self._listened: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self._ring_of: NDArray[np.intp] = np.zeros(0, np.intp)
 
@@ -175,11 +184,15 @@ class Engine:
         end = self._streams.numbers_end
         self._listeners = [[] for _ in range(end)]
         self._listened = np.zeros(end, np.bool_)
+        self._asked = np.zeros(end, np.bool_)
         self._ring_of = np.full(end, -1, np.intp)
+        self._signal_of = self._streams.signals()
+        self._listening = max(1, sum(bool(runner.streams) for runner in self._runners))
         for runner in self._runners:
             for stream in runner.streams:
                 self._listeners[stream].append(runner)
                 self._listened[stream] = True
+                self._asked[stream] |= runner.is_asking
         for collected, ring in self._rings.numbers.items():
             self._ring_of[self._streams.number(collected)] = ring
 
@@ -195,19 +208,39 @@ class Engine:
 
     def _run_conditions(self, here: Moments, hits: Hits, output: Output) -> None:
         mine = hits.of(self._listened)
+        listening = self._runners
+        if len(mine.row) >= self._columns_from * self._listening:
+            by_stream = mine.by_stream()
+            rows = Rows(here, by_stream, self._kind_of_stream, here.end_ns)
+            for runner in self._runners:
+                is_due = runner.due_ns is not None and runner.due_ns <= here.end_ns
+                if not runner.is_asking and (is_due or not runner.streams.isdisjoint(by_stream)):
+                    blockwise.run(runner, rows, output)
+            listening = [runner for runner in self._runners if runner.is_asking]
+            mine = mine.of(self._asked)
+        self._moment_by_moment(here, mine, listening, output)
+
+    def _moment_by_moment(
+        self, here: Moments, hits: Hits, listening: list[Runner], output: Output
+    ) -> None:
         look = Look(
             here,
-            mine.stream.tolist(),
-            self._values(here.block, mine.row),
-            here.drive_ns[mine.row].tolist(),
-            here.moment[mine.row].tolist(),
+            hits.stream.tolist(),
+            self._values(here.block, hits.row),
+            here.drive_ns[hits.row].tolist(),
+            here.moment[hits.row].tolist(),
         )
+        wanted = set(listening) if len(listening) < len(self._runners) else None
         for hit, stream in enumerate(look.stream):
             for runner in self._listeners[stream]:
-                runner.hits.append(hit)
-        for runner in self._runners:
+                if wanted is None or runner in wanted:
+                    runner.hits.append(hit)
+        for runner in listening:
             if runner.hits or (runner.due_ns is not None and runner.due_ns <= here.end_ns):
                 runner.run(look, here.end_ns, output)
+
+    def _kind_of_stream(self, stream: int) -> Kind:
+        return self._kinds[self._signal_of[stream]]
 
     def _values(self, block: SampleBlock, rows: Positions) -> list[Value]:
         kinds, texts = self._kinds, block.texts

@@ -57,6 +57,8 @@ class Cargo:
         self._partitions = sorted({one.partition for one in plan.collected})
         partition = [self._partitions.index(one.partition) for one in plan.collected]
         self._partition = np.array(partition, np.intp)
+        kinds = [table[one.signal].kind for one in plan.collected]
+        self._is_text = np.array([kind is Kind.TEXT for kind in kinds], np.bool_)
         self._rings = np.empty(0, np.intp)
         self._since: NDArray[np.int64] | None = None
 
@@ -97,7 +99,7 @@ class Cargo:
         which = np.concatenate([taken.which[rows], np.array([one[0] for one in extra], np.intp)])
         times = np.concatenate([taken.time_ns[rows], np.array([one[1] for one in extra], np.int64)])
         signal = self._signal[which]
-        values, texts = self._values(rings, signal[: len(rows)], taken.value[rows])
+        values, texts = self._values(rings, self._is_text[taken.which[rows]], taken.value[rows])
         known = {text: number for number, text in enumerate(texts)}
         added = [known.setdefault(text, len(known)) for _, _, text in extra]
         value = np.concatenate([values, np.array(added, np.float64)])
@@ -105,11 +107,8 @@ class Cargo:
         return SampleBlock(self._table, signal[order], times[order], value[order], tuple(known))
 
     def _values(
-        self, rings: Rings, signal: NDArray[np.int32], value: NDArray[np.float64]
+        self, rings: Rings, is_text: NDArray[np.bool_], value: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], list[str]]:
-        is_text = np.array(
-            [self._table[number].kind is Kind.TEXT for number in signal.tolist()], np.bool_
-        )
         if not is_text.any():
             return value, []
         numbers, own = np.unique(value[is_text].astype(np.intp), return_inverse=True)

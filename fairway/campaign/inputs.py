@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from fairway.campaign.functions import Calls
 from fairway.campaign.windows import Window
 from fairway.expression import campaign as language
-from fairway.expression.campaign import Expression, Value, is_true
+from fairway.expression.campaign import Column, Expression, Value, is_true
 
 Evaluate = Callable[[Sequence[Value | None]], Value | None]
 
@@ -44,6 +44,7 @@ class Rate:
 
     values: list[Value | None]
     slot: int
+    stream: int
     time_ns: int | None = None
     value: float = 0.0
 
@@ -60,6 +61,7 @@ class Windows:
     """The windows of a signal, and the inputs that show them."""
 
     values: list[Value | None]
+    stream: int
     window: Window
     slots: list[tuple[int, language.Window]] = field(default_factory=list)
 
@@ -70,6 +72,10 @@ class Windows:
     def end(self) -> None:
         """End the window."""
         self.window.end()
+        self.show()
+
+    def show(self) -> None:
+        """Set the inputs to what the windows are now."""
         for slot, shown in self.slots:
             summary = self.window.previous if shown.previous else self.window.last
             self.values[slot] = None if summary is None else getattr(summary, shown.function)
@@ -84,6 +90,7 @@ class Held:
     duration_ns: int
     since_ns: int | None = None
     is_due: bool = False  # true, but not for long enough yet
+    was_defined: bool = False
 
     @property
     def due_ns(self) -> int | None:
@@ -95,6 +102,7 @@ class Held:
     def evaluate(self, now_ns: int) -> bool | None:
         """Return whether the condition has been true for long enough."""
         value = self.level.evaluate(now_ns)
+        self.was_defined = value is not None
         if not is_true(value):
             self.since_ns, self.is_due = None, False
             return None if value is None else False
@@ -120,12 +128,24 @@ class Level:
 
     expression: Expression
     function: Evaluate
+    tolerance: float
     calls: Calls
     has_news: Callable[[int], bool | None]
     values: list[Value | None]
+    over_columns: Callable[[Sequence[Column]], Column] | None = None
+    sources: dict[int, "int | Rate | Windows"] = field(
+        default_factory=dict
+    )  # by slot; int: a stream
     helds: list[Held] = field(default_factory=list)
     nulls: list[tuple[int, int]] = field(default_factory=list)  # slot, stream
     customs: list[Call] = field(default_factory=list)
+
+    @property
+    def columns(self) -> Callable[[Sequence[Column]], Column]:
+        """The expression over columns of its inputs."""
+        if self.over_columns is None:
+            self.over_columns = language.columns(self.expression, tolerance=self.tolerance)
+        return self.over_columns
 
     def evaluate(self, now_ns: int) -> Value | None:
         """Return the value of the expression now."""
@@ -200,6 +220,7 @@ class Watch:
         level = Level(
             expression,
             language.scalar(expression, tolerance=setting.tolerance),
+            setting.tolerance,
             setting.calls,
             setting.has_news,
             [None] * len(expression.inputs),
@@ -227,18 +248,23 @@ class Watch:
         values = level.values
         if isinstance(one, language.Variable):
             self.variables.setdefault(stream, []).append((values, slot))
+            level.sources[slot] = stream
         elif isinstance(one, language.IsNull):
             level.nulls.append((slot, stream))
         elif isinstance(one, language.Rate):
-            self.samplers.setdefault(stream, []).append(Rate(values, slot))
+            rate = level.sources[slot] = Rate(values, slot, stream)
+            self.samplers.setdefault(stream, []).append(rate)
         elif isinstance(one, language.Window):
-            self._windows(level, stream).slots.append((slot, one))
+            windows = level.sources[slot] = self._windows(level, stream)
+            windows.slots.append((slot, one))
 
     def _windows(self, level: Level, stream: int) -> Windows:
         for sampler in self.samplers.setdefault(stream, []):
             if isinstance(sampler, Windows) and sampler.values is level.values:
                 return sampler
-        windows = Windows(level.values, Window(self._setting.window_ns, self._setting.start_ns))
+        windows = Windows(
+            level.values, stream, Window(self._setting.window_ns, self._setting.start_ns)
+        )
         self.samplers[stream].append(windows)
         self.windows.append(windows)
         return windows

@@ -81,7 +81,7 @@ class Runner:
         self._make_watches(streams)
         self._sent = tuple({streams[one.name] for one in plan.collected})
         self._grid_ns = start_ns + GRID_NS
-        self._end_ns = 0  # of collecting
+        self.end_ns = 0  # of collecting
         self._trigger_ns = 0
         self._texts: list[tuple[str, int, str]] = []
         self.trigger = self._first_trigger()
@@ -197,7 +197,7 @@ class Runner:
             said = self._calls.said()
             if self.trigger.is_collecting:
                 self._texts += [(name, now.wall_ns, text) for name, text in said.items()]
-        if triggers and self._end_ns <= now.drive_ns:
+        if triggers and self.end_ns <= now.drive_ns:
             self._collect(now, output)
 
     def take_fetch_result(self, fetch: Fetch, now: Now, output: Output, *, is_true: bool) -> None:
@@ -209,13 +209,13 @@ class Runner:
         """Let what time alone decides happen, as far as it is due before `drive_ns`."""
         while (due_ns := self._trigger_due()) is not None and due_ns < drive_ns:
             now = Now(due_ns, moments.row_at(due_ns), moments.wall_ns(due_ns))
-            if self.trigger.is_collecting and self._end_ns <= due_ns:
+            if self.trigger.is_collecting and self.end_ns <= due_ns:
                 self._collect(now, output)
             repeats_ns = self.trigger.repeats_ns
             if repeats_ns is not None and repeats_ns <= due_ns:
                 self.trigger.interval_passed(due_ns)
                 self._begin(now)
-                if self._end_ns <= due_ns:
+                if self.end_ns <= due_ns:
                     self._collect(now, output)
             for fetch in self.fetches:
                 if fetch.due_ns is not None and fetch.due_ns <= due_ns:
@@ -239,7 +239,7 @@ class Runner:
     def _begin(self, now: Now) -> None:
         self.triggers += 1
         self._trigger_ns = now.wall_ns
-        self._end_ns = now.drive_ns + (self.plan.campaign.post_trigger_ms or 0) * MS
+        self.end_ns = now.drive_ns + (self.plan.campaign.post_trigger_ms or 0) * MS
 
     def _collect(self, now: Now, output: Output) -> None:
         self.trigger.collected(now.drive_ns)
@@ -267,5 +267,5 @@ class Runner:
 
     def _trigger_due(self) -> int | None:
         due = [fetch.due_ns for fetch in self.fetches]
-        due.append(self._end_ns if self.trigger.is_collecting else self.trigger.repeats_ns)
+        due.append(self.end_ns if self.trigger.is_collecting else self.trigger.repeats_ns)
         return min((one for one in due if one is not None), default=None)

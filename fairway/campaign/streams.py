@@ -32,6 +32,13 @@ class Hits:
         mask = wanted[self.stream]
         return Hits(self.row[mask], self.stream[mask])
 
+    def by_stream(self) -> dict[int, Positions]:
+        """Return the rows of each stream, in order."""
+        order = np.argsort(self.stream, kind="stable")
+        stream, row = self.stream[order], self.row[order]
+        begins = np.flatnonzero(np.diff(stream, prepend=-1))
+        return dict(zip(stream[begins].tolist(), np.split(row, begins[1:]), strict=False))
+
 
 class Streams:
     """The streams that are needed now, by number."""
@@ -47,6 +54,10 @@ class Streams:
     def number(self, stream: Stream) -> int:
         """Return the number of a stream."""
         return self._numbers[stream]
+
+    def signals(self) -> dict[int, int]:
+        """Return the signal of each stream."""
+        return {number: stream.signal for stream, number in self._numbers.items()}
 
     @property
     def numbers_end(self) -> int:
@@ -92,6 +103,8 @@ class Streams:
     def _taken(self, moments: Moments) -> list[tuple[int, list[int]]]:
         signal = moments.block.signal
         candidates = np.flatnonzero(self._thin[signal])
+        if not len(candidates):
+            return []
         candidates = candidates[np.argsort(signal[candidates], kind="stable")]
         begins = np.flatnonzero(np.diff(signal[candidates], prepend=-1))
         ends = [*begins[1:].tolist(), len(candidates)]
