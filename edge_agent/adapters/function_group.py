@@ -25,7 +25,7 @@ from edge_agent.functions.limits import (
 from edge_agent.functions.messages import Results, Row, Value
 from edge_agent.functions.report import Report
 from fairway import log
-from fairway.clock import Clock
+from fairway.clock import NS_PER_S, Clock
 from fairway.errors import BadInput, Denied, Unavailable
 
 _LOG = log.get("edge_agent.functions")
@@ -39,6 +39,12 @@ class Rules:
     enabled: bool = True  # functions that campaigns bring run at all
     without_seccomp: bool = False  # functions run even where the kernel has no seccomp
     waits_for_start: bool = False  # the first call waits: for a dry run, where nothing else does
+
+
+# For a dry run: nobody else waits for its answers, and its drive passes faster than the clock.
+UNHURRIED = Rules(
+    Limits(call_timeout_ns=3 * NS_PER_S, cpu_max_ns_per_s=10 * NS_PER_S), waits_for_start=True
+)
 
 
 class FunctionGroup:

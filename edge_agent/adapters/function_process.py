@@ -28,8 +28,9 @@ from fairway.errors import BadInput, Denied, Unavailable
 _T = TypeVar("_T")
 
 _PACKAGES = Path(__file__).parents[2]
+# Appended: what stands beside us must not stand before the standard library.
 _PROGRAM = (
-    "import sys; sys.path.insert(0, {root!r});"
+    "import sys; sys.path.append({root!r});"
     " from edge_agent.adapters.function_child import main; main({memory_max_bytes}, {nice})"
 )
 # No environment, no site-packages, nothing written beside the sources.

@@ -9,17 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.adapters.function_group import FunctionGroup, Rules
+from edge_agent.adapters.function_group import UNHURRIED, FunctionGroup, Rules
 from edge_agent.functions import walls
 from edge_agent.functions.life import State
-from edge_agent.functions.limits import MIB, Limits
+from edge_agent.functions.limits import Limits
 from edge_agent.functions.messages import Results
 from fairway.clock import NS_PER_MS, NS_PER_S, SystemClock
 
 # A busy machine may take a long time over nothing; only loops without an end wait for it.
-PATIENT = Limits(
-    memory_max_bytes=32 * MIB, call_timeout_ns=3 * NS_PER_S, cpu_max_ns_per_s=10 * NS_PER_S
-)
+PATIENT = UNHURRIED.limits
 # In time on a busy machine.
 EAGER = replace(PATIENT, nice=0)
 EAGER_BUT_HASTY = replace(EAGER, call_timeout_ns=400 * NS_PER_MS)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent import config
-from edge_agent.adapters.function_group import Rules
+from edge_agent.adapters.function_group import UNHURRIED, Rules
 from edge_agent.adapters.function_host import CampaignFunctions, campaign_functions
 from edge_agent.adapters.memory import MemoryFileSizes
 from edge_agent.functions.life import State
@@ -18,7 +18,6 @@ from edge_agent.functions.limits import (
     ERRORS_MAX,
     PLACES_MAX,
     PROCESSES_MAX,
-    Limits,
 )
 from edge_agent.functions.messages import Results, Row
 from fairway.campaign.functions import Invocation
@@ -27,8 +26,7 @@ from fairway.clock import NS_PER_MS, NS_PER_S, ManualClock, SystemClock
 from fairway.config import loads
 from fairway.errors import BadInput
 
-PATIENT = Limits(call_timeout_ns=3 * NS_PER_S, cpu_max_ns_per_s=10 * NS_PER_S)
-RULES = Rules(PATIENT, waits_for_start=True)
+PATIENT = UNHURRIED.limits
 
 # What FleetWise's example counts: bins of a value, said as JSON every so many values.
 HISTOGRAM = """
@@ -60,7 +58,7 @@ def functions() -> Iterator[Build]:
     hosts: list[CampaignFunctions] = []
 
     def build(
-        rules: Rules = RULES, clock: SystemClock | ManualClock | None = None
+        rules: Rules = UNHURRIED, clock: SystemClock | ManualClock | None = None
     ) -> CampaignFunctions:
         sizes = MemoryFileSizes({"/log": 42})
         hosts.append(CampaignFunctions(sizes, clock or SystemClock(), rules))
@@ -162,7 +160,7 @@ def test_cleanup_is_called_when_a_campaign_goes(functions: Build):
     # The only thing that can be seen of it from outside is that it is waited for.
     hanging = "def invoke():\n    return 1\ndef cleanup():\n    while True: pass\n"
     clock = SystemClock()
-    host = functions(replace(RULES, limits=replace(PATIENT, call_timeout_ns=NS_PER_S)))
+    host = functions(replace(UNHURRIED, limits=replace(PATIENT, call_timeout_ns=NS_PER_S)))
     called(host, campaign(f=hanging), "a", 1, "python", [("f",)])
     started_ns = clock.monotonic_ns()
 
