@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,6 +17,8 @@ from edge_agent.functions.life import State
 from edge_agent.functions.limits import Limits
 from edge_agent.functions.messages import Results
 from fairway.clock import NS_PER_MS, NS_PER_S, SystemClock
+
+ROOT = Path(__file__).parents[3]
 
 # A busy machine may take a long time over nothing; only loops without an end wait for it.
 PATIENT = UNHURRIED.limits
@@ -154,6 +158,7 @@ def test_what_ends_its_process_is_named_and_started_again_later(name: str, funct
     )
 
 
+@pytest.mark.slow
 def test_the_next_process_works(functions: Attack):
     group = functions(
         "def invoke(harm):\n    if not harm: return 7.0\n    import os; os._exit(1)\n"
@@ -231,6 +236,7 @@ def test_what_is_printed_is_kept_but_not_all_of_it(functions: Attack):
     assert len(printed) <= 4096
 
 
+@pytest.mark.slow
 def test_a_process_that_computes_between_its_calls_is_ended_by_the_kernel(functions: Attack):
     # It answers itself, and goes on computing where nobody waits for it.
     group = functions(f"def invoke(harm):\n    {ANSWER}    while True: pass\n", EAGER)
@@ -238,15 +244,52 @@ def test_a_process_that_computes_between_its_calls_is_ended_by_the_kernel(functi
 
     for _ in range(600):
         threading.Event().wait(0.1)
-        if is_over(group):
+        if is_over(group.pid):
             break
 
     of(group, 5.0)
     assert "computed on and on" in group.report().reason
 
 
-def is_over(group: FunctionGroup) -> bool:
-    return "State:\tZ" in Path(f"/proc/{group.pid}/status").read_text()
+def is_over(pid: int | None) -> bool:
+    try:
+        return "State:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+# An agent that starts a process of functions, says its id, calls it, and is killed at once.
+KILLED_AGENT = """
+import os, signal, threading
+from edge_agent.adapters.function_group import UNHURRIED, FunctionGroup
+from fairway.clock import SystemClock
+group = FunctionGroup("c", {{"f": "def invoke(n):\\n    while n: pass\\n"}}, UNHURRIED, SystemClock())
+group.call(1, "f", [(0.0,)])
+print(group.pid, flush=True)
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGKILL)).start()
+group.call(1, "f", [({harm},)])
+threading.Event().wait()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("harm", [0.0, 1.0])
+def test_a_process_does_not_outlive_its_agent(harm: float):
+    agent = subprocess.run(
+        [sys.executable, "-c", KILLED_AGENT.format(harm=harm)],
+        stdout=subprocess.PIPE,
+        check=False,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    pid = int(agent.stdout)
+
+    for _ in range(600):
+        if is_over(pid):
+            break
+        threading.Event().wait(0.1)
+
+    assert agent.returncode == -signal.SIGKILL
+    assert is_over(pid)
 
 
 def test_the_process_has_no_rights_no_environment_and_no_open_file(functions: Attack):

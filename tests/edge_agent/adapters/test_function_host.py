@@ -156,6 +156,7 @@ def test_all_that_may_be_imported_is_there(functions: Build):
     assert (results.values, results.error) == (("01.03. 1.5 1.414 True",), "")
 
 
+@pytest.mark.slow
 def test_cleanup_is_called_when_a_campaign_goes(functions: Build):
     # The only thing that can be seen of it from outside is that it is waited for.
     hanging = "def invoke():\n    return 1\ndef cleanup():\n    while True: pass\n"
