@@ -25,7 +25,7 @@ from edge_agent.functions.limits import (
 from edge_agent.functions.messages import Results, Row, Value
 from edge_agent.functions.report import Report
 from fairway import log
-from fairway.clock import Clock
+from fairway.clock import NS_PER_S, Clock
 from fairway.errors import BadInput, Denied, Unavailable
 
 _LOG = log.get("edge_agent.functions")
@@ -39,6 +39,12 @@ class Rules:
     enabled: bool = True  # functions that campaigns bring run at all
     without_seccomp: bool = False  # functions run even where the kernel has no seccomp
     waits_for_start: bool = False  # the first call waits: for a dry run, where nothing else does
+
+
+# For a dry run: nobody else waits for its answers, and its drive passes faster than the clock.
+UNHURRIED = Rules(
+    Limits(call_timeout_ns=3 * NS_PER_S, cpu_max_ns_per_s=10 * NS_PER_S), waits_for_start=True
+)
 
 
 class FunctionGroup:
@@ -59,7 +65,7 @@ class FunctionGroup:
         self._opened: set[int] = set()  # places that were called since the process began
         self._errors_in_a_row: dict[str, int] = {}
         self._starts = self._calls = self._errors = self._held_back = self._undefined_calls = 0
-        self._cpu_ns = 0
+        self._late = self._cpu_ns = 0
         self._error = ""
         self._refusals: dict[str, str] = {}
         self._walls_missing: dict[str, str] = {}
@@ -67,6 +73,8 @@ class FunctionGroup:
 
     def call(self, place: int, name: str, rows: Sequence[Row]) -> Results:
         """Return what `name` makes of each row, None where nothing came of it."""
+        if len(rows) <= BATCH_MAX_ROWS:
+            return self._call(place, name, rows)
         values: list[Value | None] = []
         texts: dict[int, Mapping[str, str]] = {}
         errors, error = 0, ""
@@ -79,7 +87,7 @@ class FunctionGroup:
 
     def report(self) -> Report:
         """Return what is known of it."""
-        if self._process is not None and self._life.state is State.READY:
+        if self._process is not None and self._is_ready():
             self._charge(self._process)
         printed = (self._process and self._process.printed) or self._printed
         return Report(
@@ -90,6 +98,7 @@ class FunctionGroup:
             errors=self._errors,
             error=self._error,
             held_back=self._held_back,
+            late=self._late,
             undefined=self._undefined_calls,
             cpu_ns=self._cpu_ns,
             refused=dict(self._refusals),
@@ -121,8 +130,7 @@ class FunctionGroup:
     def close(self) -> None:
         """End the process, with the functions' own clean-up."""
         if self._process is not None:
-            is_ready = self._life.state is State.READY
-            self._process.end(cleanup_ns=self._limits.call_timeout_ns if is_ready else 0)
+            self._process.end(cleanup_ns=self._limits.call_timeout_ns if self._is_ready() else 0)
             self._process = None
 
     def _call(self, place: int, name: str, rows: Sequence[Row]) -> Results:
@@ -143,14 +151,21 @@ class FunctionGroup:
         except Unavailable as error:
             self._failed(f"function {name}: {error}")
             return self._undefined(len(rows))
+        if results is None:
+            self._late += len(rows)
+            return self._undefined(len(rows))
         self._count_errors(name, results)
         return results
 
     def _ready_process(self) -> FunctionProcess | None:
-        if life.is_to_start(self._life, self._clock.monotonic_ns()):
-            self._launch()
-        self.advance()
-        return self._process if self._life.state is State.READY else None
+        if not self._is_ready():
+            if life.is_to_start(self._life, self._clock.monotonic_ns()):
+                self._launch()
+            self.advance()
+        return self._process if self._is_ready() else None
+
+    def _is_ready(self) -> bool:
+        return self._life.state is State.READY
 
     def _launch(self) -> None:
         self._life = life.started(self._life, self._clock.monotonic_ns())

@@ -16,19 +16,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from edge_agent.functions import causes, messages, walls
-from edge_agent.functions.limits import Limits
+from edge_agent.functions.limits import PATIENCE_CALLS, Limits
 from fairway.clock import NS_PER_MS, NS_PER_S
 from fairway.errors import BadInput, Denied, Unavailable
 
 _T = TypeVar("_T")
 
 _PACKAGES = Path(__file__).parents[2]
+# Appended: what stands beside us must not stand before the standard library.
 _PROGRAM = (
-    "import sys; sys.path.insert(0, {root!r});"
+    "import sys; sys.path.append({root!r});"
     " from edge_agent.adapters.function_child import main; main({memory_max_bytes}, {nice})"
 )
 # No environment, no site-packages, nothing written beside the sources.
@@ -43,6 +45,15 @@ _PRINTED_PER_LOOK_BYTES = 262_144
 _REAP_TIMEOUT_S = 0.5
 # The kernel ends a process that used so much more than its call could when that was made: it counts in seconds.
 _CPU_GRANT_NS = 2 * NS_PER_S
+
+
+@dataclass(frozen=True, slots=True)
+class _Owed:
+    """A call whose answer did not come in time."""
+
+    timeout_ns: int
+    started_ns: int
+    cpu_ns: int  # of the process when it was made
 
 
 class FunctionProcess:
@@ -87,6 +98,7 @@ class FunctionProcess:
         self._reading.register(self._answers, select.POLLIN)
         self._reading.register(self._prints, select.POLLIN)
         self._cpu_ns = self._cpu_granted_ns = self._number = 0
+        self._owed: _Owed | None = None
 
     @property
     def pid(self) -> int:
@@ -117,19 +129,40 @@ class FunctionProcess:
 
     def call(
         self, place: int, name: str, rows: Sequence[messages.Row], timeout_ns: int
-    ) -> messages.Results:
-        """Return what function `name` makes of each row.  Raises Unavailable with the reason."""
-        started_ns, cpu_ns = time.monotonic_ns(), self.cpu_ns()
+    ) -> messages.Results | None:
+        """Return what function `name` makes of each row; None: it was slow through no fault of its own.
+
+        Look at cpu_ns() before: what may be used is counted from there.  Raises Unavailable with the reason.
+        """
+        if self._owed is not None and not self._has_paid(self._owed):
+            return None
+        started_ns, cpu_ns = time.monotonic_ns(), self._cpu_ns
         self._grant(cpu_ns + timeout_ns)
         self._number += 1
         request = messages.Request(self._number, place, name, rows)
         self._send(messages.framed(messages.call_message(request)), timeout_ns)
         said = self._receive_until(started_ns + timeout_ns)
         if said is None:
-            raise Unavailable(causes.late(timeout_ns, self.cpu_ns() - cpu_ns))
+            self._owed = _Owed(timeout_ns, started_ns, cpu_ns)
+            self._check_fault(self._owed)
+            return None
         if self._received:
             raise Unavailable("it answered what it was not asked")
         return _understood(lambda data: messages.results_from_bytes(data, request), said)
+
+    def _has_paid(self, owed: "_Owed") -> bool:
+        """Return whether the late answer is here, and drop it."""
+        if self._receive_until(time.monotonic_ns()) is None:
+            self._check_fault(owed)
+            return False
+        self._owed = None
+        return True
+
+    def _check_fault(self, owed: "_Owed") -> None:
+        """Raise Unavailable when an answer is late because it was computed, or never comes."""
+        used_ns, waited_ns = self.cpu_ns() - owed.cpu_ns, time.monotonic_ns() - owed.started_ns
+        if 2 * used_ns >= owed.timeout_ns or waited_ns >= PATIENCE_CALLS * owed.timeout_ns:
+            raise Unavailable(causes.late(waited_ns, used_ns))
 
     def cpu_ns(self) -> int:
         """Return the CPU time that the process has used so far."""
@@ -169,14 +202,12 @@ class FunctionProcess:
 
     def _send(self, data: bytes, timeout_ns: int) -> None:
         deadline_ns = time.monotonic_ns() + timeout_ns
-        waiting: select.poll | None = None
         while data:
             try:
                 data = data[os.write(self._requests, data) :]
             except BlockingIOError:
-                if waiting is None:
-                    waiting = select.poll()
-                    waiting.register(self._requests, select.POLLOUT)
+                waiting = select.poll()
+                waiting.register(self._requests, select.POLLOUT)
                 left_ms = (deadline_ns - time.monotonic_ns()) // NS_PER_MS
                 if left_ms <= 0 or not waiting.poll(left_ms):
                     raise Unavailable(causes.late(timeout_ns, 0)) from None

@@ -18,6 +18,9 @@ OPEN_CALLS = 4
 BATCH_MAX_ROWS = 256
 # The engine waits for an answer: a batch that is slow in each of its rows may take so many calls' time.
 BATCH_MAX_CALLS = 20
+# An answer that is late because the processor had others to serve may take so many deadlines: nobody waits,
+# calls until then are undefined, and what the functions remember is kept.
+PATIENCE_CALLS = 20
 # A hanging function costs one call's deadline, then nothing for so long; it doubles with each failure.
 BACKOFF_MIN_NS = NS_PER_S
 BACKOFF_MAX_NS = 60 * NS_PER_S

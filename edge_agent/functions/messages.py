@@ -26,8 +26,6 @@ Row: TypeAlias = Sequence[Value | None]
 HEADER_BYTES = 4
 # 256 rows with a text of 1 KB each; parsing it costs the agent some MB at the worst.
 ANSWER_MAX_BYTES = 262_144
-# Eight sources of 64 KB, each character up to six bytes of JSON.
-REQUEST_MAX_BYTES = 4 << 20
 # What one call may say beside its value: FleetWise's own example says one signal.
 TEXTS_MAX = 32
 SIGNAL_MAX_CHARACTERS = 150  # as in campaign documents
@@ -122,7 +120,7 @@ def results_from_bytes(data: bytes, request: Request) -> Results:
         tuple(_value(value) for value in values),
         _texts(answer.get("texts"), rows),
         int(errors),
-        sentence(error),
+        error and sentence(error),
     )
 
 

@@ -16,6 +16,9 @@ class Report:
     errors: int = 0  # calls that raised, or returned what is no value
     error: str = ""  # the last of them
     held_back: int = 0  # calls that were not made for want of CPU time
+    late: int = (
+        0  # calls that a busy machine, or a process that waits, left without an answer in time
+    )
     undefined: int = 0  # calls without an answer, for whatever reason but an error of their own
     cpu_ns: int = 0
     refused: dict[str, str] = field(default_factory=dict)  # functions that are called no more: why
@@ -35,5 +38,9 @@ class Report:
             said.append(f"{self.errors} of {self.calls} calls failed, the last so: {self.error}")
         if self.held_back:
             said.append(f"{self.held_back} calls were not made: the CPU time was used up")
+        if self.late:
+            said.append(
+                f"{self.late} calls were answered too late, or not yet, and count as undefined"
+            )
         said += [f"not enforced here: {name} ({why})" for name, why in self.walls_missing.items()]
         return tuple(said)

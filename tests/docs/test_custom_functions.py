@@ -3,16 +3,15 @@
 import re
 
 from edge_agent.adapters import function_child
-from edge_agent.adapters.function_group import Rules
+from edge_agent.adapters.function_group import UNHURRIED
 from edge_agent.adapters.function_host import CampaignFunctions
 from edge_agent.adapters.memory import MemoryFileSizes
 from edge_agent.functions import limits, messages
 from edge_agent.functions.life import State
-from edge_agent.functions.limits import Limits
 from edge_agent.functions.walls import REQUIRED, Wall
 from fairway.campaign.functions import Invocation
 from fairway.campaign.model import Campaign, ConditionBased, Extensions, Function
-from fairway.clock import NS_PER_S, SystemClock
+from fairway.clock import SystemClock
 from tests.docs.pages import DOCS
 
 PAGE = (DOCS / "explanation" / "custom-functions.md").read_text(encoding="utf-8")
@@ -44,6 +43,7 @@ def test_the_numbers_are_those_of_the_code():
 
     for said in (
         f"`functions.call_timeout_ms`, {plain.call_timeout_ns // 1_000_000} ms",
+        f"until {limits.PATIENCE_CALLS} deadlines have passed",
         f"up to {limits.BATCH_MAX_CALLS} times that",
         f"`functions.cpu_max_ms_per_s`, {plain.cpu_max_ns_per_s // 1_000_000} ms",
         f"`functions.memory_max_mb`, {plain.memory_max_bytes >> 20} MB",
@@ -61,9 +61,7 @@ def test_the_example_runs():
     (source,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     carried = Extensions(functions=(Function("histogram", source),))
     one = Campaign("c", ConditionBased("true"), extensions=carried)
-    patient = Limits(call_timeout_ns=3 * NS_PER_S, cpu_max_ns_per_s=10 * NS_PER_S)
-    rules = Rules(patient, waits_for_start=True)
-    host = CampaignFunctions(MemoryFileSizes({}), SystemClock(), rules)
+    host = CampaignFunctions(MemoryFileSizes({}), SystemClock(), UNHURRIED)
     try:
         rows = [("histogram", 350.0)] * 1000
         results = host.call_rows(Invocation(one, "sync", 1, "python"), rows)

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.adapters.function_group import Rules
+from edge_agent.adapters.function_group import UNHURRIED
 from edge_agent.adapters.function_host import CampaignFunctions
 from edge_agent.adapters.memory import MemoryFileSizes
-from edge_agent.functions.limits import Limits
 from fairway.campaign.document import campaign_from_json, sync_id
 from fairway.campaign.engine import Engine
 from fairway.campaign.events import Event
@@ -52,9 +51,8 @@ def invoke(value):
 
 @pytest.fixture
 def functions() -> Iterator[CampaignFunctions]:
-    limits = Limits(call_timeout_ns=3 * NS_PER_S, cpu_max_ns_per_s=10 * NS_PER_S)
     sizes = MemoryFileSizes({"/tmp/fwe_test_file": 11})
-    host = CampaignFunctions(sizes, SystemClock(), Rules(limits, waits_for_start=True))
+    host = CampaignFunctions(sizes, SystemClock(), UNHURRIED)
     yield host
     host.close()
 

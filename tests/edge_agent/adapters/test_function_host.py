@@ -4,11 +4,13 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from edge_agent.adapters.function_group import Rules
-from edge_agent.adapters.function_host import CampaignFunctions
+from edge_agent import config
+from edge_agent.adapters.function_group import UNHURRIED, Rules
+from edge_agent.adapters.function_host import CampaignFunctions, campaign_functions
 from edge_agent.adapters.memory import MemoryFileSizes
 from edge_agent.functions.life import State
 from edge_agent.functions.limits import (
@@ -16,15 +18,15 @@ from edge_agent.functions.limits import (
     ERRORS_MAX,
     PLACES_MAX,
     PROCESSES_MAX,
-    Limits,
 )
 from edge_agent.functions.messages import Results, Row
 from fairway.campaign.functions import Invocation
 from fairway.campaign.model import Campaign, ConditionBased, Extensions, Function
 from fairway.clock import NS_PER_MS, NS_PER_S, ManualClock, SystemClock
+from fairway.config import loads
+from fairway.errors import BadInput
 
-PATIENT = Limits(call_timeout_ns=3 * NS_PER_S, cpu_max_ns_per_s=10 * NS_PER_S)
-RULES = Rules(PATIENT, waits_for_start=True)
+PATIENT = UNHURRIED.limits
 
 # What FleetWise's example counts: bins of a value, said as JSON every so many values.
 HISTOGRAM = """
@@ -56,7 +58,7 @@ def functions() -> Iterator[Build]:
     hosts: list[CampaignFunctions] = []
 
     def build(
-        rules: Rules = RULES, clock: SystemClock | ManualClock | None = None
+        rules: Rules = UNHURRIED, clock: SystemClock | ManualClock | None = None
     ) -> CampaignFunctions:
         sizes = MemoryFileSizes({"/log": 42})
         hosts.append(CampaignFunctions(sizes, clock or SystemClock(), rules))
@@ -154,11 +156,12 @@ def test_all_that_may_be_imported_is_there(functions: Build):
     assert (results.values, results.error) == (("01.03. 1.5 1.414 True",), "")
 
 
+@pytest.mark.slow
 def test_cleanup_is_called_when_a_campaign_goes(functions: Build):
     # The only thing that can be seen of it from outside is that it is waited for.
     hanging = "def invoke():\n    return 1\ndef cleanup():\n    while True: pass\n"
     clock = SystemClock()
-    host = functions(replace(RULES, limits=replace(PATIENT, call_timeout_ns=NS_PER_S)))
+    host = functions(replace(UNHURRIED, limits=replace(PATIENT, call_timeout_ns=NS_PER_S)))
     called(host, campaign(f=hanging), "a", 1, "python", [("f",)])
     started_ns = clock.monotonic_ns()
 
@@ -308,3 +311,27 @@ def test_what_is_known_is_said(functions: Build):
         False,
     ]
     assert not host.knows(campaign(), "python")
+
+
+def test_an_operators_settings_are_what_counts(tmp_path: Path):
+    (tmp_path / "log").write_bytes(b"twelve bytes")
+    settings = config.Functions(enabled=False, memory_max_mb=8, file_size_paths=(tmp_path,))
+    host, one = campaign_functions(settings, SystemClock()), campaign(f=COUNTING)
+
+    size = called(host, one, "a", 1, "file_size", [(f"{tmp_path}/log",)])
+    python = called(host, one, "a", 2, "python", [("f",)])
+
+    report = host.report("a")
+    host.close()
+    assert (size.values, python.values) == ((12.0,), (None,))
+    assert not host.knows(one, "python")
+    assert report is not None
+    assert report.sentences == (
+        "function python is given up: functions.enabled is false in this agent's configuration",
+    )
+
+
+@pytest.mark.parametrize("name", ["memory_max_mb", "call_timeout_ms", "cpu_max_ms_per_s"])
+def test_a_setting_of_nothing_is_refused(name: str, tmp_path: Path):
+    with pytest.raises(BadInput, match=f"{name} is 0"):
+        loads(config.Functions, f"{name} = 0".encode(), where="[functions]", base=tmp_path)
