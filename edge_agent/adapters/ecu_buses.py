@@ -14,8 +14,6 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-import numpy as np
-
 from edge_agent.adapters.outbound_bus import RequestBuses
 from edge_agent.canbus.frames import BIT_RATE_SWITCH, EXTENDED, FD, Frame, FrameBlock
 from edge_agent.canbus.isotp import Terms
@@ -48,7 +46,7 @@ class _Line:
         self.patience = Patience(settings.p2_ms * NS_PER_MS, settings.p2_star_ms * NS_PER_MS)
         self.where = f"the ECU {settings.name} (0x{settings.request_id:X} on {settings.bus})"
         self.turn = asyncio.Lock()
-        self.inbox: deque[bytes] | None = None  # None while nothing is asked
+        self.inbox = deque[bytes]()
         self.arrived = asyncio.Event()
 
     def frames(self, payloads: Sequence[bytes], can_id: int | None = None) -> list[Frame]:
@@ -76,8 +74,8 @@ class EcuBuses:
             (line.bus, can_id) for line in lines for can_id in (line.request_id, line.all_id)
         }
         self._buses = RequestBuses(allowed, clock, dict(enumerate(buses)))
-        self._by_response = {(line.bus, line.response_id): line for line in lines}
-        self._response_ids = np.array([line.response_id for line in lines], np.uint32)
+        self._hears: dict[tuple[int, int], _Line] = {}  # by bus and id, those that are being asked
+        self._hears_ids = frozenset[int]()
 
     @property
     def known(self) -> Sequence[Ecu]:
@@ -89,11 +87,16 @@ class EcuBuses:
 
     def take(self, frames: FrameBlock) -> None:
         """Look for answers among frames that the agent has received."""
-        if all(line.inbox is None for line in self._lines.values()):
+        if not self._hears:
             return
-        for row in np.flatnonzero(np.isin(frames.can_id, self._response_ids)).tolist():
-            line = self._by_response.get((int(frames.bus[row]), int(frames.can_id[row])))
-            if line is None or line.inbox is None or len(line.inbox) >= INBOX_MAX_FRAMES:
+        can_ids = frames.can_id.tolist()
+        if self._hears_ids.isdisjoint(
+            can_ids
+        ):  # in a tenth of the time that NumPy takes for a block
+            return
+        for row, can_id in enumerate(can_ids):
+            line = self._hears.get((int(frames.bus[row]), can_id))
+            if line is None or len(line.inbox) >= INBOX_MAX_FRAMES:
                 continue
             begin, end = int(frames.offset[row]), int(frames.offset[row + 1])
             line.inbox.append(frames.payload[begin:end].tobytes())
@@ -101,7 +104,7 @@ class EcuBuses:
 
     async def ask(self, ecu: Ecu, request: bytes) -> bytes:
         line = self._line(ecu)
-        async with _turns([line]):
+        async with self._turns([line]):
             dialogue = Dialogue(
                 request, line.terms, line.patience, now_ns=self._clock.monotonic_ns()
             )
@@ -112,7 +115,7 @@ class EcuBuses:
     ) -> Mapping[Ecu, bytes | Unavailable]:
         wanted = {self._line(ecu) for ecu in ecus}
         meant = {ecu: line for ecu, line in self._lines.items() if line in wanted}
-        async with _turns(list(meant.values())):
+        async with self._turns(list(meant.values())):
             silent = await self._request_all(list(meant.values()), request)
             now_ns = self._clock.monotonic_ns()
             answers = await asyncio.gather(
@@ -143,6 +146,8 @@ class EcuBuses:
             return await self._answer(line, dialogue)
         except Unavailable as error:
             return error
+        except BadInput as error:  # its bus carries no such frames
+            return Unavailable(f"{line.where}: {error}")
 
     async def _answer(self, line: _Line, dialogue: Dialogue) -> bytes:
         """Carry a dialogue on until its answer.  Raises Unavailable."""
@@ -156,18 +161,13 @@ class EcuBuses:
 
     async def _step(self, line: _Line, dialogue: Dialogue) -> bytes | None:
         """Hand over what has arrived, send what is due, and wait for the next of either."""
-        inbox = line.inbox
-        assert inbox is not None
         line.arrived.clear()
         now_ns = self._clock.monotonic_ns()
-        try:
-            while inbox and dialogue.answer is None:
-                dialogue.take(inbox.popleft(), now_ns=now_ns)
-        finally:
-            # A partner that went wrong may be owed a flow control all the same.
-            out = line.frames(dialogue.due(now_ns=now_ns))
-            if out:
-                await self._buses.send(out)
+        while line.inbox and dialogue.answer is None:
+            dialogue.take(line.inbox.popleft(), now_ns=now_ns)
+        out = line.frames(dialogue.due(now_ns=now_ns))
+        if out:
+            await self._buses.send(out)
         if dialogue.answer is not None:
             return dialogue.answer
         wait_s = max(0, dialogue.due_ns - self._clock.monotonic_ns()) / NS_PER_S
@@ -182,17 +182,21 @@ class EcuBuses:
             raise BadInput(f"no [[ecu]] is called {ecu.name}")
         return line
 
+    @contextlib.asynccontextmanager
+    async def _turns(self, lines: Sequence[_Line]) -> AsyncIterator[None]:
+        """Have several ECUs to oneself, and hear what they say."""
+        mine = {(line.bus, line.response_id): line for line in lines}
+        async with contextlib.AsyncExitStack() as turns:
+            for line in lines:
+                await turns.enter_async_context(line.turn)
+            try:
+                self._hear(self._hears | mine)
+                yield
+            finally:
+                self._hear({key: one for key, one in self._hears.items() if key not in mine})
+                for line in lines:
+                    line.inbox.clear()
 
-@contextlib.asynccontextmanager
-async def _turns(lines: Sequence[_Line]) -> AsyncIterator[None]:
-    """Have several ECUs to oneself."""
-    async with contextlib.AsyncExitStack() as turns:
-        for line in lines:
-            await turns.enter_async_context(line.turn)
-        try:
-            for line in lines:
-                line.inbox = deque()
-            yield
-        finally:
-            for line in lines:
-                line.inbox = None
+    def _hear(self, lines: dict[tuple[int, int], _Line]) -> None:
+        self._hears = lines
+        self._hears_ids = frozenset(can_id for _, can_id in lines)

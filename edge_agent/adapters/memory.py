@@ -221,7 +221,7 @@ class MemoryBus:
 class Answers(Protocol):
     """An ECU as a function."""
 
-    def __call__(self, request: bytes, *, is_functional: bool) -> bytes | None:
+    def __call__(self, request: bytes, /, *, is_functional: bool) -> bytes | None:
         """Return the last word on a request to this ECU, or to all; None for silence."""
         ...
 

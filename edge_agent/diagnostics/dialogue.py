@@ -57,6 +57,7 @@ class Dialogue:
         self._limit_ns: int | None = None  # when the answer has to begin
         self._timer = "P2"
         self._end_ns = now_ns + ANSWER_MAX_NS
+        self._broken: Unavailable | None = None
         if is_functional:
             self._wait(now_ns, "P2", patience.p2_ns)
         else:
@@ -65,6 +66,8 @@ class Dialogue:
     @property
     def due_ns(self) -> int:
         """When `due` has to be called at the latest."""
+        if self._broken is not None:
+            return 0
         known = (self._channel.due_ns, self._asks_ns, self._answer_due_ns, self._end_ns)
         return min(due_ns for due_ns in known if due_ns is not None)
 
@@ -74,8 +77,12 @@ class Dialogue:
         return None if self._channel.is_receiving else self._limit_ns
 
     def take(self, data: bytes, *, now_ns: int) -> None:
-        """Take a frame of the ECU; `answer` may be there then.  Raises Unavailable when it broke off."""
-        message = self._channel.take(data, now_ns=now_ns)
+        """Take a frame of the ECU; `answer` may be there then."""
+        try:
+            message = self._channel.take(data, now_ns=now_ns)
+        except Unavailable as error:
+            self._broken = error  # told by `due`, once the ECU has got what it is owed
+            return
         if message is None or not answers(message, self._request):
             return
         said = refusal(message)
@@ -88,12 +95,16 @@ class Dialogue:
             self.answer = message
 
     def due(self, *, now_ns: int) -> list[bytes]:
-        """Return the frames to send now.  Raises Unavailable when the ECU is late."""
+        """Return the frames to send now.  Raises Unavailable when the ECU is late, or has mixed itself up."""
         if self._asks_ns is not None and now_ns >= self._asks_ns:
             self._asks_ns = None
             self._channel.start(self._request, now_ns=now_ns)
         was_sending = self._channel.is_sending
         out = self._channel.due(now_ns=now_ns)
+        if self._broken is not None:
+            if out:
+                return out
+            raise self._broken
         if was_sending and not self._channel.is_sending:
             self._wait(now_ns, "P2", self._patience.p2_ns)
         self._check(now_ns)

@@ -7,7 +7,6 @@ system  first digit  three hexadecimal digits
 P C B U     0-3              0-FFF
 """
 
-import re
 from dataclasses import dataclass
 from enum import IntFlag
 
@@ -17,7 +16,6 @@ OBD_DTC_BYTES = 2
 UDS_DTC_BYTES = 3
 
 _SYSTEMS = "PCBU"  # powertrain, chassis, body, network: the two highest bits (SAE J2012)
-_TEXT = re.compile(r"([PCBU])([0-3])([0-9A-F]{3})(?:-([0-9A-F]{2}))?")
 
 
 class Status(IntFlag):
@@ -59,13 +57,3 @@ def text_of(code: bytes) -> str:
     head = code[0] << 8 | code[1]
     failure = f"-{code[2]:02X}" if len(code) == UDS_DTC_BYTES else ""
     return f"{_SYSTEMS[head >> 14]}{head >> 12 & 3}{head & 0xFFF:03X}{failure}"
-
-
-def code_of(text: str) -> bytes:
-    """Return the two or three bytes of P0123 or P0123-45.  Raises BadInput."""
-    match = _TEXT.fullmatch(text)
-    if match is None:
-        raise BadInput(f"{text[:20]!r} is no trouble code: write P0123, or P0123-45 for UDS")
-    system, digit, rest, failure = match.groups()
-    head = _SYSTEMS.index(system) << 14 | int(digit) << 12 | int(rest, 16)
-    return head.to_bytes(2, "big") + bytes.fromhex(failure or "")

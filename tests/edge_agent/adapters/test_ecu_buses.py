@@ -12,7 +12,7 @@ from edge_agent.diagnostics.fetcher import Fetcher
 from fairway.clock import SystemClock
 from fairway.errors import BadInput, Denied, Unavailable
 from simulators.ecu_node import Fault
-from simulators.ecu_table import load_tables
+from simulators.ecu_table import Code, EcuTable, load_tables
 from tests.edge_agent.adapters.ecu_rig import ENGINE, ENGINE_29, GEARBOX, Rig, rig, settings
 from tests.shared_data import shared
 
@@ -113,6 +113,21 @@ async def test_active_codes_come_from_every_kind_of_ecu_that_fleetwise_simulates
         assert await Fetcher(made.ecus).active_dtcs() == ("P0123", "U0DEF")
 
 
+async def test_long_lists_of_several_ecus_come_in_at_the_same_time(tmp_path):
+    codes = {f"D{n}": Code(0x0100 + n, is_uds=False) for n in range(200)}
+    tables = [EcuTable(f"ecu{n}", 0x7E8 + n, codes=codes) for n in range(8)]
+    async with rig(tmp_path, *tables) as made:
+        for ecu in made.simulated.values():
+            for name in codes:
+                ecu.set_status(name, 0x08)
+        said = await made.ecus.ask_all(made.ecus.known, b"\x03")
+        found = await Fetcher(made.ecus).active_dtcs()
+
+    assert len(said) == 8
+    assert {len(answer) for answer in said.values() if isinstance(answer, bytes)} == {402}
+    assert found == tuple(f"P{0x0100 + n:04X}" for n in range(200))
+
+
 @pytest.mark.parametrize("fault", [Fault.PENDING, Fault.BUSY])
 @pytest.mark.parametrize("is_functional", [False, True])
 async def test_an_ecu_that_wants_patience_gets_it(fault, is_functional, tmp_path):
@@ -202,11 +217,11 @@ async def test_an_ecu_that_floods_the_agent_does_not_fill_its_memory():
         ecus.take(flood)
 
     (line,) = ecus._lines.values()
-    assert line.inbox is not None
     assert len(line.inbox) == INBOX_MAX_FRAMES
     with pytest.raises(Unavailable):
         await asking
-    assert line.inbox is None
+    ecus.take(flood)
+    assert not line.inbox
 
 
 async def test_no_frame_but_those_to_ecus_of_the_settings_can_be_sent():

@@ -189,6 +189,24 @@ def test_a_missing_frame_ends_the_message_and_the_rest_of_it_is_ignored():
     assert not channel.is_receiving
 
 
+def test_a_frame_with_too_little_in_it_ends_the_message():
+    channel = Channel()
+    channel.take(bytes.fromhex("10 20 00 01 02 03 04 05"), now_ns=0)
+
+    with pytest.raises(Unavailable, match="consecutive frame 1 has 3 bytes: too few"):
+        channel.take(bytes.fromhex("21 06 07 08"), now_ns=1)
+    assert not channel.is_receiving
+
+
+def test_a_flow_control_that_nobody_waits_for_changes_nothing():
+    channel = Channel()
+    assert channel.take(bytes.fromhex("32 00 00"), now_ns=0) is None
+    channel.start(bytes.fromhex("3e 00"), now_ns=0)
+    channel.take(bytes.fromhex("32 00 00"), now_ns=0)
+
+    assert hexed(channel.due(now_ns=0)) == ["02 3e 00 cc cc cc cc cc"]
+
+
 def test_a_sender_that_falls_silent_is_given_up_after_n_cr():
     channel = Channel()
     channel.take(bytes.fromhex("10 14 00 01 02 03 04 05"), now_ns=0)
@@ -230,6 +248,8 @@ def test_a_new_message_takes_the_place_of_one_that_was_broken_off():
         "30 00",
         "33 00 00",  # a reserved status
         "40 00 00 00 00 00 00 00",
+        "01 02 03 04 05 06 07 08 09 0a 0b 0c",  # CAN FD with a short length
+        "00 07 02 03 04 05 06 07 08 09 0a 0b",  # CAN FD for what a classic frame holds
     ],
 )
 def test_what_the_standard_ignores_is_bad_input(ignored):
@@ -248,10 +268,10 @@ def test_reserved_separations_mean_the_longest():
     assert {frames.st_min_ns_of(code) for code in (0x80, 0xF0, 0xFA, 0xFF)} == {127 * NS_PER_MS}
 
 
-@pytest.mark.parametrize("size", [7, 9, 65])
-def test_no_frame_is_of_a_length_that_no_bus_has(size):
+@pytest.mark.parametrize("terms", [{"frame_bytes": 7}, {"frame_bytes": 65}, {"block_size": 256}])
+def test_terms_that_no_frame_can_say_are_refused(terms):
     with pytest.raises(BadInput):
-        Terms(frame_bytes=size)
+        Terms(**terms)
 
 
 def test_nothing_is_no_message():

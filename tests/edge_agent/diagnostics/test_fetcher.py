@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge_agent.adapters.memory import MemoryEcus
 from edge_agent.diagnostics.ecu import Ecu
@@ -160,6 +162,10 @@ async def test_where_nothing_is_found_the_signal_has_no_value(book, arguments):
         ({"19 02 ff": "7f 19 22"}, "engine: service 0x19 is refused: conditionsNotCorrect"),
         ({"19 02 ff": "59 02"}, "engine: 59 02 is too short an answer"),
         ({"19 02 ff": "59 02 ff aa a1 23 af"}, "engine .* silent"),  # to 19 03
+        (
+            {name: ENGINE_BOOK[name] for name in ("19 02 ff", "19 03")},
+            "engine .* silent",
+        ),  # to 19 04
     ],
 )
 async def test_one_ecu_that_does_not_answer_is_named(book, sentence):
@@ -183,6 +189,29 @@ async def test_an_ecu_that_falls_silent_halfway_keeps_the_codes_it_told():
         "01": {"AAA123": ("", ""), "BBB456": ("", "")},
         "02": {"CCC789": ("", "")},
     }
+
+
+answers = st.one_of(
+    st.none(),
+    st.binary(max_size=40),
+    st.sampled_from(["59 02", "59 03", "59 04", "59 06", "7f 19"]).flatmap(
+        lambda head: st.binary(max_size=24).map(lambda rest: bytes.fromhex(head) + rest)
+    ),
+)
+
+
+@given(st.data(), st.sampled_from(["-1, 4, -1", "1, 6, -1", "1, 2, 8", '1, 4, -1, "0x1"']))
+async def test_whatever_ecus_say_there_is_a_result_or_a_sentence(data, arguments):
+    def garbled(_: bytes, *, is_functional: bool) -> bytes | None:
+        return data.draw(answers)
+
+    fetching = Fetcher(MemoryEcus({ENGINE: garbled, GEARBOX: garbled}))
+    try:
+        text = await fetching.fetch(query(arguments))
+    except Unavailable as error:
+        assert str(error)  # noqa: PT017 - most of garbage is refused
+        return
+    assert text == "" or found(text)
 
 
 async def test_when_no_ecu_answers_all_are_named():
