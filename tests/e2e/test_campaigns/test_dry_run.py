@@ -18,8 +18,8 @@ BYTES_OFF_MAX = 0.05
 
 STEERING = "$variable.`can0.STEER_ANGLE_SENSOR.STEER_ANGLE`"
 WHEEL = "$variable.`can0.WHEEL_SPEEDS.WHEEL_SPEED_FL`"
-ENGINE = "$variable.`can1.EEC1.EngineSpeed`"
-TRUCK_SPEED = "$variable.`can1.CCVS1.WheelBasedVehicleSpeed`"
+SECONDS = "$variable.`can1.TD.Seconds`"
+LINING = "$variable.`can1.EBC4.Brake_Lining_Remaining__Rear_Axl5`"
 
 
 def condition(name: str, expression: str, *names: str, **more: Any) -> dict[str, Any]:
@@ -80,22 +80,22 @@ DRIVES = {
     "TRUCK": Drive(
         "can/logs/css-electronics/j1939-truck-a.candump.log.xz",
         "can1",
-        "can/dbc/css-electronics/CSS-Electronics-SAE-J1939-DEMO.dbc",
+        "can/dbc/canmatrix/j1939.dbc",
         (
             condition(
-                "revving",
-                f"{ENGINE} > 1000 && {TRUCK_SPEED} > 10",
-                *("can1.EEC1.EngineSpeed", "can1.CCVS1.WheelBasedVehicleSpeed"),
+                "half-past",
+                f"{SECONDS} >= 120 && {SECONDS} < 140",
+                *("can1.TD.Seconds", "can1.AIR1.*"),
                 mode="RISING_EDGE",
             ),
             condition(
-                "rolling-at-idle",
-                f"held({ENGINE} < 1000, 2 s) && {TRUCK_SPEED} > 1",
-                "can1.EEC1.EngineSpeed",
+                "worn",
+                f"held({LINING} > 100, 2 s)",
+                "can1.EBC4.*",
                 postTriggerCollectionDuration=1500,
                 fairway={"batchMaxAgeMs": 20_000},
             ),
-            beat("can1.*"),
+            beat("can1.EEC2.*"),
         ),
     ),
 }
