@@ -28,9 +28,10 @@ from fairway.campaign.plan import Plan, Stream, plan, stream_of, streams_of
 from fairway.campaign.rings import SAMPLE_BYTES, Rings
 from fairway.campaign.runner import Collection, Look, Output, Runner
 from fairway.campaign.streams import Hits, Streams
+from fairway.campaign.why import Phase, Why, why_not_running, why_running
 from fairway.errors import BadInput
 from fairway.expression.campaign import Value
-from fairway.samples import Kind, SampleBlock, SignalTable, empty_block
+from fairway.samples import Kind, SampleBlock, SignalTable, Times, empty_block
 
 # Long before any drive: the clamp on drive time does not bite before the first call.
 TIME_MIN_NS = -(1 << 62)
@@ -79,7 +80,10 @@ class Engine:
         self._ids = EventIds()
         self._runners: list[Runner] = []
         self._cargo: dict[str, Cargo] = {}
-        self._suspended: dict[str, Plan] = {}
+        self._verdicts: list[Verdict] = []
+        self._seen_ns: Times = np.zeros(
+            0, np.int64
+        )  # of each stream: drive time of its newest sample
         self._fetches: list[FetchRequest] = []
         self._now_ns = TIME_MIN_NS
         self._listeners: list[list[Runner]] = []
@@ -117,7 +121,7 @@ class Engine:
                 verdicts.append(Verdict(id_, campaign.name, str(error), ()))
             else:
                 verdicts.append(Verdict(id_, campaign.name, None, found.warnings))
-        self._suspended = draft.suspended
+        self._verdicts = verdicts
         self._run(draft, old)
         return verdicts
 
@@ -153,11 +157,39 @@ class Engine:
             for id_ in runner.open_partitions()
         )
 
+    def why(self, name: str) -> Why:
+        """Return why a campaign (its name, or sync id) did or did not trigger.  Raises BadInput: not here."""
+        for runner in self._runners:
+            if name in (runner.plan.campaign.name, runner.plan.sync_id):
+                return self._why(runner)
+        for verdict in self._verdicts:
+            if name in (verdict.name, verdict.sync_id):
+                phase = Phase.REFUSED if verdict.refused else Phase.SUSPENDED
+                waits_for = verdict.refused or "being resumed"
+                return why_not_running(
+                    verdict.sync_id,
+                    verdict.name,
+                    phase,
+                    waits_for=waits_for,
+                    warnings=verdict.warnings,
+                    now_ns=self._now_ns,
+                )
+        raise BadInput(f"no campaign is called {name:.120}")
+
+    def _why(self, runner: Runner) -> Why:
+        seen_ns = {
+            name: int(self._seen_ns[self._streams.number(stream)])
+            for name, stream in streams_of(runner.plan, runner.start_ns).items()
+            if self._seen_ns[self._streams.number(stream)] >= runner.start_ns
+        }
+        would_send = self._cargo[runner.plan.sync_id].waiting(self._rings)
+        return why_running(runner, seen_ns, would_send, now_ns=self._now_ns)
+
     def _knows(self, campaign: Campaign, name: str) -> bool:
         return name == MULTI_RISING_EDGE_TRIGGER or self._functions.knows(campaign, name)
 
     def _run(self, draft: "_Draft", old: dict[str, Runner]) -> None:
-        self._streams.replace(draft.streams)
+        new = self._streams.replace(draft.streams)
         self._rings.reshape(
             draft.depths, frozenset(one for one in draft.depths if self._is_text[one.signal])
         )
@@ -178,10 +210,12 @@ class Engine:
             self._cargo[id_].attach(self._rings, [self._rings.numbers[key] for key in keys])
         for id_ in old:
             self._functions.forget(id_)
-        self._index()
+        self._index(new)
 
-    def _index(self) -> None:
+    def _index(self, new: list[int]) -> None:
         end = self._streams.numbers_end
+        self._seen_ns = np.append(self._seen_ns, np.full(end, TIME_MIN_NS))[:end]
+        self._seen_ns[new] = TIME_MIN_NS
         self._listeners = [[] for _ in range(end)]
         self._listened = np.zeros(end, np.bool_)
         self._asked = np.zeros(end, np.bool_)
@@ -198,6 +232,7 @@ class Engine:
 
     def _over(self, here: Moments) -> list[Event]:
         hits = self._streams.hits(here)
+        self._seen_ns[hits.stream] = here.drive_ns[hits.row]
         output = Output()
         self._run_conditions(here, hits, output)
         self._now_ns = max(self._now_ns, here.end_ns)
@@ -286,7 +321,6 @@ class _Draft:
         self._limits = limits
         self._ids: set[str] = set()
         self.running: list[tuple[Plan, int]] = []
-        self.suspended: dict[str, Plan] = {}
         self.depths: dict[Stream, int] = {}
         self.streams: set[Stream] = set()
 
@@ -313,6 +347,4 @@ class _Draft:
             self.depths = depths
             self.streams.update(streams_of(found, start_ns).values())
             self.running.append((found, start_ns))
-        else:
-            self.suspended[found.sync_id] = found
         self._ids.add(found.sync_id)

@@ -131,7 +131,9 @@ class Runner:
         is_static = not (self.watch.streams or self.watch.is_asking)
         if is_static:
             interval_ns = max(interval_ns, GRID_NS)
-        trigger = Trigger(campaign.trigger_mode, interval_ns, self.start_ns)
+        trigger = Trigger(
+            campaign.trigger_mode, interval_ns, self.start_ns, is_asking=self.watch.is_asking
+        )
         for watch in self.watches:
             if not (watch.streams or watch.is_asking):
                 is_true = watch.evaluate(self.start_ns)

@@ -64,8 +64,8 @@ class Streams:
         """All numbers are less."""
         return max(self._numbers.values(), default=-1) + 1
 
-    def replace(self, streams: Collection[Stream]) -> None:
-        """Have these streams; those that were there keep their numbers and go on as they were."""
+    def replace(self, streams: Collection[Stream]) -> list[int]:
+        """Have these streams; return the numbers of new ones, the others keep theirs and go on."""
         kept = {one: number for one, number in self._numbers.items() if one in streams}
         taken = set(kept.values())
         free = (number for number in count() if number not in taken)
@@ -82,6 +82,7 @@ class Streams:
             self._interval_ns[number] = stream.interval_ns
             if stream in kept and number in next_ns:
                 self._next_ns[number] = next_ns[number]
+        return [number for stream, number in self._numbers.items() if stream not in kept]
 
     def hits(self, moments: Moments) -> Hits:
         """Return which rows of a block belong to which streams; thinned-out streams go on from there."""

@@ -81,6 +81,9 @@ class Trigger:
     interval_ns: int
     last_ns: int  # of the last trigger, or of the activation
     state: State = State.UNSEEN
+    is_asking: bool = (
+        False  # its condition may be false again though no sample came: evaluate first
+    )
 
     @property
     def is_collecting(self) -> bool:
@@ -108,10 +111,11 @@ class Trigger:
 
     @property
     def repeats_ns(self) -> int | None:
-        """When it triggers again without an evaluation; an interval of 0 asks for one."""
-        if self.state is State.TRUE and self.mode is TriggerMode.ALWAYS and self.interval_ns:
-            return self.open_ns
-        return None
+        """When it triggers again without an evaluation; an interval of 0 needs one."""
+        needs_one = self.is_asking or not self.interval_ns
+        if self.state is not State.TRUE or self.mode is not TriggerMode.ALWAYS or needs_one:
+            return None
+        return self.open_ns
 
     def _move(self, event: Event, now_ns: int) -> bool:
         moves = ALWAYS_MOVES if self.mode is TriggerMode.ALWAYS else MOVES

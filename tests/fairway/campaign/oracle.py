@@ -201,6 +201,7 @@ class Oracle:
         if self._end is not None and self.now >= self._end:
             self._collect()
         is_always = self.campaign.trigger_mode is TriggerMode.ALWAYS and self._interval
+        is_always = is_always and not (self._main and self._main.asks)
         if (
             self._is_true
             and self._end is None
