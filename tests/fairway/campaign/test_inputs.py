@@ -201,7 +201,9 @@ NAMED = {"collect": [{"name": "Vehicle.MultiRisingEdgeTrigger"}]}
 def test_a_multi_rising_edge_trigger_names_what_became_true(rows, expected):
     events = run(campaign(MULTI, **NAMED), rows)
 
-    found = [(time_ms, json.loads(str(text))) for event in events for _, time_ms, text in samples(event)]
+    found = [
+        (time_ms, json.loads(str(text))) for event in events for _, time_ms, text in samples(event)
+    ]
     assert found == expected
 
 
