@@ -23,7 +23,7 @@ from fleet_cloud.adapters.fleet_files import FleetFiles, open_fleet
 from fleet_cloud.campaigns.check import prepare, report
 from fleet_cloud.campaigns.commanding import Commanding
 from fleet_cloud.campaigns.model import Kept, Target, TargetKind, target_of
-from fleet_cloud.campaigns.ports import PAGE_MAX, Vehicle
+from fleet_cloud.campaigns.ports import PAGE_MAX, CheckedIn, Vehicle
 from fleet_cloud.campaigns.reach import meant
 from fleet_cloud.campaigns.service import Service, Wish
 from fleet_cloud.campaigns.wishes import wish_of
@@ -199,7 +199,7 @@ def _show(args: argparse.Namespace) -> int:
 def _vehicles(args: argparse.Namespace) -> int:
     with open_fleet(settings.read(args)) as fleet:
         kept = _known(args, fleet)
-        found = []
+        found: list[CheckedIn] = []
         while page := fleet.registry.said.statuses(
             kept.tenant, kept.sync_id, after=found[-1].vehicle.name if found else ""
         ):

@@ -433,3 +433,20 @@ STORES: list[Store] = []
 
 def _all_stores() -> list[Store]:
     return STORES
+
+
+def test_samples_of_some_streams_are_told_apart_from_the_others(store: Store, vehicle: str):
+    other = "00000000000000ff"
+    store.append(
+        [
+            batch(vehicle, block((0, NOW, 1.0), (0, NOW + 2, 3.0))),
+            batch(vehicle, block((0, NOW + 1, 2.0)), stream=other),
+        ]
+    )
+
+    assert [value for _, value in speeds(store, vehicle)] == [1.0, 2.0, 3.0]
+    assert [value for _, value in speeds(store, vehicle, streams=(other,))] == [2.0]
+    assert speeds(store, vehicle, streams=(STREAM, other)) == speeds(store, vehicle)
+    assert speeds(store, vehicle, streams=()) == []
+    one = SignalSpan("default", vehicle, SPEED.name, streams=(other,))
+    assert store.buckets(one, bucket_ns=S, limit=9).count.tolist() == [1]

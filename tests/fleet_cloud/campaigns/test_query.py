@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairway.errors import BadInput
-from fleet_cloud.campaigns.query import DEPTH_MAX, QUERY_MAX_CHARACTERS, parse
+from fleet_cloud.campaigns.query import DEPTH_MAX, QUERY_MAX_CHARACTERS, Value, parse
 
-CAR = {
+CAR: dict[str, Value] = {
     "id": "VIN1",
     "model": "ID.4",
     "year": 2024.0,
