@@ -1,8 +1,8 @@
 """Campaigns in the cloud: documents validated against a catalogue, and what a change costs a large fleet.
 
 A document is read from its bytes, its expressions are parsed and typed, and its signals are held against a
-catalogue of 1,000 signals: what the API does before it keeps one, and when it is asked for a check.  A change is
-what a process does until the lists of 10,000 vehicles are ready for its doors, with a registry in SQLite.
+catalogue of 1,000 signals: what the API does before it keeps one, and when it is asked for a check.  A change
+is what a process does until the lists of 10,000 vehicles are ready for its doors, with a registry in SQLite.
 """
 
 import json
