@@ -208,7 +208,9 @@ def _custom(message: v1.CustomSignal) -> CustomSignal:
 def _type_message(one: ComplexType) -> v1.ComplexType:
     message = v1.ComplexType(type_id=one.id)
     if one.variant is not None:
-        getattr(message, _VARIANTS[type(one.variant)]).SetInParent()  # said, though all of it be zero
+        getattr(
+            message, _VARIANTS[type(one.variant)]
+        ).SetInParent()  # said, though all of it be zero
     match one.variant:
         case ComplexPrimitive(primitive, factor, offset):
             message.primitive.primitive = v1.Primitive.ValueType(primitive)
