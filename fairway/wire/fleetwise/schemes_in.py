@@ -99,11 +99,11 @@ def _scheme(message: v1.Scheme, names: SignalNames) -> Scheme:
 
 
 def _campaign_name(message: v1.Scheme) -> str:
-    """Return the name in its ARN, or its sync id in the characters that a name may have."""
+    """Return the name in its ARN, or its sync id up to an @, in the characters that a name may have."""
     of_arn = message.arn.rpartition("/")[2] if "/" in message.arn else ""
     if _NAME.fullmatch(of_arn):
         return of_arn
-    return _NO_NAME.sub("-", message.sync_id)[:100]
+    return _NO_NAME.sub("-", message.sync_id.partition("@")[0] or "-")[:100]
 
 
 def _kind(message: v1.Scheme, names: SignalNames) -> TimeBased | ConditionBased:
