@@ -158,7 +158,8 @@ async def _broker(cloud: _Cloud) -> AsyncIterator[MosquittoBroker | NatsBroker]:
     settings = cloud.config.broker
     where = endpoint(settings.listen)
     port = cloud.data.port("mqtt", where.host, where.port)
-    place = BrokerPlace(cloud.data.folder / "broker", where.host, port, cloud.pki)
+    agents = cloud.config.fleetwise.prefixes
+    place = BrokerPlace(cloud.data.folder / "broker", where.host, port, cloud.pki, agents)
     broker = make_broker(settings.program, place, cloud.clock)
     await broker.start(cloud.fleet.members)
     cloud.urls["mqtt"] = f"mqtts://{addresses.reached(cloud.config, where.host, port)}"

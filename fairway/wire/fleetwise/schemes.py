@@ -171,6 +171,7 @@ def _put_partitions(message: v1.Scheme, campaign: Campaign, names: SignalNames) 
         # An agent with partitions sends nothing that is in none of them.
         at_once = message.partitions.partitions.add()
         at_once.storage.max_bytes = PARTITION_MAX_BYTES_DEFAULT
+        at_once.storage.location = "at-once"
         at_once.upload.condition.truth = True
     return looked_at
 

@@ -171,7 +171,7 @@ def _partitions(message: v1.Scheme, names: SignalNames) -> tuple[Partition, ...]
             id=str(position),
             size=max(1, math.ceil(one.storage.max_bytes / _MB)),
             size_unit=SizeUnit.MB,
-            location=one.storage.location,
+            location=one.storage.location or str(position),
             age=max(1, math.ceil(one.storage.min_age_s / _HOUR_S)),
             age_unit=AgeUnit.HOURS,
             upload=expression_from(one.upload.condition, names).text

@@ -1,6 +1,7 @@
 """Decoder manifests: every kind of signal comes out as it went in, and start bits are not mixed up."""
 
 from contextlib import suppress
+from typing import Any
 
 import cantools
 import pytest
@@ -206,7 +207,8 @@ def as_fleetwise_tells(signal):
 )
 def test_start_bits_are_those_of_fleetwises_own_tool(path):
     big = 0
-    for message in cantools.database.load_file(shared(path), strict=False).messages:
+    database: Any = cantools.database.load_file(shared(path), strict=False)
+    for message in database.messages:
         for signal in message.signals:
             is_big = signal.byte_order == "big_endian"
             big += is_big
