@@ -38,7 +38,8 @@ def rights_of(vehicle: str, fleetwise: Prefixes | None = None) -> Rights:
 
     `fleetwise` are the topics of FleetWise's agents, where the fleet has some.
     """
-    publish, subscribe = (up_tree(vehicle),), (down_tree(vehicle),)
+    publish: tuple[str, ...] = (up_tree(vehicle),)
+    subscribe: tuple[str, ...] = (down_tree(vehicle),)
     if fleetwise is not None:
         publish += fleetwise.up(vehicle)
         subscribe += (*fleetwise.down(vehicle), *fleetwise.heard(vehicle))

@@ -90,7 +90,11 @@ def state_data_to_bytes(data: StateData, primitives: dict[int, Primitive]) -> by
         captured = message.states.add(sync_id=state.sync_id)
         for one in state.values:
             primitive = primitives.get(one.signal_id, Primitive.UNSPECIFIED)
-            put_value(captured.values.add(signal_id=one.signal_id), one.value, primitive)
+            value = captured.values.add(signal_id=one.signal_id)
+            try:
+                put_value(value, one.value, primitive)
+            except BadInput:  # the type promised too little: the value goes all the same
+                value.double = float(one.value)
     return message.SerializeToString()
 
 
