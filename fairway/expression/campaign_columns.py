@@ -173,7 +173,7 @@ def _equal(left: Any, right: Any, tolerance: float) -> Any:
 
 
 def _sum(left: Any, right: Any) -> Any:
-    return np.asarray(np.add(left, right))  # of two texts NumPy makes a str
+    return np.asarray(np.add(left, right), left.dtype if left.dtype.kind == "O" else None)
 
 
 def _by_row(function: Callable[..., float | None]) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ Rule 1: nothing is executed: a text becomes an expression, or a BadInput that na
 Rule 2: every tree that leaves is within the limits below, so that evaluators may walk it recursively.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -63,6 +64,9 @@ HELD_MAX_NS = 24 * UNITS_NS["h"]
 HELD_MIN_NS = UNITS_NS["ms"]
 # Brackets that say nothing make no tree deeper, but a parser recurses for them.
 NESTING_MAX = 2 * EXPRESSION_MAX_DEPTH
+
+# Durations are short decimals: what is exact must not take long to write out, as 1e-999999999 would.
+_DURATION = re.compile(r"[0-9]{1,14}(?:\.[0-9]{0,9})?")
 
 _WINDOWS = {
     f"{'prev_' if previous else ''}last_window_{function}": (function, previous)
@@ -265,16 +269,14 @@ class _Parser:
                 raise BadInput(f"character {node.first}: there is no held inside held")
         self._expect(",")
         number, unit = self._take(), self._take()
-        if number.kind != "number" or unit.text not in UNITS_NS or unit.kind != "word":
+        if not _DURATION.fullmatch(number.text) or unit.text not in UNITS_NS or unit.kind != "word":
             raise BadInput(
                 f"character {number.first}: a duration is expected here, such as 500 ms, 2 s, 5 min or 1 h"
             )
-        # Exact, but never a number that takes long to write out: 1e999999999.
-        is_short = self._number(number) <= HELD_MAX_NS
-        duration = Fraction(number.text) * UNITS_NS[unit.text] if is_short else HELD_MAX_NS + 1
-        if not HELD_MIN_NS <= duration <= HELD_MAX_NS:
+        duration_ns = round(Fraction(number.text) * UNITS_NS[unit.text])
+        if not HELD_MIN_NS <= duration_ns <= HELD_MAX_NS:
             raise BadInput(f"character {number.first}: a condition is held for 1 ms to 24 h")
-        return Held(condition, round(duration))
+        return Held(condition, duration_ns)
 
     def _nested(self) -> Node:
         return self._binary(0)
@@ -292,7 +294,7 @@ class _Parser:
     def _expect(self, sign: str, opened: Token | None = None) -> Token:
         token = self._tokens[self._next]
         if token.kind != "sign" or token.text != sign:
-            why = f", to close the bracket of character {opened.first}" if opened else ""
+            why = f", to close the bracket of character {opened.first}," if opened else ""
             raise BadInput(self._instead(f"{sign}{why}", token))
         self._next += 1
         return token

@@ -1,6 +1,7 @@
 """An API over a small fleet in memory; the stores' own contract says that others answer alike."""
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,13 +20,17 @@ from fleet_cloud.access.grants import ALL, Grant
 from fleet_cloud.access.keys import fresh_key
 from fleet_cloud.access.roles import Role
 from fleet_cloud.access.tokens import NoTokens
+from fleet_cloud.adapters.catalogues import KeptCatalogues
 from fleet_cloud.adapters.feed import Feed
-from fleet_cloud.adapters.memory import MemoryQuarantine, MemoryVehicles
+from fleet_cloud.adapters.memory import MemoryQuarantine, MemoryVehicles, memory_registry
 from fleet_cloud.adapters.memory_access import MemoryKeys
 from fleet_cloud.adapters.memory_audit import MemoryAudit
+from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.adapters.telemetry_store_memory import MemoryTelemetryStore
-from fleet_cloud.api.ports import ApiPorts, SignIn
+from fleet_cloud.api.ports import ApiPorts, CampaignPorts, SignIn
 from fleet_cloud.api.service import make_api
+from fleet_cloud.campaigns.commanding import Commanding
+from fleet_cloud.campaigns.service import Service
 from fleet_cloud.ingest.ports import AcceptedBatch, Misfit
 from fleet_cloud.ingest.status import STARTING, IngestStatus
 from fleet_cloud.vehicles.registry import Vehicle, VehicleState
@@ -54,6 +59,11 @@ class Cloud:
     keys: MemoryKeys = field(default_factory=MemoryKeys)
     tokens: Any = field(default_factory=NoTokens)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
+    registry: Registry = field(default_factory=memory_registry)
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    poked: list[int] = field(default_factory=list)
+    self_approval: bool = False
+    price_per_mb: float = 0.0
     sign_in: SignIn | None = None
 
     def key(self, role: str = "admin", tenant: str = ALL, fleet: str = ALL) -> str:
@@ -75,6 +85,20 @@ class Cloud:
             tokens=self.tokens,
             audit=self.audit,
             acts=self.audit,
+            campaigns=CampaignPorts(
+                service=Service(self.registry.plan, self.audit, self_approval=self.self_approval),
+                commanding=Commanding(
+                    self.registry.commands, self.audit, lambda: f"c{next(self.numbers)}"
+                ),
+                plan=self.registry.plan,
+                said=self.registry.said,
+                commands=self.registry.commands,
+                progress=self.registry.progress,
+                catalogues=KeptCatalogues(self.registry.dictionaries),
+                poke=lambda: self.poked.append(self.clock.now_ns()),
+                price_per_mb=self.price_per_mb,
+                currency="EUR",
+            ),
             sign_in=self.sign_in,
         )
 
