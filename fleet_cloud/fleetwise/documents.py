@@ -6,7 +6,8 @@ Rule 1: an agent drops campaigns of another manifest than it has: the manifest g
 Rule 2: the list of campaigns goes as a whole, when one is missing or one too many.  Suspended campaigns and
         those that have ended are not in it: the wire has no word for the former, agents drop the latter.
 Rule 3: a campaign that agents of FleetWise cannot run is REFUSED with the reason, as a vehicle would say it.
-Rule 4: the sync id of a state template names its content; who has an older one is told to remove it.
+Rule 4: while it is not known what an agent is to have, nothing is taken from it.
+Rule 5: the sync id of a state template names its content; who has an older one is told to remove it.
 """
 
 import hashlib
@@ -49,8 +50,8 @@ class Wanted:
     """What an agent is to have."""
 
     manifest: NamedManifest | None
-    orders: Sequence[CampaignOrder]
-    templates: StateTemplateList
+    orders: Sequence[CampaignOrder] | None  # None: nobody knows yet
+    templates: StateTemplateList | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +71,13 @@ def documents(has: Checkin, wanted: Wanted, *, now_ns: int) -> Documents:
     bodies, apart = _compiled(wanted, now_ns)
     templates = _for_agent(wanted.templates, manifest)
     known = {body.sync_id for body in bodies} | {one.sync_id for one in templates}
-    statuses = [_status(order, now_ns) for order in wanted.orders if order.sync_id in known & there]
+    orders = wanted.orders or ()
+    statuses = [_status(order, now_ns) for order in orders if order.sync_id in known & there]
     check_in = CheckIn(
         agent_version=AGENT,
         time_ns=has.time_ms * _NS_PER_MS,
         campaigns=(*apart, *statuses),
-        state_templates_revision=wanted.templates.revision,
+        state_templates_revision=wanted.templates.revision if wanted.templates else 0,
         state_templates=tuple(
             StateTemplateStatus(name_of(one.sync_id), is_active=False)
             for one in templates
@@ -86,12 +88,15 @@ def documents(has: Checkin, wanted: Wanted, *, now_ns: int) -> Documents:
         return Documents(None, None, None, check_in)
     own = manifest.manifest.sync_id
     has_manifest = own in there
-    stale = tuple(sorted(there - known - {own}))
+    is_known = wanted.orders is not None and wanted.templates is not None
+    stale = tuple(sorted(there - known - {own})) if is_known else ()
     missing = tuple(one for one in templates if one.sync_id not in there)
     now_ms = now_ns // _NS_PER_MS
     # Which of the stale ones are templates nothing says; an agent passes over what it does not know.
     change = StateTemplateChange(now_ms, own, missing, stale)
-    is_complete = has_manifest and not stale and all(body.sync_id in there for body in bodies)
+    is_complete = wanted.orders is None or (
+        has_manifest and not stale and all(body.sync_id in there for body in bodies)
+    )
     return Documents(
         manifest=None if has_manifest else manifest_to_bytes(manifest.manifest),
         schemes=None if is_complete else scheme_list_to_bytes(bodies, time_ms=now_ms),
@@ -101,7 +106,11 @@ def documents(has: Checkin, wanted: Wanted, *, now_ns: int) -> Documents:
 
 
 def request_of(
-    command: Command, templates: StateTemplateList, manifest: NamedManifest | None, *, now_ns: int
+    command: Command,
+    templates: StateTemplateList | None,
+    manifest: NamedManifest | None,
+    *,
+    now_ns: int,
 ) -> bytes:
     """Return a command as agents of FleetWise take it.  Raises BadInput for one that they cannot do."""
     what = command.what
@@ -154,7 +163,7 @@ def name_of(sync_id: str) -> str:
 def _compiled(wanted: Wanted, now_ns: int) -> tuple[list[Compiled], list[CampaignStatus]]:
     """Return the campaigns for the agent, and how those stand that are not for it."""
     bodies, apart = [], []
-    for order in wanted.orders:
+    for order in wanted.orders or ():
         end_ns = order.campaign.expiry_time_ns
         if order.is_suspended:
             apart.append(CampaignStatus(order.sync_id, CampaignState.SUSPENDED))
@@ -178,8 +187,10 @@ def _status(order: CampaignOrder, now_ns: int) -> CampaignStatus:
     return CampaignStatus(order.sync_id, CampaignState.READY if is_early else CampaignState.RUNNING)
 
 
-def _for_agent(templates: StateTemplateList, manifest: NamedManifest | None) -> list[ForAgent]:
-    if manifest is None:
+def _for_agent(
+    templates: StateTemplateList | None, manifest: NamedManifest | None
+) -> list[ForAgent]:
+    if manifest is None or templates is None:
         return []
     found = []
     for one in templates.templates:

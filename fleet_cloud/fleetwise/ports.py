@@ -37,8 +37,8 @@ class Manifests(Protocol):
 class Campaigns(Protocol):
     """Knows campaigns.  Contract: tests/contracts/test_fleetwise_ports.py."""
 
-    def orders(self, vehicle: str) -> Sequence[CampaignOrder]:
-        """Return what `vehicle` is to run now.  Raises Unavailable."""
+    def orders(self, vehicle: str) -> Sequence[CampaignOrder] | None:
+        """Return what `vehicle` is to run now; None: that is not known yet.  Raises Unavailable."""
         ...
 
     def checked_in(self, vehicle: str, check_in: CheckIn, catalogue: Dictionary | None) -> None:
@@ -49,8 +49,8 @@ class Campaigns(Protocol):
 class States(Protocol):
     """Knows last known states.  Contract: tests/contracts/test_fleetwise_ports.py."""
 
-    def templates(self, vehicle: str) -> StateTemplateList:
-        """Return the templates of `vehicle`.  Raises Unavailable."""
+    def templates(self, vehicle: str) -> StateTemplateList | None:
+        """Return the templates of `vehicle`; None: they are not known yet.  Raises Unavailable."""
         ...
 
     def heard(self, vehicle: str, what: StateReport | Answer) -> None:
