@@ -88,19 +88,19 @@ def documents(has: Checkin, wanted: Wanted, *, now_ns: int) -> Documents:
         return Documents(None, None, None, check_in)
     own = manifest.manifest.sync_id
     has_manifest = own in there
-    is_known = wanted.orders is not None and wanted.templates is not None
-    stale = tuple(sorted(there - known - {own})) if is_known else ()
+    stale = tuple(sorted(there - known - {own})) if wanted.orders is not None else ()
+    removed = stale if wanted.templates is not None else ()
     missing = tuple(one for one in templates if one.sync_id not in there)
     now_ms = now_ns // _NS_PER_MS
     # Which of the stale ones are templates nothing says; an agent passes over what it does not know.
-    change = StateTemplateChange(now_ms, own, missing, stale)
+    change = StateTemplateChange(now_ms, own, missing, removed)
     is_complete = wanted.orders is None or (
         has_manifest and not stale and all(body.sync_id in there for body in bodies)
     )
     return Documents(
         manifest=None if has_manifest else manifest_to_bytes(manifest.manifest),
         schemes=None if is_complete else scheme_list_to_bytes(bodies, time_ms=now_ms),
-        templates=change_to_bytes(change) if missing or stale else None,
+        templates=change_to_bytes(change) if missing or removed else None,
         check_in=check_in,
     )
 
