@@ -57,6 +57,7 @@ class FleetWiseAgent:
         self._ready = threading.Event()
         context = ssl.create_default_context(cafile=str(ca))
         context.load_cert_chain(str(certificate), str(key))
+        context.set_alpn_protocols(["x-amzn-mqtt-ca"])  # what AWS's client offers on port 443
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id=vehicle, protocol=MQTTProtocolVersion.MQTTv5
         )
