@@ -32,7 +32,7 @@ from fairway.control import (
 from fairway.errors import BadInput, Unavailable
 from fairway.telemetry import Dictionary
 from fairway.wire.control import from_vehicle_to_bytes, to_vehicle_from_bytes
-from fleet_cloud.adapters.control import Control, Door
+from fleet_cloud.adapters.control import Door
 
 log = logs.get("fleet_cloud.fleetwise")
 
@@ -40,6 +40,14 @@ log = logs.get("fleet_cloud.fleetwise")
 HEARD_FOR_NS = 3600 * NS_PER_S
 # A reason code of FleetWise's.
 _NOT_SUPPORTED = 8
+
+
+class Hearing(Protocol):
+    """The control thread, as far as it is spoken to."""
+
+    def offer(self, vehicle: str, data: bytes, door: Door) -> bool:
+        """Take a ControlRequest; False: too much waits."""
+        ...
 
 
 class Agents(Protocol):
@@ -67,7 +75,7 @@ class _Known:
 class FleetWiseControl:
     """Campaigns, States and a door of Control, at once."""
 
-    def __init__(self, control: Control, clock: Clock) -> None:
+    def __init__(self, control: Hearing, clock: Clock) -> None:
         self._control, self._clock = control, clock
         self._lock = threading.Lock()
         self._known: dict[str, _Known] = {}
