@@ -26,9 +26,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from edge_agent.config_campaigns import Budget, Campaigns, Network
+from edge_agent.config_diagnostics import Ecu, check_ecus
 from fairway.errors import BadInput
 from fairway.identity import region_name
 from fairway.ids import vehicle_id
+
+# A campaign's priority is 32 bits: nothing of theirs is sent after this.
+AFTER_CAMPAIGNS = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +89,21 @@ class Signals:
 class Telemetry:
     """What is collected, and how it is packed: larger batches cost fewer bytes, smaller ones less delay."""
 
-    collect: Literal["mapped", "all"] = "mapped"
+    # mapped, or all other signals too; none: campaigns only, which then may collect all
+    collect: Literal["mapped", "all", "none"] = "mapped"
     interval_ms: int = 100  # at most one sample of a signal in so long
     on_change: bool = True
     batch_max_samples: int = 1000
     batch_max_age_ms: int = 1000
     batch_max_bytes: int = 131_072  # what AWS IoT Core takes; other brokers take more
+    priority: int = AFTER_CAMPAIGNS  # among campaigns: the lower number is sent first
 
     def __post_init__(self) -> None:
         _within("interval_ms", self.interval_ms, 0, 3_600_000)
         _within("batch_max_samples", self.batch_max_samples, 1, 1_000_000)
         _within("batch_max_age_ms", self.batch_max_age_ms, 1, 3_600_000)
         _within("batch_max_bytes", self.batch_max_bytes, 1024, 16_777_216)
+        _within("priority", self.priority, 0, AFTER_CAMPAIGNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +235,25 @@ class Actuation:
 
 
 @dataclass(frozen=True, slots=True)
+class Functions:
+    """Custom functions of campaigns: foreign code, and what it may use of the vehicle."""
+
+    enabled: bool = True  # what campaigns bring in Python runs, in processes that can reach nothing
+    memory_max_mb: int = 32  # of one campaign's functions, beyond what Python itself takes
+    call_timeout_ms: int = 50  # collection waits for an answer, and no longer than this
+    cpu_max_ms_per_s: int = 100  # of one campaign's functions
+    without_seccomp: bool = False  # they run even where the kernel does not filter system calls
+    file_size_paths: tuple[
+        Path, ...
+    ] = ()  # files, and folders of files, whose size may be asked for
+
+    def __post_init__(self) -> None:
+        _within("memory_max_mb", self.memory_max_mb, 1, 4096)
+        _within("call_timeout_ms", self.call_timeout_ms, 1, 10_000)
+        _within("cpu_max_ms_per_s", self.cpu_max_ms_per_s, 1, 1000)
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """What is said on standard error."""
 
@@ -246,10 +273,15 @@ class Config:
     replay: Replay | None = None
     signals: Signals = field(default_factory=Signals)
     telemetry: Telemetry = field(default_factory=Telemetry)
+    campaigns: Campaigns = field(default_factory=Campaigns)
+    budget: Budget = field(default_factory=Budget)
+    network: Network = field(default_factory=Network)
     metrics: Metrics = field(default_factory=Metrics)
     onboard: Onboard | None = None
     outbound: tuple[Outbound, ...] = ()
     actuation: tuple[Actuation, ...] = ()
+    ecu: tuple[Ecu, ...] = ()
+    functions: Functions = field(default_factory=Functions)
     log: Log = field(default_factory=Log)
 
     def __post_init__(self) -> None:
@@ -264,6 +296,8 @@ class Config:
             raise BadInput("every [[bus]] has a source of its own: nothing is left for [replay]")
         self._check_uplink()
         self._check_acting()
+        live = [bus.name for bus in self.bus if bus.source is not None]
+        check_ecus(self.ecu, live, [(one.bus, one.id) for one in self.outbound])
 
     def _check_acting(self) -> None:
         if self.outbound and self.onboard is None:

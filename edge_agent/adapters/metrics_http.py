@@ -11,8 +11,8 @@ from prometheus_client.registry import Collector
 
 from edge_agent.broker.counts import DataNumbers, OnboardCounts
 from edge_agent.telemetry.counts import SamplingCounts
+from edge_agent.telemetry.sending import UplinkCounts
 from edge_agent.telemetry.spool import SpoolState
-from edge_agent.telemetry.uplink import UplinkCounts
 from fairway.errors import BadInput, Unavailable
 
 # A request for metrics is two lines; what is longer, or takes longer, is none of ours.

@@ -10,8 +10,8 @@ from edge_agent.adapters.metrics_http import AgentCollector, Status
 from edge_agent.broker.counts import REASONS, DataCounts, DataNumbers, OnboardCounts
 from edge_agent.canbus.decoder import Refusals
 from edge_agent.telemetry.counts import SamplingCounts
+from edge_agent.telemetry.sending import UplinkCounts
 from edge_agent.telemetry.spool import SpoolState
-from edge_agent.telemetry.uplink import UplinkCounts
 from fleet_cloud.adapters.ingest_metrics import IngestCollector
 from fleet_cloud.ingest.status import STARTING
 from tests.docs.pages import DOCS
