@@ -8,6 +8,7 @@ from edge_agent.canbus.model import Database
 from edge_agent.config import Config
 from edge_agent.telemetry.uplink import ControlDoor, Uplink
 from fairway.clock import Clock
+from fairway.errors import BadInput
 
 
 class CloudUplink(Uplink, ControlDoor, Protocol):
@@ -38,7 +39,12 @@ def open_foreign(config: Config, target: Address | None, clock: Clock) -> Foreig
     """
     if config.uplink is None or config.uplink.dialect == "fairway" or target is None:
         return None
-    from edge_agent.adapters.fleetwise import FleetWiseSide  # noqa: PLC0415
+    try:
+        from edge_agent.adapters.fleetwise import FleetWiseSide  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise BadInput(
+            f"uplink.dialect needs the extra edge-fleetwise ({error.name} is not installed)"
+        ) from error
 
     return FleetWiseSide(config, target, clock)
 

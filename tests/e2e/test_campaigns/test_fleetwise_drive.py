@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cramjam
 import pytest
@@ -49,7 +50,7 @@ class Drive:
         self.program = Program("edge-agent", "run", "--config", config, log=folder / "agent.log")
 
 
-def events_of(cloud: FleetWiseCloud) -> list:
+def events_of(cloud: FleetWiseCloud) -> list[Any]:
     found = []
     while not cloud.heard.empty():
         topic, payload = cloud.heard.get()
@@ -111,7 +112,7 @@ def has_checked_in(cloud: FleetWiseCloud, *sync_ids: str) -> bool:
     return False
 
 
-def wait_for_events(cloud: FleetWiseCloud) -> list:
+def wait_for_events(cloud: FleetWiseCloud) -> list[Any]:
     deadline = time.monotonic() + 60
     while not (events := events_of(cloud)):
         assert time.monotonic() < deadline, "no event came"
