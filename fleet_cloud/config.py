@@ -134,6 +134,7 @@ class Broker:
 class FleetWise:
     """Agents of AWS IoT FleetWise at the broker."""
 
+    # In one process of those that share a broker: the session in which agents are heard is one.
     enabled: bool = False
     # iotFleetWiseTopicPrefix, commandsTopicPrefix and jobsTopicPrefix of the agents.
     topic_prefix: str = "$aws/iotfleetwise/"
@@ -279,6 +280,8 @@ class Config:
 
     def __post_init__(self) -> None:
         region_name(self.region)
+        if self.fleetwise.enabled and self.broker.mode == "none":
+            raise BadInput("agents of FleetWise are served at a broker, and broker.mode is none")
 
     @property
     def folder(self) -> Path:
