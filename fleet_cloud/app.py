@@ -1,8 +1,8 @@
 """Puts the fleet cloud together, top to bottom in the order data flows.
 
-    broker child --> MQTT door --+
-                                 +--> intake --> groups --> telemetry store, registry --> API
-                   gRPC door ----+
+    broker child --> MQTT door --+--> intake --> groups --> telemetry store, registry --> API
+                                 |
+                   gRPC door ----+--> control <--> registry
 
 `serve` is all of it in one process; `ingest` is the doors and the stores, as often as needed, beside a broker
 and stores that are shared.
@@ -20,21 +20,28 @@ from dataclasses import dataclass, field, replace
 from prometheus_client import CollectorRegistry
 
 from fairway import log as logs
-from fairway.clock import NS_PER_S, Clock, JumpWatch, SystemClock
-from fairway.errors import BadInput, Unavailable
+from fairway.clock import NS_PER_S, Clock, SystemClock
+from fairway.errors import BadInput
 from fleet_cloud.adapters import addresses
 from fleet_cloud.adapters.addresses import BrokerAddress
 from fleet_cloud.adapters.broker_child import BrokerPlace, MosquittoBroker, NatsBroker, make_broker
+from fleet_cloud.adapters.catalogues import KeptCatalogues
 from fleet_cloud.adapters.clickhouse_http import INSERT_MAX_S
+from fleet_cloud.adapters.control import Control
+from fleet_cloud.adapters.controlling import make_control
 from fleet_cloud.adapters.data_dir import DataDir, listening
 from fleet_cloud.adapters.ending import Ending, ending
 from fleet_cloud.adapters.feed import Feed
 from fleet_cloud.adapters.first_key import ensure_first_key
 from fleet_cloud.adapters.fleet import Fleet
 from fleet_cloud.adapters.fleet_files import open_fleet
+from fleet_cloud.adapters.fleetwise import Surroundings, serve_agents
+from fleet_cloud.adapters.fleetwise_control import Doors
 from fleet_cloud.adapters.grpc import GrpcDoor
+from fleet_cloud.adapters.grpc_control import ControlDoor
 from fleet_cloud.adapters.grpc_enrolment import EnrolmentDoor
 from fleet_cloud.adapters.handing_out import place_of
+from fleet_cloud.adapters.housekeeping import renew_lists, watch_clock
 from fleet_cloud.adapters.ingest_metrics import IngestCollector
 from fleet_cloud.adapters.intake import Intake
 from fleet_cloud.adapters.issuers import tokens_of
@@ -46,9 +53,11 @@ from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.adapters.registry_audit import SqlAudit
 from fleet_cloud.adapters.telemetry_store import open_store
 from fleet_cloud.adapters.worker import Limits, Worker
-from fleet_cloud.api.ports import ApiPorts, SignIn, Telemetry
+from fleet_cloud.api.ports import ApiPorts, CampaignPorts, SignIn, Telemetry
 from fleet_cloud.api.server import ServerTls, serving
 from fleet_cloud.api.service import make_api
+from fleet_cloud.campaigns.commanding import Commanding
+from fleet_cloud.campaigns.service import Service
 from fleet_cloud.config import Config, Endpoint, endpoint
 from fleet_cloud.enrolment.desk import Desk
 from fleet_cloud.ingest.groups import Groups
@@ -62,10 +71,6 @@ log = logs.get("fleet_cloud")
 # Others believe a claim for so long.  A group waits for a quarter of it at most, and is three inserts at most,
 # of INSERT_MAX_S each: whoever takes a claim over finds all or nothing of the batch in the store.
 LEASE_S = 4 * INSERT_MAX_S
-# A clock that was set is worth a line within a second or two; nothing else depends on it.
-CLOCK_LOOK_S = 1.0
-# Revocation lists are good for a month; written every day, they outlive any outage that is not noticed.
-LISTS_S = 86_400.0
 # How long a thread that computes may keep the interpreter from a door that has a message: in Python's own 5 ms
 # ten batches could have come in.
 SWITCH_INTERVAL_S = 0.0002
@@ -87,6 +92,7 @@ class _Cloud:
     registry: Registry
     fleet: Fleet
     audit: SqlAudit
+    control: Control
     feed: Feed = field(default_factory=Feed)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
     urls: dict[str, str] = field(default_factory=dict)
@@ -117,10 +123,10 @@ async def _run(config: Config, ready: Ready, *, whole: bool) -> None:
         if whole:
             stack.enter_context(DataDir(config.folder).locked())
         files = stack.enter_context(open_fleet(config))
-        registry, pki, data = files.registry, files.pki, files.data
-        clock = SystemClock()
+        registry, pki, data, clock = files.registry, files.pki, files.data, SystemClock()
         fleet = Fleet(registry.vehicles, registry.certificates, clock)
-        cloud = _Cloud(config, clock, end, data, pki, registry, fleet, files.audit)
+        control = make_control(registry, fleet, files.audit, clock, end.fail)
+        cloud = _Cloud(config, clock, end, data, pki, registry, fleet, files.audit, control)
         if whole:
             ensure_first_key(registry.keys, data.folder, files.audit, clock.now_ns())
         fleet.refresh()
@@ -158,7 +164,8 @@ async def _broker(cloud: _Cloud) -> AsyncIterator[MosquittoBroker | NatsBroker]:
     settings = cloud.config.broker
     where = endpoint(settings.listen)
     port = cloud.data.port("mqtt", where.host, where.port)
-    place = BrokerPlace(cloud.data.folder / "broker", where.host, port, cloud.pki)
+    agents = cloud.config.fleetwise.prefixes
+    place = BrokerPlace(cloud.data.folder / "broker", where.host, port, cloud.pki, agents)
     broker = make_broker(settings.program, place, cloud.clock)
     await broker.start(cloud.fleet.members)
     cloud.urls["mqtt"] = f"mqtts://{addresses.reached(cloud.config, where.host, port)}"
@@ -172,9 +179,10 @@ async def _broker(cloud: _Cloud) -> AsyncIterator[MosquittoBroker | NatsBroker]:
 async def _ingest(
     cloud: _Cloud, store: TelemetryStore, address: BrokerAddress | None, owner: str
 ) -> AsyncIterator[tuple[Callable[[], IngestStatus], GrpcDoor | None]]:
-    config = cloud.config
+    config, control = cloud.config, cloud.control
     grace_ns = 0 if addresses.store_is_embedded(config) else REMOTE_GRACE_S * NS_PER_S
     intake = Intake(config.ingest.queue_max_bytes)
+    folder, tenants = cloud.data.folder / "fleetwise", lambda: cloud.fleet.tenants
     watch = Watch()
     groups = Groups(
         store=store,
@@ -186,7 +194,7 @@ async def _ingest(
     worker = Worker(
         intake=intake,
         groups=groups,
-        tenants=lambda: cloud.fleet.tenants,
+        tenants=tenants,
         vehicles=cloud.registry.vehicles,
         feed=cloud.feed,
         clock=cloud.clock,
@@ -197,9 +205,17 @@ async def _ingest(
     mqtt = None
     if address is not None:
         mqtt = MqttDoor(
-            address, client_id=name, intake=intake, clock=cloud.clock, count=worker.count
+            address,
+            client_id=name,
+            intake=intake,
+            clock=cloud.clock,
+            count=worker.count,
+            control=control,
         )
-    grpc = await _grpc(cloud, intake) if config.grpc.enabled else None
+    streams = ControlDoor(
+        control=control, members=lambda: cloud.fleet.members, region=config.region
+    )
+    grpc = await _grpc(cloud, intake, streams) if config.grpc.enabled else None
 
     def status() -> IngestStatus:
         return replace(
@@ -208,18 +224,29 @@ async def _ingest(
             grpc_connections=grpc.connections if grpc else None,
         )
 
+    kept = cloud.registry.quarantine
+    around = Surroundings(
+        cloud.pki, folder, control, intake, kept, tenants, cloud.clock, cloud.end.fail
+    )
+    agents = serve_agents(config, address, around)
     worker.start()
+    control.start(streams=Doors(streams, agents.control) if agents else streams, broker=mqtt)
     try:
         if mqtt is not None:
             mqtt.start()
+        if agents is not None:
+            agents.door.start()
         yield status, grpc
     finally:
         # What waits is stored and answered while the doors still carry receipts; new messages stay outside.
         await asyncio.to_thread(worker.stop)
+        await asyncio.to_thread(control.stop)
         if grpc is not None:
             await grpc.stop()
         if mqtt is not None:
             await asyncio.to_thread(mqtt.stop)
+        if agents is not None:
+            await asyncio.to_thread(agents.door.stop)
 
 
 def _enrolment(cloud: _Cloud) -> EnrolmentDoor:
@@ -241,13 +268,14 @@ def _enrolment(cloud: _Cloud) -> EnrolmentDoor:
     )
 
 
-async def _grpc(cloud: _Cloud, intake: Intake) -> GrpcDoor:
+async def _grpc(cloud: _Cloud, intake: Intake, streams: ControlDoor) -> GrpcDoor:
     door = GrpcDoor(
         intake=intake,
         clock=cloud.clock,
         members=lambda: cloud.fleet.members,
         region=cloud.config.region,
         services=[_enrolment(cloud).service()],
+        beside=streams,
     )
     where = endpoint(cloud.config.grpc.listen)
     port = cloud.data.port("grpc", where.host, where.port)
@@ -289,11 +317,29 @@ async def _api(
         tokens=tokens_of(settings.oidc, own.believed(users) if own else None, cloud.clock),
         audit=cloud.audit,
         acts=cloud.audit,
+        campaigns=_campaigns(cloud),
+        fleets_of=cloud.control.fleets_of,
         sign_in=SignIn(own, users) if own else None,
     )
     api = make_api(ports)
     async with serving(api, opened, tls=tls, proxies=settings.proxies, ended=cloud.end.request):
         yield
+
+
+def _campaigns(cloud: _Cloud) -> CampaignPorts:
+    settings, registry = cloud.config.campaigns, cloud.registry
+    return CampaignPorts(
+        service=Service(registry.plan, cloud.audit, self_approval=settings.self_approval),
+        commanding=Commanding(registry.commands, cloud.audit, lambda: secrets.token_hex(16)),
+        plan=registry.plan,
+        said=registry.said,
+        commands=registry.commands,
+        progress=registry.progress,
+        catalogues=KeptCatalogues(registry.dictionaries),
+        poke=cloud.control.poke,
+        price_per_mb=settings.price_per_mb,
+        currency=settings.currency,
+    )
 
 
 def _api_tls(cloud: _Cloud, where: Endpoint) -> ServerTls | None:
@@ -322,8 +368,8 @@ def _following(
 
     tasks = [
         asyncio.create_task(cloud.fleet.follow(changed)),
-        asyncio.create_task(_watch(cloud.clock)),
-        asyncio.create_task(_renew_lists(cloud, broker)),
+        asyncio.create_task(watch_clock(cloud.clock)),
+        asyncio.create_task(renew_lists(cloud.pki, cloud.fleet, cloud.clock, broker)),
     ]
     for task in tasks:
         task.add_done_callback(lambda done: _end_with(done, cloud.end))
@@ -338,32 +384,6 @@ def _end_with(task: asyncio.Task[None], end: Ending) -> None:
     """End the program with a task that runs for ever and has not: what follows the fleet shuts people out."""
     if not task.cancelled() and (error := task.exception()) is not None:
         end.fail(error)
-
-
-async def _watch(clock: Clock) -> None:
-    """Tell when somebody set the wall clock: times of receipt jump with it, nothing else does."""
-    watch = JumpWatch(clock)
-    while True:
-        await asyncio.sleep(CLOCK_LOOK_S)
-        if jump_ns := watch.jump_ns():
-            log.warning("clock_jumped", by_s=round(jump_ns / NS_PER_S, 3))
-
-
-async def _renew_lists(cloud: _Cloud, broker: MosquittoBroker | NatsBroker | None) -> None:
-    """Date the revocation lists anew every day: doors refuse everybody once a list is too old."""
-    while True:
-        await asyncio.sleep(LISTS_S)
-        try:
-            await asyncio.to_thread(
-                cloud.pki.write_revocations,
-                cloud.fleet.certificates,
-                cloud.clock.now_ns(),
-                renews=True,
-            )
-            if broker is not None:
-                await broker.allow(cloud.fleet.members)
-        except Unavailable as error:  # and again tomorrow: a list is good for a month
-            log.error("revocation_lists_not_renewed", reason=str(error))  # noqa: TRY400 - the reason says it
 
 
 def _owner(data: DataDir, *, whole: bool) -> str:

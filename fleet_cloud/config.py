@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Literal
 
 from fairway.errors import BadInput
+from fairway.fleetwise.topics import Prefixes
 from fairway.identity import DEFAULT_REGION, region_name
 
 
@@ -130,6 +131,33 @@ class Broker:
 
 
 @dataclass(frozen=True, slots=True)
+class FleetWise:
+    """Agents of AWS IoT FleetWise at the broker."""
+
+    # In one process of those that share a broker: the session in which agents are heard is one.
+    enabled: bool = False
+    # iotFleetWiseTopicPrefix, commandsTopicPrefix and jobsTopicPrefix of the agents.
+    topic_prefix: str = "$aws/iotfleetwise/"
+    commands_topic_prefix: str = "$aws/commands/"
+    jobs_topic_prefix: str = "$aws/things/"
+    # An external broker: whom it knows as fairway-cloud-fleetwise; [broker]'s own by default.
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            raise BadInput("certificate and key belong together: give both or neither")
+        Prefixes(self.topic_prefix, self.commands_topic_prefix, self.jobs_topic_prefix)
+
+    @property
+    def prefixes(self) -> Prefixes | None:
+        """The topics of those agents; None: there are none."""
+        if not self.enabled:
+            return None
+        return Prefixes(self.topic_prefix, self.commands_topic_prefix, self.jobs_topic_prefix)
+
+
+@dataclass(frozen=True, slots=True)
 class Registry:
     """Where the fleet, the ledger and the dictionaries are kept."""
 
@@ -194,6 +222,23 @@ class Ingest:
 
 
 @dataclass(frozen=True, slots=True)
+class Campaigns:
+    """Campaigns: who approves them, and what their bytes cost."""
+
+    # Whether who wrote a campaign may approve it as well: for a fleet of one operator.
+    self_approval: bool = False
+    # What a megabyte (1,000,000 bytes as received) costs; 0: nobody counts.
+    price_per_mb: float = 0.0
+    currency: str = ""  # as in EUR; shown beside costs
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.price_per_mb <= 1e6:
+            raise BadInput(f"price_per_mb is {self.price_per_mb:g}; choose from 0 to 1000000")
+        if len(self.currency) > 8:
+            raise BadInput(f"currency is {self.currency!r}; write at most 8 characters, as in EUR")
+
+
+@dataclass(frozen=True, slots=True)
 class Metrics:
     """Where a `fleet-cloud ingest` says how it is doing (/metrics, /healthz); `serve` does in its API."""
 
@@ -222,17 +267,21 @@ class Config:
     api: Api = field(default_factory=Api)
     grpc: Grpc = field(default_factory=Grpc)
     broker: Broker = field(default_factory=Broker)
+    fleetwise: FleetWise = field(default_factory=FleetWise)
     registry: Registry = field(default_factory=Registry)
     store: Store = field(default_factory=Store)
     tls: Tls = field(default_factory=Tls)
     pki: Pki = field(default_factory=Pki)
     audit: Audit = field(default_factory=Audit)
     ingest: Ingest = field(default_factory=Ingest)
+    campaigns: Campaigns = field(default_factory=Campaigns)
     metrics: Metrics = field(default_factory=Metrics)
     log: Log = field(default_factory=Log)
 
     def __post_init__(self) -> None:
         region_name(self.region)
+        if self.fleetwise.enabled and self.broker.mode == "none":
+            raise BadInput("agents of FleetWise are served at a broker, and broker.mode is none")
 
     @property
     def folder(self) -> Path:

@@ -11,11 +11,10 @@ Rule 3: an event is never lost to an ECU that is silent: it goes without codes, 
 import asyncio
 from collections.abc import Callable
 
-from fairway.campaign.events import Event
-from fairway.campaign.fetch import FetchRequest
-
 from edge_agent.telemetry.fetching import Fetcher
 from fairway import log
+from fairway.campaign.events import Event
+from fairway.campaign.fetch import FetchRequest
 from fairway.errors import FairwayError, Unavailable
 
 EVENTS = log.get("edge_agent.campaigns")

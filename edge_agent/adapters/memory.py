@@ -1,16 +1,19 @@
 """The agent's ports without a disk and without a network: for tests, trials and machines that have neither.
 
 A MemorySpool forgets with the process; a MemoryUplink hands messages to a function that plays the cloud; a
-MemoryOutlet and a MemoryBus keep what they are given.
+MemoryOutlet and a MemoryBus keep what they are given; MemoryEcus hand requests to functions that play ECUs.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol
 
 from edge_agent.broker.providers import Target
 from edge_agent.canbus.frames import Frame, FrameBlock
+from edge_agent.canbus.isotp_frames import single
+from edge_agent.diagnostics.ecu import Ecu
 from edge_agent.telemetry.spool import Cursor, SpooledBatch, SpoolState, WhenFull
-from fairway.errors import BadInput, Unavailable
+from fairway.errors import BadInput, Denied, Unavailable
 from fairway.ids import stream_id
 
 
@@ -213,3 +216,58 @@ class MemoryBus:
         if not self.is_there:
             raise Unavailable("the bus in memory is switched off")
         self.sent += frames.frames()
+
+
+class Answers(Protocol):
+    """An ECU as a function."""
+
+    def __call__(self, request: bytes, /, *, is_functional: bool) -> bytes | None:
+        """Return the last word on a request to this ECU, or to all; None for silence."""
+        ...
+
+
+class MemoryEcus:
+    """ECUs that are functions."""
+
+    def __init__(self, ecus: Mapping[Ecu, Answers]) -> None:
+        self._ecus = ecus
+
+    @property
+    def known(self) -> Sequence[Ecu]:
+        return tuple(self._ecus)
+
+    async def ask(self, ecu: Ecu, request: bytes) -> bytes:
+        if not request:
+            raise BadInput("an empty request asks for nothing")
+        said = self._said(ecu, request, is_functional=False)
+        if isinstance(said, Unavailable):
+            raise said
+        return said
+
+    async def ask_all(
+        self, ecus: Sequence[Ecu], request: bytes
+    ) -> Mapping[Ecu, bytes | Unavailable]:
+        single(request)
+        said = {ecu: self._said(ecu, request, is_functional=True) for ecu in ecus}
+        return {ecu: said[ecu] for ecu in self._ecus if ecu in said}
+
+    def _said(self, ecu: Ecu, request: bytes, *, is_functional: bool) -> bytes | Unavailable:
+        if ecu not in self._ecus:
+            raise BadInput(f"no ECU in memory is called {ecu.name}")
+        answer = self._ecus[ecu](request, is_functional=is_functional)
+        return Unavailable(f"the ECU {ecu.name} in memory is silent") if answer is None else answer
+
+
+class MemoryFileSizes:
+    """Files that campaigns may ask for, by path; None for one that may be asked for and is not there."""
+
+    def __init__(self, sizes_bytes: Mapping[str, int | None]) -> None:
+        self._sizes_bytes = sizes_bytes
+
+    def size_bytes(self, path: str) -> int:
+        if path not in self._sizes_bytes:
+            raise Denied(f"campaigns may not ask for the size of {path!r}")
+        size_bytes = self._sizes_bytes[path]
+        if size_bytes is None:
+            raise Unavailable(f"there is no file {path}")
+        return size_bytes

@@ -1,10 +1,11 @@
-"""`edge-agent campaign`: what the agent that runs on this machine says of its campaigns."""
+"""`edge-agent campaign`: try campaigns on recorded drives, see what runs, and why it sends what it sends."""
 
 import argparse
 import json
 from pathlib import Path
 from typing import Any
 
+from edge_agent.cli import dry_run
 from edge_agent.config import Config
 from fairway import config
 
@@ -13,10 +14,11 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
     """Declare the commands."""
     group = commands.add_parser(
         "campaign",
-        help="ask the running agent about its campaigns",
-        description="Ask the agent that runs on this machine about its campaigns.",
+        help="try campaigns on recorded drives, or ask the running agent about its own",
+        description="Campaigns: what is collected, when, and why.",
     )
-    below = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    below = group.add_subparsers(title="actions", metavar="ACTION", required=True)
+    dry_run.add(below)
     listing = below.add_parser(
         "list", help="which campaigns there are", description="Show every campaign and its state."
     )

@@ -11,6 +11,7 @@ Rule 1: nothing is executed: a text becomes an expression, or a BadInput that na
 Rule 2: every tree that leaves is within the limits below, so that evaluators may walk it recursively.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -18,7 +19,8 @@ from typing import TypeVar
 
 from fairway.errors import BadInput
 from fairway.expression.campaign_functions import check_call
-from fairway.expression.campaign_text import BINDING, PLACES, UNARY_BINDING, UNITS_NS, text
+from fairway.expression.campaign_text import BINDING, PLACES, UNARY_BINDING, UNITS_NS
+from fairway.expression.campaign_text import text as canonical
 from fairway.expression.campaign_tokens import Token, tokens
 from fairway.expression.campaign_tree import (
     Binary,
@@ -64,6 +66,9 @@ HELD_MIN_NS = UNITS_NS["ms"]
 # Brackets that say nothing make no tree deeper, but a parser recurses for them.
 NESTING_MAX = 2 * EXPRESSION_MAX_DEPTH
 
+# Durations are short decimals: what is exact must not take long to write out, as 1e-999999999 would.
+_DURATION = re.compile(r"[0-9]{1,14}(?:\.[0-9]{0,9})?")
+
 _WINDOWS = {
     f"{'prev_' if previous else ''}last_window_{function}": (function, previous)
     for function in WindowFunction
@@ -80,20 +85,20 @@ def _unknown_kind(_name: str) -> None:
 
 
 def parse(
-    source: str,
+    text: str,
     kind_of: KindOf = _unknown_kind,
     *,
     max_characters: int = EXPRESSION_MAX_CHARACTERS,
     max_depth: int = EXPRESSION_MAX_DEPTH,
 ) -> Expression:
-    """Return the expression that `source` says.  Raises BadInput with the character of what is wrong."""
+    """Return the expression that `text` says.  Raises BadInput with the character of what is wrong."""
     if max_depth > EXPRESSION_MAX_DEPTH:
         raise BadInput(f"max_depth is {max_depth}; at most {EXPRESSION_MAX_DEPTH} is possible")
-    if len(source) > max_characters:
+    if len(text) > max_characters:
         raise BadInput(
-            f"the expression has {len(source)} characters; at most {max_characters} are allowed"
+            f"the expression has {len(text)} characters; at most {max_characters} are allowed"
         )
-    return _Parser(source, kind_of, max_depth).whole()
+    return _Parser(text, kind_of, max_depth).whole()
 
 
 def expression_of(
@@ -103,18 +108,18 @@ def expression_of(
     for _, depth in walk(tree):
         if depth > max_depth:
             raise BadInput(f"the expression is nested deeper than {max_depth} levels")
-    source = text(tree)
-    return parse(source, kind_of, max_characters=len(source), max_depth=max_depth)
+    text = canonical(tree)
+    return parse(text, kind_of, max_characters=len(text), max_depth=max_depth)
 
 
 class _Parser:
     """Precedence climbing over a token list; each method leaves `_next` after what it read."""
 
-    def __init__(self, source: str, kind_of: KindOf, max_depth: int) -> None:
-        self._source = source
+    def __init__(self, text: str, kind_of: KindOf, max_depth: int) -> None:
+        self._text = text
         self._kind_of = kind_of
         self._max_depth = max_depth
-        self._tokens = tokens(source)
+        self._tokens = tokens(text)
         self._next = 0
         self._nesting = 0
 
@@ -137,7 +142,7 @@ class _Parser:
         self._check_size(tree)
         its_type = type_of(tree, self._kind_of)
         found = Expression(
-            self._source[first - 1 : last], tree, inputs_of(tree), its_type, first=first
+            self._text[first - 1 : last], tree, inputs_of(tree), its_type, first=first
         )
         if len(found.signals) > EXPRESSION_MAX_SIGNALS:
             raise BadInput(
@@ -265,16 +270,15 @@ class _Parser:
                 raise BadInput(f"character {node.first}: there is no held inside held")
         self._expect(",")
         number, unit = self._take(), self._take()
-        if number.kind != "number" or unit.text not in UNITS_NS or unit.kind != "word":
+        is_number = number.kind == "number" and _DURATION.fullmatch(number.text)
+        if not is_number or unit.kind != "word" or unit.text not in UNITS_NS:
             raise BadInput(
                 f"character {number.first}: a duration is expected here, such as 500 ms, 2 s, 5 min or 1 h"
             )
-        # Exact, but never a number that takes long to write out: 1e999999999.
-        is_short = self._number(number) <= HELD_MAX_NS
-        duration = Fraction(number.text) * UNITS_NS[unit.text] if is_short else HELD_MAX_NS + 1
-        if not HELD_MIN_NS <= duration <= HELD_MAX_NS:
+        duration_ns = round(Fraction(number.text) * UNITS_NS[unit.text])
+        if not HELD_MIN_NS <= duration_ns <= HELD_MAX_NS:
             raise BadInput(f"character {number.first}: a condition is held for 1 ms to 24 h")
-        return Held(condition, round(duration))
+        return Held(condition, duration_ns)
 
     def _nested(self) -> Node:
         return self._binary(0)
@@ -292,7 +296,7 @@ class _Parser:
     def _expect(self, sign: str, opened: Token | None = None) -> Token:
         token = self._tokens[self._next]
         if token.kind != "sign" or token.text != sign:
-            why = f", to close the bracket of character {opened.first}" if opened else ""
+            why = f", to close the bracket of character {opened.first}," if opened else ""
             raise BadInput(self._instead(f"{sign}{why}", token))
         self._next += 1
         return token
@@ -303,7 +307,7 @@ class _Parser:
         )
 
     def _written(self, token: Token) -> str:
-        written = self._source[token.first - 1 : token.last]
+        written = self._text[token.first - 1 : token.last]
         return "the end" if token.kind == "end" else f"{written:.40}"
 
 

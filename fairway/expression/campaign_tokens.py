@@ -19,7 +19,7 @@ _TOKEN = re.compile(
     r"[ \t\r\n]*"
     r"(?:(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
     rf"|\$variable\.`(?P<variable>{NAME.pattern})`"
-    r"|(?P<word>[A-Za-z_][A-Za-z0-9_]*)"
+    r"|(?P<word>[A-Za-z_][A-Za-z0-9_.]*)"
     r"|(?P<text>'(?:[^'\\\x00-\x1f\x7f\ud800-\udfff]|\\[^\x00-\x1f\x7f\ud800-\udfff])*'"
     r'|"(?:[^"\\\x00-\x1f\x7f\ud800-\udfff]|\\[^\x00-\x1f\x7f\ud800-\udfff])*")'
     r"|(?P<sign>&&|\|\||<=|>=|==|!=|[-+*/<>!(),])"

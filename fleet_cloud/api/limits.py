@@ -1,6 +1,6 @@
 """How much one request may be: checked before anything else looks at it.
 
-    URL 8 KiB -> 414      headers 16 KiB -> 431      body 64 KiB -> 413
+    URL 8 KiB -> 414      headers 16 KiB -> 431      body 64 KiB, of a campaign 1.5 MiB -> 413
 
 Rule 1: a body is counted as it comes; what a client says of its length is believed only when it is too much.
 """
@@ -16,6 +16,8 @@ URL_MAX_BYTES = 8 * 1024
 HEADERS_MAX_BYTES = 16 * 1024
 # A body here is a form or a wish; telemetry comes by other doors.
 BODY_MAX_BYTES = 64 * 1024
+# A campaign's document, which has a limit of its own, and what is said around it.
+CAMPAIGN_MAX_BYTES = 3 * 512 * 1024
 
 
 class SizeLimits:
@@ -33,22 +35,23 @@ class SizeLimits:
             status, detail = found
             await problem(status, detail, Connection="close")(scope, receive, send)
             return
-        await self._app(scope, _Counted(receive), send)
+        await self._app(scope, _Counted(receive, _most(scope)), send)
 
 
 class _Counted:
     """Receives a request, and counts its body."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, most_bytes: int) -> None:
         self._receive = receive
+        self._most_bytes = most_bytes
         self._bytes = 0
 
     async def __call__(self) -> Message:
         message = await self._receive()
         self._bytes += len(message.get("body", b""))
-        if self._bytes > BODY_MAX_BYTES:
+        if self._bytes > self._most_bytes:
             # Of the framework's own kind, which it passes on from wherever it reads a body.
-            raise HTTPException(413, _too_large(), {"Connection": "close"})
+            raise HTTPException(413, _too_large(self._most_bytes), {"Connection": "close"})
         return message
 
 
@@ -58,11 +61,17 @@ def _refusal(scope: Scope) -> tuple[int, str] | None:
         return 414, f"the URL has {url_bytes} bytes: {URL_MAX_BYTES} are the most"
     if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS_MAX_BYTES:
         return 431, f"the headers have more than {HEADERS_MAX_BYTES} bytes together"
+    most_bytes = _most(scope)
     for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value[:20]) > BODY_MAX_BYTES:
-            return 413, _too_large()
+        if name == b"content-length" and value.isdigit() and int(value[:20]) > most_bytes:
+            return 413, _too_large(most_bytes)
     return None
 
 
-def _too_large() -> str:
-    return f"the body has more than {BODY_MAX_BYTES} bytes"
+def _most(scope: Scope) -> int:
+    is_campaign = scope["path"].startswith("/v1/campaigns")
+    return CAMPAIGN_MAX_BYTES if is_campaign else BODY_MAX_BYTES
+
+
+def _too_large(most_bytes: int) -> str:
+    return f"the body has more than {most_bytes} bytes"

@@ -1,6 +1,6 @@
 """What the REST API stands on: everything it may ask, and what it says when it will not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +14,15 @@ from fleet_cloud.access.tokens import TokenMaker, Tokens
 from fleet_cloud.access.users import UserReader
 from fleet_cloud.audit.acts import Audit
 from fleet_cloud.audit.ports import AuditReader
+from fleet_cloud.campaigns.commanding import Commanding
+from fleet_cloud.campaigns.ports import (
+    Catalogues,
+    Commands,
+    PlanKeeper,
+    ProgressReader,
+    Said,
+)
+from fleet_cloud.campaigns.service import Service
 from fleet_cloud.ingest.ports import LiveFeed, Quarantine
 from fleet_cloud.ingest.status import IngestStatus
 from fleet_cloud.vehicles.registry import VehicleReader
@@ -64,12 +73,28 @@ class SignIn:
     users: UserReader
 
 
-FleetOf = Callable[[str, str], str]  # (tenant, vehicle) -> fleet
+@dataclass(frozen=True, slots=True)
+class CampaignPorts:
+    """What the routes of campaigns are given."""
+
+    service: Service
+    commanding: Commanding
+    plan: PlanKeeper
+    said: Said
+    commands: Commands
+    progress: ProgressReader
+    catalogues: Catalogues
+    poke: Callable[[], None]  # tells this process's doors that something changed
+    price_per_mb: float = 0.0
+    currency: str = ""
 
 
-def default_fleet(_tenant: str, _vehicle: str) -> str:
-    """Return the fleet of vehicles that nobody put into another."""
-    return DEFAULT_FLEET
+FleetsOf = Callable[[str, str], Collection[str]]  # (tenant, vehicle) -> its fleets
+
+
+def default_fleet(_tenant: str, _vehicle: str) -> Collection[str]:
+    """Return the fleets of vehicles that nobody put into another."""
+    return (DEFAULT_FLEET,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,5 +112,6 @@ class ApiPorts:
     tokens: Tokens
     audit: Audit
     acts: AuditReader
-    fleet_of: FleetOf = default_fleet
+    campaigns: CampaignPorts
+    fleets_of: FleetsOf = default_fleet
     sign_in: SignIn | None = None  # None: people sign in elsewhere

@@ -1,9 +1,10 @@
 """An API over a small fleet in memory; the stores' own contract says that others answer alike."""
 
 import asyncio
-from collections.abc import Iterator
+import itertools
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -11,27 +12,40 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
+from fairway.campaign.document import campaign_of, sync_id
 from fairway.clock import NS_PER_S, ManualClock
 from fairway.identity import DEFAULT_TENANT
 from fairway.ids import BatchName
 from fairway.samples import Kind, SampleBlock, Signal, SignalTable
-from fleet_cloud.access.grants import ALL, Grant
+from fleet_cloud.access.grants import ALL, DEFAULT_FLEET, Grant
 from fleet_cloud.access.keys import fresh_key
 from fleet_cloud.access.roles import Role
 from fleet_cloud.access.tokens import NoTokens
+from fleet_cloud.adapters.catalogues import KeptCatalogues
 from fleet_cloud.adapters.feed import Feed
-from fleet_cloud.adapters.memory import MemoryQuarantine, MemoryVehicles
+from fleet_cloud.adapters.memory import MemoryQuarantine, MemoryVehicles, memory_registry
 from fleet_cloud.adapters.memory_access import MemoryKeys
 from fleet_cloud.adapters.memory_audit import MemoryAudit
+from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.adapters.telemetry_store_memory import MemoryTelemetryStore
-from fleet_cloud.api.ports import ApiPorts, SignIn
+from fleet_cloud.api.ports import ApiPorts, CampaignPorts, SignIn
 from fleet_cloud.api.service import make_api
+from fleet_cloud.campaigns.commanding import Commanding
+from fleet_cloud.campaigns.life import State
+from fleet_cloud.campaigns.model import Kept, Target, TargetKind
+from fleet_cloud.campaigns.ports import Vehicle as VehicleOf
+from fleet_cloud.campaigns.service import Service
 from fleet_cloud.ingest.ports import AcceptedBatch, Misfit
 from fleet_cloud.ingest.status import STARTING, IngestStatus
 from fleet_cloud.vehicles.registry import Vehicle, VehicleState
 
 START_NS = 1_700_000_000 * NS_PER_S  # 2023-11-14T22:13:20Z
 STREAM = "00000000000000aa"
+
+DOCUMENT = {
+    "collectionScheme": {"timeBasedCollectionScheme": {"periodMs": 10_000}},
+    "signalsToCollect": [{"name": "Vehicle.Speed"}],
+}
 
 SPEED = Signal("Vehicle.Speed", unit="km/h")
 GEAR = Signal("Vehicle.Gear", Kind.TEXT)
@@ -54,6 +68,11 @@ class Cloud:
     keys: MemoryKeys = field(default_factory=MemoryKeys)
     tokens: Any = field(default_factory=NoTokens)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
+    registry: Registry = field(default_factory=memory_registry)
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    poked: list[int] = field(default_factory=list)
+    self_approval: bool = False
+    price_per_mb: float = 0.0
     sign_in: SignIn | None = None
 
     def key(self, role: str = "admin", tenant: str = ALL, fleet: str = ALL) -> str:
@@ -61,6 +80,30 @@ class Cloud:
         kept, text = fresh_key("test", Grant(Role(role), tenant, fleet), self.clock.now_ns())
         self.keys.add(kept)
         return text
+
+    def fleets_of(self, tenant: str, vehicle: str) -> Collection[str]:
+        """The fleets of a vehicle."""
+        return self.registry.plan.facts(VehicleOf(tenant, vehicle)).fleets or (DEFAULT_FLEET,)
+
+    def campaign(self, state: str = "WAITING_FOR_APPROVAL", **more: Any) -> Kept:
+        """Keep a campaign of somebody else's in `state`, and return it."""
+        name = more.pop("name", f"campaign-{next(self.numbers)}")
+        document = {**DOCUMENT, "name": name, **more.pop("document", {})}
+        campaign = campaign_of(document)
+        kept = Kept(
+            tenant=more.pop("tenant", DEFAULT_TENANT),
+            campaign=campaign,
+            sync_id=sync_id(campaign),
+            target=Target(TargetKind.VEHICLE, "VIN1"),
+            state=State(state),
+            author="user:author",
+            created_time_ns=START_NS,
+            changed_time_ns=START_NS,
+            started_time_ns=START_NS if state in ("RUNNING", "SUSPENDED") else None,
+        )
+        kept = replace(kept, **more)
+        self.registry.plan.add(kept)
+        return kept
 
     def ports(self) -> ApiPorts:
         return ApiPorts(
@@ -75,6 +118,21 @@ class Cloud:
             tokens=self.tokens,
             audit=self.audit,
             acts=self.audit,
+            campaigns=CampaignPorts(
+                service=Service(self.registry.plan, self.audit, self_approval=self.self_approval),
+                commanding=Commanding(
+                    self.registry.commands, self.audit, lambda: f"c{next(self.numbers)}"
+                ),
+                plan=self.registry.plan,
+                said=self.registry.said,
+                commands=self.registry.commands,
+                progress=self.registry.progress,
+                catalogues=KeptCatalogues(self.registry.dictionaries),
+                poke=lambda: self.poked.append(self.clock.now_ns()),
+                price_per_mb=self.price_per_mb,
+                currency="EUR",
+            ),
+            fleets_of=self.fleets_of,
             sign_in=self.sign_in,
         )
 
