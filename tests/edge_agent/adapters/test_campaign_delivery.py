@@ -271,14 +271,16 @@ async def test_the_budget_outlives_a_restart(tmp_path: Path):
 async def test_too_much_for_the_disk_costs_the_least_important_campaign(tmp_path: Path):
     settings = config(tmp_path, campaigns=Campaigns(max_bytes=1 << 20))
     wide = [{"name": "Vehicle.Speed", "maxSampleCount": 40_000, "dataPartitionId": "bulk"}]
-    low = order(stored("low", priority=9, signalsToCollect=wide))
-    high = order(stored("high", priority=1, signalsToCollect=wide))
+    edge = {"conditionBasedCollectionScheme": {"expression": FAST, "triggerMode": "RISING_EDGE"}}
+    more = {"signalsToCollect": wide, "collectionScheme": edge}
+    low = order(stored("low", priority=9, **more))
+    high = order(stored("high", priority=1, **more))
     async with rig(settings) as agent:
         await agent.connected()
         await agent.run_campaigns(low, high)
         for number in range(12):
-            noise = [91.0 + (n * 7919 + number * 104_729) % 99_991 / 997 for n in range(12_000)]
-            agent.drive(*noise)
+            noise = [(n * n * 7919 + number * 104_729) % 99_991 / 1111 for n in range(12_000)]
+            agent.drive(*noise, 100.0)
             await agent.parts.partitions.flush()
         held = {one.key.campaign: one for one in agent.parts.partitions.holdings()}
         dropped = {one.sync_id: one.dropped_samples for one in agent.parts.statuses.all()}
