@@ -318,6 +318,7 @@ async def _api(
         audit=cloud.audit,
         acts=cloud.audit,
         campaigns=_campaigns(cloud),
+        fleets_of=cloud.control.fleets_of,
         sign_in=SignIn(own, users) if own else None,
     )
     api = make_api(ports)
