@@ -98,7 +98,7 @@ def documents() -> list[dict[str, object]]:
         for message in database.load(DATABASE).messages
         if message.cycle_time_ms == CYCLE_MS and len(message.signals) > 1
     ]
-    found = []
+    found: list[dict[str, object]] = []
     for number in range(CAMPAIGNS):
         message, signals = fast[number // BUSES % len(fast)]
         first, second = (f"can{number % BUSES}.{message}.{signal}" for signal in signals)

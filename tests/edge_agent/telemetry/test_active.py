@@ -1,5 +1,7 @@
 """Which campaigns run at a time of the wall clock, and what is left of those that do not."""
 
+from typing import Any
+
 from edge_agent.telemetry.active import Orders, plan_of, state_of, with_list
 from edge_agent.telemetry.partitions import Key, terms_of
 from fairway.campaign.document import campaign_of, sync_id
@@ -9,14 +11,14 @@ from fairway.control import CampaignList, CampaignOrder, CampaignState
 NOON_NS = 1_700_000_000 * NS_PER_S
 
 
-def order(name: str, *, is_suspended: bool = False, **more: object) -> CampaignOrder:
+def order(name: str, *, is_suspended: bool = False, **more: Any) -> CampaignOrder:
     scheme = {"timeBasedCollectionScheme": {"periodMs": 1000}}
     document = {"name": name, "collectionScheme": scheme} | more
     campaign = campaign_of(document)
     return CampaignOrder(sync_id(campaign), campaign, is_suspended)
 
 
-def gated(name: str, **more: object) -> CampaignOrder:
+def gated(name: str, **more: Any) -> CampaignOrder:
     partition = {
         "id": "bulk",
         "storageOptions": {
