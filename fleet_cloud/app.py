@@ -24,6 +24,7 @@ from fairway.clock import NS_PER_S, Clock, JumpWatch, SystemClock
 from fairway.errors import BadInput, Unavailable
 from fleet_cloud.adapters import addresses
 from fleet_cloud.adapters.addresses import BrokerAddress
+from fleet_cloud.adapters.aws_root import aws_root
 from fleet_cloud.adapters.broker_child import BrokerPlace, MosquittoBroker, NatsBroker, make_broker
 from fleet_cloud.adapters.clickhouse_http import INSERT_MAX_S
 from fleet_cloud.adapters.data_dir import DataDir, listening
@@ -38,6 +39,7 @@ from fleet_cloud.adapters.handing_out import place_of
 from fleet_cloud.adapters.ingest_metrics import IngestCollector
 from fleet_cloud.adapters.intake import Intake
 from fleet_cloud.adapters.issuers import tokens_of
+from fleet_cloud.adapters.memory_campaigns import MemoryCampaigns
 from fleet_cloud.adapters.mqtt import MqttDoor
 from fleet_cloud.adapters.own_issuer import OwnIssuer, own_signer
 from fleet_cloud.adapters.pki_files import FilePki
@@ -46,7 +48,7 @@ from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.adapters.registry_audit import SqlAudit
 from fleet_cloud.adapters.telemetry_store import open_store
 from fleet_cloud.adapters.worker import Limits, Worker
-from fleet_cloud.api.ports import ApiPorts, SignIn, Telemetry
+from fleet_cloud.api.ports import ApiPorts, FleetWise, SignIn, Telemetry
 from fleet_cloud.api.server import ServerTls, serving
 from fleet_cloud.api.service import make_api
 from fleet_cloud.config import Config, Endpoint, endpoint
@@ -142,7 +144,7 @@ async def _run(config: Config, ready: Ready, *, whole: bool) -> None:
         cloud.metrics.register(IngestCollector(status))
         listen = config.api.listen if whole else config.metrics.listen
         if listen:
-            await stack.enter_async_context(_api(cloud, listen, store, status))
+            await stack.enter_async_context(_api(cloud, listen, store, status, whole=whole))
         if whole:
             data.write_endpoints(cloud.urls)
         stack.enter_context(_following(cloud, broker, grpc))
@@ -262,9 +264,26 @@ async def _grpc(cloud: _Cloud, intake: Intake) -> GrpcDoor:
     return door
 
 
+def _fleetwise(cloud: _Cloud) -> FleetWise:
+    registry = cloud.registry
+    return FleetWise(
+        region=cloud.config.region,
+        root=aws_root(cloud.data.folder),
+        documents=registry.models,
+        vehicles=registry.vehicles,
+        certificates=registry.certificates,
+        campaigns=MemoryCampaigns(),
+    )
+
+
 @asynccontextmanager
 async def _api(
-    cloud: _Cloud, listen: str, telemetry: Telemetry, status: Callable[[], IngestStatus]
+    cloud: _Cloud,
+    listen: str,
+    telemetry: Telemetry,
+    status: Callable[[], IngestStatus],
+    *,
+    whole: bool,
 ) -> AsyncIterator[None]:
     where = endpoint(listen)
     tls = _api_tls(cloud, where)
@@ -290,6 +309,7 @@ async def _api(
         audit=cloud.audit,
         acts=cloud.audit,
         sign_in=SignIn(own, users) if own else None,
+        fleetwise=_fleetwise(cloud) if whole else None,
     )
     api = make_api(ports)
     async with serving(api, opened, tls=tls, proxies=settings.proxies, ended=cloud.end.request):

@@ -33,16 +33,28 @@ class Permission(StrEnum):
     AUDIT_READ = "audit:read"  # who did what
     KEYS_READ = "keys:read"
     KEYS_WRITE = "keys:write"
+    VEHICLES_WRITE = "vehicles:write"  # which vehicles there are, and in which fleets
+    MODELS_READ = "models:read"  # what kinds of vehicles can tell, and how it is decoded
+    MODELS_WRITE = "models:write"
+    CAMPAIGNS_READ = "campaigns:read"
+    CAMPAIGNS_WRITE = "campaigns:write"
+    CAMPAIGNS_APPROVE = "campaigns:approve"
 
 
 _P = Permission
-_SEES = frozenset({_P.SELF_READ, _P.VEHICLES_READ})
+_SEES = frozenset({_P.SELF_READ, _P.VEHICLES_READ, _P.MODELS_READ, _P.CAMPAIGNS_READ})
 _OPERATES = _SEES | {_P.TELEMETRY_READ, _P.QUARANTINE_READ, _P.INGEST_READ, _P.METRICS_READ}
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: _SEES | {_P.TELEMETRY_READ},
     Role.OPERATOR: _OPERATES,
-    Role.FLEET_MANAGER: _OPERATES,
+    Role.FLEET_MANAGER: _OPERATES
+    | {
+        _P.VEHICLES_WRITE,
+        _P.MODELS_WRITE,
+        _P.CAMPAIGNS_WRITE,
+        _P.CAMPAIGNS_APPROVE,
+    },
     # Software is made for kinds of vehicles, not for what their drivers did.
     Role.RELEASE_AUTHOR: _SEES,
     Role.RELEASE_APPROVER: _SEES,

@@ -8,6 +8,7 @@ from fairway.errors import BadInput, Conflict
 from fairway.ids import BatchName
 from fleet_cloud.adapters.memory_access import MemoryKeys, MemoryUsers
 from fleet_cloud.adapters.memory_enrolments import MemoryEnrolments
+from fleet_cloud.adapters.memory_models import MemoryDocuments
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.ingest.ledger import Claim, Stream, standing
 from fleet_cloud.ingest.ports import (
@@ -276,4 +277,5 @@ def memory_registry() -> Registry:
         MemoryUsers(),
         enrolments,
         enrolments,
+        MemoryDocuments(),
     )

@@ -9,11 +9,13 @@ from fleet_cloud.adapters.registry_access import SqlKeys, SqlUsers
 from fleet_cloud.adapters.registry_certificates import SqlCertificates
 from fleet_cloud.adapters.registry_enrolments import SqlEnrolments
 from fleet_cloud.adapters.registry_ledger import SqlLedger
+from fleet_cloud.adapters.registry_models import SqlDocuments
 from fleet_cloud.adapters.registry_quarantine import SqlDictionaries, SqlQuarantine
 from fleet_cloud.adapters.registry_sql import Database
 from fleet_cloud.adapters.registry_vehicles import SqlVehicles
 from fleet_cloud.enrolment.model import Claims, Enrolments
 from fleet_cloud.ingest.ports import Dictionaries, Ledger, Quarantine
+from fleet_cloud.models.documents import Documents
 from fleet_cloud.vehicles.certificates import Certificates
 from fleet_cloud.vehicles.registry import VehicleRegistry
 
@@ -31,6 +33,7 @@ class Registry:
     users: Users
     claims: Claims
     enrolments: Enrolments
+    models: Documents
     database: Database | None = None  # None: in memory
 
     def close(self) -> None:
@@ -56,5 +59,6 @@ def open_registry(url: str, region: str = DEFAULT_REGION) -> Registry:
         SqlUsers(database, region),
         enrolments,
         enrolments,
+        SqlDocuments(database, region),
         database,
     )

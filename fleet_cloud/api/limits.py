@@ -1,6 +1,6 @@
 """How much one request may be: checked before anything else looks at it.
 
-    URL 8 KiB -> 414      headers 16 KiB -> 431      body 64 KiB -> 413
+    URL 8 KiB -> 414      headers 16 KiB -> 431      body 64 KiB (POST / 4 MiB) -> 413
 
 Rule 1: a body is counted as it comes; what a client says of its length is believed only when it is too much.
 """
@@ -16,6 +16,9 @@ URL_MAX_BYTES = 8 * 1024
 HEADERS_MAX_BYTES = 16 * 1024
 # A body here is a form or a wish; telemetry comes by other doors.
 BODY_MAX_BYTES = 64 * 1024
+# FleetWise's requests: 500 nodes with 2,048 characters of description and of comment each, or a whole
+# vocabulary as one text.  Its door reads no body before it knows whose it is said to be.
+_LARGER = {("POST", "/"): 4 * 1024 * 1024}
 
 
 class SizeLimits:
@@ -33,22 +36,23 @@ class SizeLimits:
             status, detail = found
             await problem(status, detail, Connection="close")(scope, receive, send)
             return
-        await self._app(scope, _Counted(receive), send)
+        await self._app(scope, _Counted(receive, _body_max_bytes(scope)), send)
 
 
 class _Counted:
     """Receives a request, and counts its body."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, max_bytes: int) -> None:
         self._receive = receive
+        self._max_bytes = max_bytes
         self._bytes = 0
 
     async def __call__(self) -> Message:
         message = await self._receive()
         self._bytes += len(message.get("body", b""))
-        if self._bytes > BODY_MAX_BYTES:
+        if self._bytes > self._max_bytes:
             # Of the framework's own kind, which it passes on from wherever it reads a body.
-            raise HTTPException(413, _too_large(), {"Connection": "close"})
+            raise HTTPException(413, _too_large(self._max_bytes), {"Connection": "close"})
         return message
 
 
@@ -58,11 +62,16 @@ def _refusal(scope: Scope) -> tuple[int, str] | None:
         return 414, f"the URL has {url_bytes} bytes: {URL_MAX_BYTES} are the most"
     if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS_MAX_BYTES:
         return 431, f"the headers have more than {HEADERS_MAX_BYTES} bytes together"
+    most = _body_max_bytes(scope)
     for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value[:20]) > BODY_MAX_BYTES:
-            return 413, _too_large()
+        if name == b"content-length" and value.isdigit() and int(value[:20]) > most:
+            return 413, _too_large(most)
     return None
 
 
-def _too_large() -> str:
-    return f"the body has more than {BODY_MAX_BYTES} bytes"
+def _body_max_bytes(scope: Scope) -> int:
+    return _LARGER.get((scope["method"], scope["path"]), BODY_MAX_BYTES)
+
+
+def _too_large(max_bytes: int) -> str:
+    return f"the body has more than {max_bytes} bytes"

@@ -16,7 +16,10 @@ from fleet_cloud.audit.acts import Audit
 from fleet_cloud.audit.ports import AuditReader
 from fleet_cloud.ingest.ports import LiveFeed, Quarantine
 from fleet_cloud.ingest.status import IngestStatus
-from fleet_cloud.vehicles.registry import VehicleReader
+from fleet_cloud.models.campaigns import Campaigns
+from fleet_cloud.models.documents import Documents
+from fleet_cloud.vehicles.certificates import Certificates
+from fleet_cloud.vehicles.registry import VehicleReader, VehicleRegistry
 from fleet_cloud.vehicles.telemetry import TelemetryReader, TelemetryStatistics
 
 
@@ -64,6 +67,18 @@ class SignIn:
     users: UserReader
 
 
+@dataclass(frozen=True, slots=True)
+class FleetWise:
+    """What the door for FleetWise's clients stands on."""
+
+    region: str
+    root: bytes  # what secrets of AWS keys and page tokens are made of
+    documents: Documents
+    vehicles: VehicleRegistry
+    certificates: Certificates
+    campaigns: Campaigns
+
+
 FleetOf = Callable[[str, str], str]  # (tenant, vehicle) -> fleet
 
 
@@ -89,3 +104,4 @@ class ApiPorts:
     acts: AuditReader
     fleet_of: FleetOf = default_fleet
     sign_in: SignIn | None = None  # None: people sign in elsewhere
+    fleetwise: FleetWise | None = None  # None: models are kept elsewhere

@@ -2,7 +2,7 @@
 
 Rule 1: a route that asks a store is a plain function, so it runs in a thread and the loop stays live.
 Rule 2: every route says what it needs, or that it is public: gate.py.
-Rule 3: nothing here changes the fleet; what can be changed is who is let in.
+Rule 3: below /v1 nothing changes the fleet; what can be changed is who is let in.  The doors of compat/ do.
 """
 
 from typing import Any
@@ -20,6 +20,7 @@ from fleet_cloud.api import (
     sign_in,
     vehicles,
 )
+from fleet_cloud.api.compat import fleetwise
 from fleet_cloud.api.gate import Gate
 from fleet_cloud.api.limits import SizeLimits
 from fleet_cloud.api.ports import ApiPorts
@@ -60,6 +61,8 @@ def make_api(
     app.include_router(ingest.router(ports))
     if ports.sign_in is not None:
         app.include_router(sign_in.router(ports, ports.sign_in))
+    if ports.fleetwise is not None:
+        app.include_router(fleetwise.router(ports, ports.fleetwise))
     _describe(app)
     return app
 

@@ -20,11 +20,13 @@ from fleet_cloud.access.keys import fresh_key
 from fleet_cloud.access.roles import Role
 from fleet_cloud.access.tokens import NoTokens
 from fleet_cloud.adapters.feed import Feed
-from fleet_cloud.adapters.memory import MemoryQuarantine, MemoryVehicles
+from fleet_cloud.adapters.memory import MemoryCertificates, MemoryQuarantine, MemoryVehicles
 from fleet_cloud.adapters.memory_access import MemoryKeys
 from fleet_cloud.adapters.memory_audit import MemoryAudit
+from fleet_cloud.adapters.memory_campaigns import MemoryCampaigns
+from fleet_cloud.adapters.memory_models import MemoryDocuments
 from fleet_cloud.adapters.telemetry_store_memory import MemoryTelemetryStore
-from fleet_cloud.api.ports import ApiPorts, SignIn
+from fleet_cloud.api.ports import ApiPorts, FleetWise, SignIn
 from fleet_cloud.api.service import make_api
 from fleet_cloud.ingest.ports import AcceptedBatch, Misfit
 from fleet_cloud.ingest.status import STARTING, IngestStatus
@@ -32,6 +34,7 @@ from fleet_cloud.vehicles.registry import Vehicle, VehicleState
 
 START_NS = 1_700_000_000 * NS_PER_S  # 2023-11-14T22:13:20Z
 STREAM = "00000000000000aa"
+ROOT = bytes(range(32))
 
 SPEED = Signal("Vehicle.Speed", unit="km/h")
 GEAR = Signal("Vehicle.Gear", Kind.TEXT)
@@ -49,12 +52,13 @@ class Cloud:
     quarantine: MemoryQuarantine = field(default_factory=MemoryQuarantine)
     feed: Feed = field(default_factory=Feed)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
-    clock: ManualClock = field(default_factory=ManualClock)
+    clock: Any = field(default_factory=ManualClock)
     status: IngestStatus = STARTING
     keys: MemoryKeys = field(default_factory=MemoryKeys)
     tokens: Any = field(default_factory=NoTokens)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     sign_in: SignIn | None = None
+    documents: MemoryDocuments = field(default_factory=MemoryDocuments)
 
     def key(self, role: str = "admin", tenant: str = ALL, fleet: str = ALL) -> str:
         """Make a key, and return it."""
@@ -76,6 +80,14 @@ class Cloud:
             audit=self.audit,
             acts=self.audit,
             sign_in=self.sign_in,
+            fleetwise=FleetWise(
+                region="local",
+                root=ROOT,
+                documents=self.documents,
+                vehicles=self.vehicles,
+                certificates=MemoryCertificates(self.vehicles),
+                campaigns=MemoryCampaigns(),
+            ),
         )
 
 
