@@ -39,7 +39,7 @@ from fleet_cloud.adapters.handing_out import place_of
 from fleet_cloud.adapters.ingest_metrics import IngestCollector
 from fleet_cloud.adapters.intake import Intake
 from fleet_cloud.adapters.issuers import tokens_of
-from fleet_cloud.adapters.memory_campaigns import MemoryCampaigns
+from fleet_cloud.adapters.memory_fleetwise_campaigns import MemoryCampaigns
 from fleet_cloud.adapters.mqtt import MqttDoor
 from fleet_cloud.adapters.own_issuer import OwnIssuer, own_signer
 from fleet_cloud.adapters.pki_files import FilePki

@@ -24,6 +24,12 @@ class Permission(StrEnum):
 
     SELF_READ = "self:read"  # who one is, and what one may do
     VEHICLES_READ = "vehicles:read"
+    VEHICLES_WRITE = "vehicles:write"  # what is known of them: attributes, fleets
+    MODELS_READ = "models:read"  # what kinds of vehicles can tell, and how it is decoded
+    MODELS_WRITE = "models:write"
+    CAMPAIGNS_READ = "campaigns:read"
+    CAMPAIGNS_WRITE = "campaigns:write"
+    CAMPAIGNS_APPROVE = "campaigns:approve"
     TELEMETRY_READ = (
         "telemetry:read"  # values, series, the live feed: where people are, and how they drive
     )
@@ -33,33 +39,29 @@ class Permission(StrEnum):
     AUDIT_READ = "audit:read"  # who did what
     KEYS_READ = "keys:read"
     KEYS_WRITE = "keys:write"
-    VEHICLES_WRITE = "vehicles:write"  # which vehicles there are, and in which fleets
-    MODELS_READ = "models:read"  # what kinds of vehicles can tell, and how it is decoded
-    MODELS_WRITE = "models:write"
-    CAMPAIGNS_READ = "campaigns:read"
-    CAMPAIGNS_WRITE = "campaigns:write"
-    CAMPAIGNS_APPROVE = "campaigns:approve"
 
 
 _P = Permission
-_SEES = frozenset({_P.SELF_READ, _P.VEHICLES_READ, _P.MODELS_READ, _P.CAMPAIGNS_READ})
-_OPERATES = _SEES | {_P.TELEMETRY_READ, _P.QUARANTINE_READ, _P.INGEST_READ, _P.METRICS_READ}
+_SEES = frozenset({_P.SELF_READ, _P.VEHICLES_READ, _P.MODELS_READ})
+_OPERATES = _SEES | {
+    _P.TELEMETRY_READ,
+    _P.QUARANTINE_READ,
+    _P.INGEST_READ,
+    _P.METRICS_READ,
+    _P.CAMPAIGNS_READ,
+    _P.CAMPAIGNS_WRITE,
+}
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
-    Role.VIEWER: _SEES | {_P.TELEMETRY_READ},
+    Role.VIEWER: _SEES | {_P.TELEMETRY_READ, _P.CAMPAIGNS_READ},
     Role.OPERATOR: _OPERATES,
-    Role.FLEET_MANAGER: _OPERATES
-    | {
-        _P.VEHICLES_WRITE,
-        _P.MODELS_WRITE,
-        _P.CAMPAIGNS_WRITE,
-        _P.CAMPAIGNS_APPROVE,
-    },
+    # Who answers for a fleet decides what is collected from it, and what belongs to it.
+    Role.FLEET_MANAGER: _OPERATES | {_P.CAMPAIGNS_APPROVE, _P.VEHICLES_WRITE, _P.MODELS_WRITE},
     # Software is made for kinds of vehicles, not for what their drivers did.
     Role.RELEASE_AUTHOR: _SEES,
     Role.RELEASE_APPROVER: _SEES,
-    # Watches over data, and so holds none.
-    Role.PRIVACY_OFFICER: _SEES | {_P.AUDIT_READ},
+    # Watches over data, and so holds none: sees what is collected, not what came of it.
+    Role.PRIVACY_OFFICER: _SEES | {_P.AUDIT_READ, _P.CAMPAIGNS_READ},
     Role.ADMIN: frozenset(Permission),
 }
 

@@ -86,8 +86,8 @@ def updated(before: Nodes, update: Update, used: Collection[str]) -> dict[str, N
         after[path_of(node)] = node
     if len(after) > NODES_MAX:
         raise TooMany("signal-catalog", "nodes", f"a catalog has {NODES_MAX} nodes at most")
-    _refuse_misfits(after, (*update.add, *update.update))
-    _refuse_orphans(after, update.remove)
+    touched = {*map(path_of, (*update.add, *update.update)), *update.remove}
+    _refuse_misfits(after, [node for node in after.values() if _depends(node, touched)])
     return after
 
 
@@ -144,6 +144,13 @@ def _refuse_misfits(nodes: Nodes, touched: Iterable[NodeDocument]) -> None:
         raise BadNodes([node for node, _ in misfits], f"{path_of(node)}: {why}")
 
 
+def _depends(node: NodeDocument, touched: Collection[str]) -> bool:
+    """Whether a node is one of `touched`, stands below one, or is made of one."""
+    path = path_of(node)
+    struct = body_of(node).get("structFullyQualifiedName")
+    return path in touched or path.rpartition(".")[0] in touched or struct in touched
+
+
 def _misfit(nodes: Nodes, node: NodeDocument) -> str:
     """Return why a node cannot be part of a catalog; empty when it can."""
     path, body = path_of(node), body_of(node)
@@ -162,18 +169,3 @@ def _misfit(nodes: Nodes, node: NodeDocument) -> str:
     if struct is not None and (struct not in nodes or kind_of(nodes[struct]) != "struct"):
         return f"the catalog has no struct {struct}"
     return ""
-
-
-def _refuse_orphans(nodes: Nodes, removed: Sequence[str]) -> None:
-    gone = set(removed) - nodes.keys()
-    if not gone:
-        return
-    left = [
-        node
-        for path, node in nodes.items()
-        if path.rpartition(".")[0] in gone or body_of(node).get("structFullyQualifiedName") in gone
-    ]
-    if left:
-        raise BadNodes(
-            left, f"{path_of(left[0])} would stand below, or be made of, what is removed"
-        )

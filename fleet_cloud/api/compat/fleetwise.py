@@ -110,14 +110,15 @@ class _Door:
             self._holder(shown)
             return shown
 
-        return gate.proved(client_of(request), _route(request), "", known, is_whole=False)
+        told = _told(request, authorization.partition("Credential=")[2].partition("/")[0])
+        return gate.proved(client_of(request), _route(request), told, known, is_whole=False)
 
     def answer(
         self, gate: Gate, request: Request, shown: Shown, body: bytes
     ) -> dict[str, Any] | Refusal:
         """Return what is answered.  Raises FairwayError."""
         client, route = client_of(request), _route(request)
-        told = f"{shown.access_key_id}@{client}"
+        told = _told(request, shown.access_key_id)
         principal = gate.proved(client, route, told, lambda: self._signer(shown, request, body))
         target = request.headers["x-amz-target"]
         name = target.removeprefix(f"{TARGET}.")
@@ -168,6 +169,11 @@ class _Door:
         if kept.grant.tenant == ALL or kept.grant.fleet != ALL:
             raise Denied("this key is not over one whole tenant")
         return secret, principal
+
+
+def _told(request: Request, access_key_id: str) -> str:
+    """Return what a sender is remembered by: anybody may name a key, so it is a key at an address."""
+    return f"{access_key_id}@{client_of(request)}"
 
 
 def _asked(request: Request, body: bytes) -> SignedRequest:

@@ -23,7 +23,7 @@ from fleet_cloud.adapters.feed import Feed
 from fleet_cloud.adapters.memory import MemoryCertificates, MemoryQuarantine, MemoryVehicles
 from fleet_cloud.adapters.memory_access import MemoryKeys
 from fleet_cloud.adapters.memory_audit import MemoryAudit
-from fleet_cloud.adapters.memory_campaigns import MemoryCampaigns
+from fleet_cloud.adapters.memory_fleetwise_campaigns import MemoryCampaigns
 from fleet_cloud.adapters.memory_models import MemoryDocuments
 from fleet_cloud.adapters.telemetry_store_memory import MemoryTelemetryStore
 from fleet_cloud.api.ports import ApiPorts, FleetWise, SignIn

@@ -2,15 +2,21 @@
 
 import asyncio
 import configparser
+import itertools
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import boto3
+import httpx
 import pytest
 import pytest_socket
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 
 from fairway.clock import SystemClock
 from fleet_cloud.access.aws_keys import fresh_aws_key
@@ -19,7 +25,9 @@ from fleet_cloud.access.roles import Role
 from fleet_cloud.adapters.data_dir import listening
 from fleet_cloud.api.server import serving
 from fleet_cloud.api.service import make_api
+from fleet_cloud.models.accounts import Account
 from tests.e2e.programs import until
+from tests.fleet_cloud.api.compat import small
 from tests.fleet_cloud.api.conftest import ROOT
 from tests.fleet_cloud.api.conftest import Cloud as MemoryCloud
 from tests.fleet_cloud.cli.test_serve import Cloud
@@ -45,6 +53,7 @@ class Door:
     def __init__(self, cloud: MemoryCloud, url: str) -> None:
         self.cloud = cloud
         self.url = url
+        self._http = httpx.Client(base_url=url)
 
     def keys(
         self, role: str = "admin", tenant: str = "default", *, days: int | None = None
@@ -61,6 +70,37 @@ class Door:
         """A client of boto3 with a new key."""
         return client_of(self.url, *self.keys(role, tenant))
 
+    def ask(
+        self, keys: tuple[str, str], operation: str, request: Any = None, **headers: str
+    ) -> httpx.Response:
+        """Ask as boto3 does, and return the answer as it came; headers are added to what was signed."""
+        body = request if isinstance(request, bytes) else json.dumps(request or {}).encode()
+        found = signed_headers(self.url, keys, operation, body)
+        found |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return self._http.post("/", content=body, headers=found)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def small_account(self, tenant: str, vehicle: str = "VIN1") -> tuple[tuple[str, str], Account]:
+        """Make one of everything in a tenant, and return a key of it and how it is called."""
+        keys, account = self.keys("admin", tenant), Account("local", tenant)
+        for operation, request in small.MADE:
+            answer = self.ask(keys, operation, small.filled(request, account, vehicle))
+            assert answer.status_code == 200, (operation, answer.text)
+        return keys, account
+
+
+def signed_headers(url: str, keys: tuple[str, str], operation: str, body: bytes) -> dict[str, str]:
+    """The headers with which botocore signs a request."""
+    headers = {
+        "Content-Type": "application/x-amz-json-1.0",
+        "X-Amz-Target": f"IoTAutobahnControlPlane.{operation}",
+    }
+    request = AWSRequest("POST", f"{url}/", headers, body)
+    SigV4Auth(Credentials(*keys), "iotfleetwise", REGION).add_auth(request)
+    return {name.lower(): str(value) for name, value in request.headers.items()}
+
 
 @contextmanager
 def listening_door() -> Iterator[Door]:
@@ -76,24 +116,39 @@ def listening_door() -> Iterator[Door]:
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
     thread.start()
+    door = Door(cloud, url)
     try:
-        yield Door(cloud, url)
+        yield door
     finally:
+        door.close()
         loop.call_soon_threadsafe(ends.set)
         thread.join()
         loop.close()
 
 
-@pytest.fixture
-def door(socket_enabled: None) -> Iterator[Door]:
-    with listening_door() as door:
-        yield door
+@pytest.fixture(scope="module")
+def door() -> Iterator[Door]:
+    pytest_socket.enable_socket()
+    try:
+        with listening_door() as door:
+            yield door
+    finally:
+        pytest_socket.disable_socket(allow_unix_socket=True)
+
+
+_numbers = itertools.count(1)
 
 
 @pytest.fixture
-def fleetwise(door: Door) -> Any:
+def tenant() -> str:
+    """A tenant of the test's own."""
+    return f"tenant-{next(_numbers)}"
+
+
+@pytest.fixture
+def fleetwise(door: Door, tenant: str) -> Any:
     """A client of a tenant that has nothing yet."""
-    return door.client()
+    return door.client("admin", tenant)
 
 
 class Served(Cloud):
