@@ -19,6 +19,26 @@ class Dictionary:
     table: SignalTable
 
 
+@dataclass(frozen=True, slots=True)
+class CampaignEvent:
+    """One event of a campaign, or as much of it as fits into one batch."""
+
+    id: int
+    time_ns: int  # when it was triggered: the vehicle's wall clock
+    samples: int  # of the batch: the first ones that belong to no event before
+    dtcs: tuple[str, ...] = ()  # active trouble codes, where the campaign asks for them
+    dtcs_missing: str = ""  # why they could not be read
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignPart:
+    """Which campaign collected the samples of a batch, and for which of its events."""
+
+    sync_id: str
+    partition: str = ""  # what the campaign sends at once
+    events: tuple[CampaignEvent, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
     """Samples under a name, ready to be sent."""
@@ -27,6 +47,7 @@ class Batch:
     dictionary_id: bytes
     block: SampleBlock
     created_time_ns: int  # the vehicle's wall clock when the batch was closed
+    campaign: CampaignPart | None = None  # None: the vehicle's own standing collection
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +59,7 @@ class SealedBatch:
     samples: int
     created_time_ns: int
     columns: bytes
+    campaign: CampaignPart | None = None
 
 
 class Outcome(IntEnum):

@@ -2,6 +2,8 @@
 
     fairway/v1/<vehicle>/up/telemetry     vehicle -> cloud   TelemetryRequest, QoS 1
     fairway/v1/<vehicle>/down/telemetry   cloud -> vehicle   TelemetryResponse, QoS 1
+    fairway/v1/<vehicle>/up/control       vehicle -> cloud   ControlRequest, QoS 1
+    fairway/v1/<vehicle>/down/control     cloud -> vehicle   ControlResponse, QoS 1
 
 A vehicle may publish below its own `up/` and read below its own `down/`, and nothing else.
 """
@@ -13,6 +15,7 @@ ROOT = "fairway/v1"
 
 # What the cloud reads, and the trees that a broker's access rules are generated from.
 ALL_UP_TELEMETRY = f"{ROOT}/+/up/telemetry"
+ALL_UP_CONTROL = f"{ROOT}/+/up/control"
 ALL_UP = f"{ROOT}/+/up/#"
 ALL_DOWN = f"{ROOT}/+/down/#"
 
@@ -25,6 +28,16 @@ def up_telemetry(vehicle: str) -> str:
 def down_telemetry(vehicle: str) -> str:
     """Where `vehicle` reads its TelemetryResponses."""
     return f"{ROOT}/{vehicle}/down/telemetry"
+
+
+def up_control(vehicle: str) -> str:
+    """Where `vehicle` publishes its ControlRequests."""
+    return f"{ROOT}/{vehicle}/up/control"
+
+
+def down_control(vehicle: str) -> str:
+    """Where `vehicle` reads its ControlResponses."""
+    return f"{ROOT}/{vehicle}/down/control"
 
 
 def up_tree(vehicle: str) -> str:

@@ -1,8 +1,8 @@
 """Puts the fleet cloud together, top to bottom in the order data flows.
 
-    broker child --> MQTT door --+
-                                 +--> intake --> groups --> telemetry store, registry --> API
-                   gRPC door ----+
+    broker child --> MQTT door --+--> intake --> groups --> telemetry store, registry --> API
+                                 |
+                   gRPC door ----+--> control <--> registry
 
 `serve` is all of it in one process; `ingest` is the doors and the stores, as often as needed, beside a broker
 and stores that are shared.
@@ -20,26 +20,31 @@ from dataclasses import dataclass, field, replace
 from prometheus_client import CollectorRegistry
 
 from fairway import log as logs
-from fairway.clock import NS_PER_S, Clock, JumpWatch, SystemClock
-from fairway.errors import BadInput, Unavailable
+from fairway.clock import NS_PER_S, Clock, SystemClock
+from fairway.errors import BadInput
 from fleet_cloud.adapters import addresses
 from fleet_cloud.adapters.addresses import BrokerAddress
 from fleet_cloud.adapters.aws_root import aws_root
 from fleet_cloud.adapters.broker_child import BrokerPlace, MosquittoBroker, NatsBroker, make_broker
+from fleet_cloud.adapters.catalogues import KeptCatalogues
 from fleet_cloud.adapters.clickhouse_http import INSERT_MAX_S
+from fleet_cloud.adapters.control import Control
+from fleet_cloud.adapters.controlling import make_control
 from fleet_cloud.adapters.data_dir import DataDir, listening
 from fleet_cloud.adapters.ending import Ending, ending
 from fleet_cloud.adapters.feed import Feed
 from fleet_cloud.adapters.first_key import ensure_first_key
 from fleet_cloud.adapters.fleet import Fleet
 from fleet_cloud.adapters.fleet_files import open_fleet
+from fleet_cloud.adapters.fleetwise_campaigns import ServiceCampaigns
 from fleet_cloud.adapters.grpc import GrpcDoor
+from fleet_cloud.adapters.grpc_control import ControlDoor
 from fleet_cloud.adapters.grpc_enrolment import EnrolmentDoor
 from fleet_cloud.adapters.handing_out import place_of
+from fleet_cloud.adapters.housekeeping import renew_lists, watch_clock
 from fleet_cloud.adapters.ingest_metrics import IngestCollector
 from fleet_cloud.adapters.intake import Intake
 from fleet_cloud.adapters.issuers import tokens_of
-from fleet_cloud.adapters.memory_fleetwise_campaigns import MemoryCampaigns
 from fleet_cloud.adapters.mqtt import MqttDoor
 from fleet_cloud.adapters.own_issuer import OwnIssuer, own_signer
 from fleet_cloud.adapters.pki_files import FilePki
@@ -48,9 +53,11 @@ from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.adapters.registry_audit import SqlAudit
 from fleet_cloud.adapters.telemetry_store import open_store
 from fleet_cloud.adapters.worker import Limits, Worker
-from fleet_cloud.api.ports import ApiPorts, FleetWise, SignIn, Telemetry
+from fleet_cloud.api.ports import ApiPorts, CampaignPorts, FleetWise, SignIn, Telemetry
 from fleet_cloud.api.server import ServerTls, serving
 from fleet_cloud.api.service import make_api
+from fleet_cloud.campaigns.commanding import Commanding
+from fleet_cloud.campaigns.service import Service
 from fleet_cloud.config import Config, Endpoint, endpoint
 from fleet_cloud.enrolment.desk import Desk
 from fleet_cloud.ingest.groups import Groups
@@ -64,10 +71,6 @@ log = logs.get("fleet_cloud")
 # Others believe a claim for so long.  A group waits for a quarter of it at most, and is three inserts at most,
 # of INSERT_MAX_S each: whoever takes a claim over finds all or nothing of the batch in the store.
 LEASE_S = 4 * INSERT_MAX_S
-# A clock that was set is worth a line within a second or two; nothing else depends on it.
-CLOCK_LOOK_S = 1.0
-# Revocation lists are good for a month; written every day, they outlive any outage that is not noticed.
-LISTS_S = 86_400.0
 # How long a thread that computes may keep the interpreter from a door that has a message: in Python's own 5 ms
 # ten batches could have come in.
 SWITCH_INTERVAL_S = 0.0002
@@ -89,6 +92,7 @@ class _Cloud:
     registry: Registry
     fleet: Fleet
     audit: SqlAudit
+    control: Control
     feed: Feed = field(default_factory=Feed)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
     urls: dict[str, str] = field(default_factory=dict)
@@ -119,10 +123,10 @@ async def _run(config: Config, ready: Ready, *, whole: bool) -> None:
         if whole:
             stack.enter_context(DataDir(config.folder).locked())
         files = stack.enter_context(open_fleet(config))
-        registry, pki, data = files.registry, files.pki, files.data
-        clock = SystemClock()
+        registry, pki, data, clock = files.registry, files.pki, files.data, SystemClock()
         fleet = Fleet(registry.vehicles, registry.certificates, clock)
-        cloud = _Cloud(config, clock, end, data, pki, registry, fleet, files.audit)
+        control = make_control(registry, fleet, files.audit, clock, end.fail)
+        cloud = _Cloud(config, clock, end, data, pki, registry, fleet, files.audit, control)
         if whole:
             ensure_first_key(registry.keys, data.folder, files.audit, clock.now_ns())
         fleet.refresh()
@@ -174,7 +178,7 @@ async def _broker(cloud: _Cloud) -> AsyncIterator[MosquittoBroker | NatsBroker]:
 async def _ingest(
     cloud: _Cloud, store: TelemetryStore, address: BrokerAddress | None, owner: str
 ) -> AsyncIterator[tuple[Callable[[], IngestStatus], GrpcDoor | None]]:
-    config = cloud.config
+    config, control = cloud.config, cloud.control
     grace_ns = 0 if addresses.store_is_embedded(config) else REMOTE_GRACE_S * NS_PER_S
     intake = Intake(config.ingest.queue_max_bytes)
     watch = Watch()
@@ -199,9 +203,17 @@ async def _ingest(
     mqtt = None
     if address is not None:
         mqtt = MqttDoor(
-            address, client_id=name, intake=intake, clock=cloud.clock, count=worker.count
+            address,
+            client_id=name,
+            intake=intake,
+            clock=cloud.clock,
+            count=worker.count,
+            control=control,
         )
-    grpc = await _grpc(cloud, intake) if config.grpc.enabled else None
+    streams = ControlDoor(
+        control=control, members=lambda: cloud.fleet.members, region=config.region
+    )
+    grpc = await _grpc(cloud, intake, streams) if config.grpc.enabled else None
 
     def status() -> IngestStatus:
         return replace(
@@ -211,6 +223,7 @@ async def _ingest(
         )
 
     worker.start()
+    control.start(streams=streams, broker=mqtt)
     try:
         if mqtt is not None:
             mqtt.start()
@@ -218,6 +231,7 @@ async def _ingest(
     finally:
         # What waits is stored and answered while the doors still carry receipts; new messages stay outside.
         await asyncio.to_thread(worker.stop)
+        await asyncio.to_thread(control.stop)
         if grpc is not None:
             await grpc.stop()
         if mqtt is not None:
@@ -243,13 +257,14 @@ def _enrolment(cloud: _Cloud) -> EnrolmentDoor:
     )
 
 
-async def _grpc(cloud: _Cloud, intake: Intake) -> GrpcDoor:
+async def _grpc(cloud: _Cloud, intake: Intake, streams: ControlDoor) -> GrpcDoor:
     door = GrpcDoor(
         intake=intake,
         clock=cloud.clock,
         members=lambda: cloud.fleet.members,
         region=cloud.config.region,
         services=[_enrolment(cloud).service()],
+        beside=streams,
     )
     where = endpoint(cloud.config.grpc.listen)
     port = cloud.data.port("grpc", where.host, where.port)
@@ -264,15 +279,14 @@ async def _grpc(cloud: _Cloud, intake: Intake) -> GrpcDoor:
     return door
 
 
-def _fleetwise(cloud: _Cloud) -> FleetWise:
-    registry = cloud.registry
+def _fleetwise(cloud: _Cloud, of: CampaignPorts) -> FleetWise:
     return FleetWise(
         region=cloud.config.region,
         root=aws_root(cloud.data.folder),
-        documents=registry.models,
-        vehicles=registry.vehicles,
-        certificates=registry.certificates,
-        campaigns=MemoryCampaigns(),
+        documents=cloud.registry.models,
+        vehicles=cloud.registry.vehicles,
+        certificates=cloud.registry.certificates,
+        campaigns=ServiceCampaigns(of.service, of.plan, of.said, of.poke),
     )
 
 
@@ -296,6 +310,7 @@ async def _api(
     is_own = settings.sign_in and where.is_loopback
     own = OwnIssuer(url, own_signer(cloud.data.folder)) if is_own else None
     users = cloud.registry.users
+    campaigns = _campaigns(cloud)
     ports = ApiPorts(
         telemetry=telemetry,
         vehicles=cloud.registry.vehicles,
@@ -308,12 +323,29 @@ async def _api(
         tokens=tokens_of(settings.oidc, own.believed(users) if own else None, cloud.clock),
         audit=cloud.audit,
         acts=cloud.audit,
+        campaigns=campaigns,
         sign_in=SignIn(own, users) if own else None,
-        fleetwise=_fleetwise(cloud) if whole else None,
+        fleetwise=_fleetwise(cloud, campaigns) if whole else None,
     )
     api = make_api(ports)
     async with serving(api, opened, tls=tls, proxies=settings.proxies, ended=cloud.end.request):
         yield
+
+
+def _campaigns(cloud: _Cloud) -> CampaignPorts:
+    settings, registry = cloud.config.campaigns, cloud.registry
+    return CampaignPorts(
+        service=Service(registry.plan, cloud.audit, self_approval=settings.self_approval),
+        commanding=Commanding(registry.commands, cloud.audit, lambda: secrets.token_hex(16)),
+        plan=registry.plan,
+        said=registry.said,
+        commands=registry.commands,
+        progress=registry.progress,
+        catalogues=KeptCatalogues(registry.dictionaries),
+        poke=cloud.control.poke,
+        price_per_mb=settings.price_per_mb,
+        currency=settings.currency,
+    )
 
 
 def _api_tls(cloud: _Cloud, where: Endpoint) -> ServerTls | None:
@@ -342,8 +374,8 @@ def _following(
 
     tasks = [
         asyncio.create_task(cloud.fleet.follow(changed)),
-        asyncio.create_task(_watch(cloud.clock)),
-        asyncio.create_task(_renew_lists(cloud, broker)),
+        asyncio.create_task(watch_clock(cloud.clock)),
+        asyncio.create_task(renew_lists(cloud.pki, cloud.fleet, cloud.clock, broker)),
     ]
     for task in tasks:
         task.add_done_callback(lambda done: _end_with(done, cloud.end))
@@ -358,32 +390,6 @@ def _end_with(task: asyncio.Task[None], end: Ending) -> None:
     """End the program with a task that runs for ever and has not: what follows the fleet shuts people out."""
     if not task.cancelled() and (error := task.exception()) is not None:
         end.fail(error)
-
-
-async def _watch(clock: Clock) -> None:
-    """Tell when somebody set the wall clock: times of receipt jump with it, nothing else does."""
-    watch = JumpWatch(clock)
-    while True:
-        await asyncio.sleep(CLOCK_LOOK_S)
-        if jump_ns := watch.jump_ns():
-            log.warning("clock_jumped", by_s=round(jump_ns / NS_PER_S, 3))
-
-
-async def _renew_lists(cloud: _Cloud, broker: MosquittoBroker | NatsBroker | None) -> None:
-    """Date the revocation lists anew every day: doors refuse everybody once a list is too old."""
-    while True:
-        await asyncio.sleep(LISTS_S)
-        try:
-            await asyncio.to_thread(
-                cloud.pki.write_revocations,
-                cloud.fleet.certificates,
-                cloud.clock.now_ns(),
-                renews=True,
-            )
-            if broker is not None:
-                await broker.allow(cloud.fleet.members)
-        except Unavailable as error:  # and again tomorrow: a list is good for a month
-            log.error("revocation_lists_not_renewed", reason=str(error))  # noqa: TRY400 - the reason says it
 
 
 def _owner(data: DataDir, *, whole: bool) -> str:

@@ -194,6 +194,23 @@ class Ingest:
 
 
 @dataclass(frozen=True, slots=True)
+class Campaigns:
+    """Campaigns: who approves them, and what their bytes cost."""
+
+    # Whether who wrote a campaign may approve it as well: for a fleet of one operator.
+    self_approval: bool = False
+    # What a megabyte (1,000,000 bytes as received) costs; 0: nobody counts.
+    price_per_mb: float = 0.0
+    currency: str = ""  # as in EUR; shown beside costs
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.price_per_mb <= 1e6:
+            raise BadInput(f"price_per_mb is {self.price_per_mb:g}; choose from 0 to 1000000")
+        if len(self.currency) > 8:
+            raise BadInput(f"currency is {self.currency!r}; write at most 8 characters, as in EUR")
+
+
+@dataclass(frozen=True, slots=True)
 class Metrics:
     """Where a `fleet-cloud ingest` says how it is doing (/metrics, /healthz); `serve` does in its API."""
 
@@ -228,6 +245,7 @@ class Config:
     pki: Pki = field(default_factory=Pki)
     audit: Audit = field(default_factory=Audit)
     ingest: Ingest = field(default_factory=Ingest)
+    campaigns: Campaigns = field(default_factory=Campaigns)
     metrics: Metrics = field(default_factory=Metrics)
     log: Log = field(default_factory=Log)
 

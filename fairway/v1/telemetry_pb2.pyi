@@ -237,6 +237,9 @@ class TelemetryBatch(_message.Message):
     SAMPLES_FIELD_NUMBER: _builtins.int
     CREATED_TIME_NS_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_FIELD_NUMBER: _builtins.int
+    PARTITION_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
     vehicle: _builtins.str
     """Empty: the vehicle of the connection (its certificate, and its topic)."""
     stream: _builtins.int
@@ -248,6 +251,16 @@ class TelemetryBatch(_message.Message):
     created_time_ns: _builtins.int
     """Wall time in the vehicle when the batch was closed, nanoseconds since the Unix epoch."""
     columns: _builtins.bytes
+    campaign: _builtins.str
+    """The sync id of the campaign that collected the samples; empty: the vehicle's own standing collection.
+    All batches of a stream are of one campaign and one partition.
+    """
+    partition: _builtins.str
+    """The campaign's data partition; empty: what it sends at once."""
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___TelemetryEvent]:
+        """The campaign's events whose samples these are, one after the other."""
+
     def __init__(
         self,
         *,
@@ -258,14 +271,58 @@ class TelemetryBatch(_message.Message):
         samples: _builtins.int = ...,
         created_time_ns: _builtins.int = ...,
         columns: _builtins.bytes = ...,
+        campaign: _builtins.str = ...,
+        partition: _builtins.str = ...,
+        events: _abc.Iterable[Global___TelemetryEvent] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "created_time_ns", b"created_time_ns", "dictionary_id", b"dictionary_id", "samples", b"samples", "sequence", b"sequence", "stream", b"stream", "vehicle", b"vehicle"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign", b"campaign", "columns", b"columns", "created_time_ns", b"created_time_ns", "dictionary_id", b"dictionary_id", "events", b"events", "partition", b"partition", "samples", b"samples", "sequence", b"sequence", "stream", b"stream", "vehicle", b"vehicle"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TelemetryBatch: _TypeAlias = TelemetryBatch  # noqa: Y015
+
+@_typing.final
+class TelemetryEvent(_message.Message):
+    """One event of a campaign: a trigger, and what was collected for it.  An event that does not fit into a batch goes on
+    in the next one, under the same id.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    TIME_NS_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    DTCS_FIELD_NUMBER: _builtins.int
+    DTCS_MISSING_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    time_ns: _builtins.int
+    """When it was triggered: the vehicle's wall clock, nanoseconds since the Unix epoch."""
+    samples: _builtins.int
+    """How many samples of this batch belong to it: the first ones that belong to no event before."""
+    dtcs_missing: _builtins.str
+    """Trouble codes were asked for and could not be read: why, in a sentence."""
+    @_builtins.property
+    def dtcs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Active trouble codes at the time, as in P0420; only where the campaign asks for them."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        time_ns: _builtins.int = ...,
+        samples: _builtins.int = ...,
+        dtcs: _abc.Iterable[_builtins.str] | None = ...,
+        dtcs_missing: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dtcs", b"dtcs", "dtcs_missing", b"dtcs_missing", "id", b"id", "samples", b"samples", "time_ns", b"time_ns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TelemetryEvent: _TypeAlias = TelemetryEvent  # noqa: Y015
 
 @_typing.final
 class TelemetryColumns(_message.Message):

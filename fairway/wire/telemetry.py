@@ -20,6 +20,7 @@ from fairway.ids import BatchName, stream_id
 from fairway.samples import Kind, SampleBlock, Signal, SignalTable
 from fairway.telemetry import Batch, Dictionary, Outcome, Receipt, SealedBatch
 from fairway.v1 import telemetry_pb2 as v1
+from fairway.wire.campaign_parts import add_campaign, campaign_of
 from fairway.wire.columns import BATCH_MAX_SAMPLES, seal
 from fairway.wire.compression import compressed, decompressed
 from fairway.wire.stacks import unseal, unseal_each
@@ -48,8 +49,12 @@ def dictionary_of(table: SignalTable) -> Dictionary:
 
 def dictionary_to_bytes(dictionary: Dictionary) -> bytes:
     """Return a TelemetryRequest."""
-    message = v1.TelemetryDictionary(id=dictionary.id, body=compressed(_body(dictionary.table)))
-    return v1.TelemetryRequest(dictionary=message).SerializeToString()
+    return v1.TelemetryRequest(dictionary=dictionary_message(dictionary)).SerializeToString()
+
+
+def dictionary_message(dictionary: Dictionary) -> v1.TelemetryDictionary:
+    """Return a TelemetryDictionary, for the messages that hold one."""
+    return v1.TelemetryDictionary(id=dictionary.id, body=compressed(_body(dictionary.table)))
 
 
 def batch_to_bytes(batch: Batch) -> bytes:
@@ -63,6 +68,8 @@ def batch_to_bytes(batch: Batch) -> bytes:
         created_time_ns=batch.created_time_ns,
         columns=seal(batch.block),
     )
+    if batch.campaign is not None:
+        add_campaign(message, batch.campaign)
     return v1.TelemetryRequest(batch=message).SerializeToString()
 
 
@@ -81,7 +88,7 @@ def request_from_bytes(data: bytes, *, vehicle: str) -> Dictionary | SealedBatch
         raise BadInput("the message is no TelemetryRequest") from error
     match request.WhichOneof("content"):
         case "dictionary":
-            return _dictionary(request.dictionary)
+            return dictionary_from_message(request.dictionary)
         case "batch":
             return _sealed(request.batch, vehicle)
         case _:
@@ -180,7 +187,8 @@ def _check_table(table: SignalTable) -> None:
             raise BadInput(f"signal {signal.name}: scale and offset must be finite numbers")
 
 
-def _dictionary(message: v1.TelemetryDictionary) -> Dictionary:
+def dictionary_from_message(message: v1.TelemetryDictionary) -> Dictionary:
+    """Read a TelemetryDictionary.  Raises BadInput."""
     content = decompressed(message.body, max_bytes=DICTIONARY_MAX_BYTES, what="a dictionary")
     if hashlib.sha256(content).digest()[:_ID_BYTES] != message.id:
         raise BadInput(f"the dictionary {message.id[:_ID_BYTES].hex()} is not what its id says")
@@ -246,4 +254,5 @@ def _sealed(message: v1.TelemetryBatch, vehicle: str) -> SealedBatch:
         samples=message.samples,
         created_time_ns=message.created_time_ns,
         columns=message.columns,
+        campaign=campaign_of(message),
     )

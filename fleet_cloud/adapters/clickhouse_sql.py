@@ -6,8 +6,10 @@ Rule 2: a statement uses only what a server of 2018 understands; newer ones get 
 Rule 3: the rows of a batch share one `day`, hence one partition, hence one part: it becomes visible whole.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fairway.ids import stream_id
 from fairway.samples import Kind
 
 SCHEMA_VERSION = 2  # 1: without region
@@ -79,6 +81,13 @@ def bound(statement: str, **values: str | int) -> str:
     return statement.format_map({name: quoted(value) for name, value in values.items()})
 
 
+def of_streams(statement: str, streams: Sequence[str] | None) -> str:
+    """Return `statement` about what came in `streams` alone; None: in whichever."""
+    numbers = ", ".join(str(int(stream_id(stream), 16)) for stream in streams or ())
+    within = "" if streams is None else f" AND stream IN ({numbers})" if numbers else " AND 0"
+    return statement.replace("{streams}", within)
+
+
 def create_samples(can: Abilities, *, free_min_bytes: int, name: str = "samples") -> str:
     """Return the statement that makes the table of samples."""
     lines = [
@@ -147,9 +156,8 @@ STORED = (
     " AND stream = {stream} AND sequence IN ({sequences})"
 )
 
-_OF_SPAN = (
-    f"{_OF_VEHICLE} AND signal = {{signal}} AND time_ns >= {{from_ns}} AND time_ns < {{to_ns}}"
-)
+_OF_TIME = "time_ns >= {from_ns} AND time_ns < {to_ns}"
+_OF_SPAN = f"{_OF_VEHICLE} AND signal = {{signal}} AND {_OF_TIME}{{streams}}"
 
 # Two passes, of which the long one reads the two columns that the table is sorted by, and nothing else; what
 # shares the newest time is told apart by who asks.  One pass of argMax over tuples takes twenty times as long.

@@ -35,7 +35,8 @@ SERVICE = "fairway.v1.IngestService"
 # Unanswered messages of one stream.  Of a few vehicles that catch up after an outage, one group is inserted,
 # one waits and one is read: 1,200 batches of 1,000 samples.  Memory is bounded by the intake, in bytes.
 UNANSWERED_MAX = 512
-STREAMS_MAX = 10_000
+# Ten thousand vehicles, with telemetry and control apiece.
+STREAMS_MAX = 20_000
 # A vehicle that went through a tunnel is noticed before its stream costs anything worth mentioning.
 _OPTIONS = [
     ("grpc.max_receive_message_length", 2 * MESSAGE_MAX_BYTES),
@@ -56,6 +57,22 @@ class _Context(Protocol):
     def auth_context(self) -> Mapping[str, Sequence[bytes]]: ...
 
     async def abort(self, code: grpc.StatusCode, details: str) -> None: ...
+
+
+class Streams(Protocol):
+    """A service behind this door whose streams stay open."""
+
+    def service(self) -> grpc.GenericRpcHandler:
+        """Return what a gRPC server needs to answer."""
+        ...
+
+    async def review(self) -> None:
+        """Close the streams of whoever may no longer connect."""
+        ...
+
+    async def stop(self) -> None:
+        """Tell every vehicle to come again later."""
+        ...
 
 
 class _Stream:
@@ -83,9 +100,11 @@ class GrpcDoor:
         members: Callable[[], Mapping[str, Member]],
         region: str = "",
         services: Sequence[grpc.GenericRpcHandler] = (),  # what else is behind this door
+        beside: Streams | None = None,  # whose streams end when this door says so
     ) -> None:
         """`region` is whose vehicles are let in, whatever TLS was told to trust; empty: any."""
-        self._services = tuple(services)
+        self._beside = beside
+        self._services = (*services, *([beside.service()] if beside else ()))
         self._intake = intake
         self._region = region
         self._clock = clock
@@ -119,6 +138,8 @@ class GrpcDoor:
     async def stop(self) -> None:
         """Tell every vehicle to come again later, and close."""
         self._stopping = True
+        if self._beside is not None:
+            await self._beside.stop()
         for stream in tuple(self._streams):
             async with stream.changed:
                 stream.changed.notify_all()
@@ -128,6 +149,8 @@ class GrpcDoor:
 
     async def review(self) -> None:
         """Close the streams of vehicles and certificates that may no longer connect."""
+        if self._beside is not None:
+            await self._beside.review()
         for stream in tuple(self._streams):
             if not self._may_connect(stream.vehicle, stream.sha256):
                 stream.is_denied = True

@@ -7,14 +7,18 @@ from dataclasses import replace
 from fairway.errors import BadInput, Conflict
 from fairway.ids import BatchName
 from fleet_cloud.adapters.memory_access import MemoryKeys, MemoryUsers
+from fleet_cloud.adapters.memory_campaigns import MemoryCampaigns, MemoryCheckIns, MemoryCommands
 from fleet_cloud.adapters.memory_enrolments import MemoryEnrolments
 from fleet_cloud.adapters.memory_models import MemoryDocuments
+from fleet_cloud.adapters.memory_progress import MemoryProgress
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.ingest.ledger import Claim, Stream, standing
 from fleet_cloud.ingest.ports import (
+    NOTHING,
     AcceptedBatch,
     BatchKey,
     Claimant,
+    Collected,
     DictionaryKey,
     Misfit,
     QuarantineEntry,
@@ -170,14 +174,22 @@ class MemoryLedger:
         self._lock = threading.Lock()
         self._streams: dict[tuple[str, str, str], Stream] = {}
         self._claims: dict[BatchKey, Claim] = {}
+        self.progress = MemoryProgress()
 
     def claim(self, keys: Sequence[BatchKey], claimant: Claimant) -> dict[BatchKey, Standing]:
         with self._lock:
             return {key: self._claim(key, claimant) for key in sorted(set(keys))}
 
-    def settle(self, keys: Sequence[BatchKey], claimant: Claimant) -> None:
+    def settle(
+        self,
+        keys: Sequence[BatchKey],
+        claimant: Claimant,
+        collected: Mapping[BatchKey, Collected] = NOTHING,
+    ) -> None:
         with self._lock:
-            for key in keys:
+            for key in dict.fromkeys(keys):
+                if key in collected and self._stream(key).lacks(key.name.sequence):
+                    self.progress.count(key, collected[key])
                 known = self._stream(key).with_stored([key.name.sequence])
                 self._streams[key.tenant, key.name.vehicle, key.name.stream] = known
             self._end(keys, claimant)
@@ -266,10 +278,11 @@ class MemoryQuarantine:
 
 def memory_registry() -> Registry:
     """Return an empty registry."""
-    vehicles, enrolments = MemoryVehicles(), MemoryEnrolments()
+    vehicles, enrolments, plan = MemoryVehicles(), MemoryEnrolments(), MemoryCampaigns()
+    ledger = MemoryLedger()
     return Registry(
         vehicles,
-        MemoryLedger(),
+        ledger,
         MemoryDictionaries(),
         MemoryQuarantine(),
         MemoryCertificates(vehicles),
@@ -278,4 +291,9 @@ def memory_registry() -> Registry:
         enrolments,
         enrolments,
         MemoryDocuments(),
+        plan,
+        plan,
+        MemoryCheckIns(),
+        MemoryCommands(plan),
+        ledger.progress,
     )

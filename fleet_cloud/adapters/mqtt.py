@@ -1,23 +1,26 @@
-"""The MQTT door: telemetry from any broker in, receipts out.
+"""The MQTT door: telemetry and control messages from any broker in, receipts and orders out.
 
     broker --PUBLISH--> network thread --Intake--> ingest --answer--> PUBACK, and receipts to down/telemetry
+                                       --Control-> PUBACK at once; down/control
 
 Rule 1: whose message it is comes from the topic: the broker lets a vehicle publish below its own name only.
 Rule 2: a message is acknowledged to the broker when it has been answered, so that the broker's limit on
 unacknowledged messages holds back the flood.  When the intake stays full, batches are answered BUSY.
 Rule 3: MQTT 5 is tried first, for its shared subscriptions and receive maximum; 3.1.1 serves as well.
 Rule 4: sessions are clean: what was in flight when a process died is sent again by the vehicles.
+Rule 5: of control messages few are on their way at once: a change for a large fleet does not hold receipts up.
 """
 
 import ssl
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -26,9 +29,17 @@ from fairway import log as logs
 from fairway.clock import Clock
 from fairway.errors import BadInput, FairwayError
 from fairway.telemetry import Outcome, Receipt, SealedBatch
-from fairway.topics import ALL_UP_TELEMETRY, down_telemetry, vehicle_of
+from fairway.topics import (
+    ALL_UP_CONTROL,
+    ALL_UP_TELEMETRY,
+    down_control,
+    down_telemetry,
+    up_control,
+    vehicle_of,
+)
 from fairway.wire.telemetry import receipts_to_bytes, request_from_bytes
 from fleet_cloud.adapters.addresses import BrokerAddress
+from fleet_cloud.adapters.control import Control
 from fleet_cloud.adapters.intake import Intake
 from fleet_cloud.adapters.mqtt_client import MqttClient, ReadAheadSocket
 from fleet_cloud.ingest.ports import Answer, Message
@@ -42,6 +53,8 @@ RECEIVE_MAXIMUM = 2_000
 # Receipts on their way to the broker, and waiting to be: beyond, they are dropped and the vehicle asks again.
 RECEIPTS_IN_FLIGHT_MAX = 1_000
 RECEIPTS_QUEUED_MAX = 20_000
+# Lists and commands on their way: a tenth of a second of them, and far fewer than receipts may be.
+CONTROL_IN_FLIGHT_MAX = 500
 # How long the network thread stands still for a full intake before it begins to answer BUSY.
 STALL_S = 1.0
 TURNED_AWAY_RETRY_MS = 5_000
@@ -61,8 +74,11 @@ class MqttDoor:
         intake: Intake,
         clock: Clock,
         count: Callable[[Counts], None],
+        control: Control | None = None,  # None: control messages are left to others
     ) -> None:
         self._address = address
+        self._control = control
+        self._control_sent: deque[paho.MQTTMessageInfo] = deque()  # the control thread's alone
         self._client_id = client_id
         self._intake = intake
         self._clock = clock
@@ -104,6 +120,19 @@ class MqttDoor:
             # Dropped when too many wait already: the vehicle sends the batch again and hears DUPLICATE.
             self._client.publish(down_telemetry(vehicle), receipts_to_bytes(some), qos=1)
         self._acknowledge([answer.message.token for answer in answers])
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether as many control messages are on their way as may be; for the thread that sends them."""
+        while self._control_sent and self._control_sent[0].is_published():
+            self._control_sent.popleft()
+        return len(self._control_sent) >= CONTROL_IN_FLIGHT_MAX
+
+    def send_control(self, vehicle: str, data: bytes) -> bool:
+        sent = self._client.publish(down_control(vehicle), data, qos=1)
+        if sent.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
+            self._control_sent.append(sent)
+        return True
 
     def _acknowledge(self, tokens: Sequence[tuple[int, int, int]]) -> None:
         now = self._connection
@@ -164,8 +193,9 @@ class MqttDoor:
             client.protocol == MQTTProtocolVersion.MQTTv5
             and getattr(properties, "SharedSubscriptionAvailable", 1) != 0
         )
-        topic = f"$share/{SHARE_GROUP}/{ALL_UP_TELEMETRY}" if is_shared else ALL_UP_TELEMETRY
-        client.subscribe(topic, qos=1)
+        topics = [ALL_UP_TELEMETRY, *([ALL_UP_CONTROL] if self._control else [])]
+        shared = [f"$share/{SHARE_GROUP}/{topic}" for topic in topics] if is_shared else topics
+        client.subscribe([(topic, 1) for topic in shared])
 
     def _on_connect_fail(self, _client: object, _user: object) -> None:
         # paho calls this while it handles the error, and tries again for ever: one line for each reason.
@@ -218,6 +248,11 @@ class MqttDoor:
         except BadInput as error:
             log.warning("topic_refused", reason=str(error))
             self._count(Counts(messages=1, bytes=len(received.payload), denied=1))
+            self._acknowledge([token])
+            return
+        if self._control is not None and received.topic == up_control(vehicle):
+            if not self._control.offer(vehicle, bytes(received.payload), self):
+                log.warning("control_full", vehicle=vehicle)
             self._acknowledge([token])
             return
         message = Message(vehicle, bytes(received.payload), self._clock.now_ns(), self, token)

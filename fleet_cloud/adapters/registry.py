@@ -6,13 +6,18 @@ from fairway.identity import DEFAULT_REGION
 from fleet_cloud.access.keys import Keys
 from fleet_cloud.access.users import Users
 from fleet_cloud.adapters.registry_access import SqlKeys, SqlUsers
+from fleet_cloud.adapters.registry_campaigns import SqlCampaigns, SqlLists
 from fleet_cloud.adapters.registry_certificates import SqlCertificates
+from fleet_cloud.adapters.registry_check_ins import SqlCheckIns
+from fleet_cloud.adapters.registry_commands import SqlCommands
 from fleet_cloud.adapters.registry_enrolments import SqlEnrolments
 from fleet_cloud.adapters.registry_ledger import SqlLedger
 from fleet_cloud.adapters.registry_models import SqlDocuments
+from fleet_cloud.adapters.registry_progress import SqlProgress
 from fleet_cloud.adapters.registry_quarantine import SqlDictionaries, SqlQuarantine
 from fleet_cloud.adapters.registry_sql import Database
 from fleet_cloud.adapters.registry_vehicles import SqlVehicles
+from fleet_cloud.campaigns.ports import Commands, Lists, PlanKeeper, ProgressReader, Said
 from fleet_cloud.enrolment.model import Claims, Enrolments
 from fleet_cloud.ingest.ports import Dictionaries, Ledger, Quarantine
 from fleet_cloud.models.documents import Documents
@@ -34,6 +39,11 @@ class Registry:
     claims: Claims
     enrolments: Enrolments
     models: Documents
+    plan: PlanKeeper
+    lists: Lists
+    said: Said
+    commands: Commands
+    progress: ProgressReader
     database: Database | None = None  # None: in memory
 
     def close(self) -> None:
@@ -60,5 +70,10 @@ def open_registry(url: str, region: str = DEFAULT_REGION) -> Registry:
         enrolments,
         enrolments,
         SqlDocuments(database, region),
+        SqlCampaigns(database, region),
+        SqlLists(database, region),
+        SqlCheckIns(database, region),
+        SqlCommands(database, region),
+        SqlProgress(database, region),
         database,
     )

@@ -6,7 +6,7 @@ Rule 2: rows are locked in one order, by key, so that two processes never wait f
 Rule 3: `standing` in ingest/ledger.py decides; this file reads, writes and compares.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Delete, bindparam, tuple_
@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from fairway.identity import Scope
 from fairway.ids import BatchName
 from fleet_cloud.adapters import registry_scope
+from fleet_cloud.adapters.registry_progress import ProgressWriter
 from fleet_cloud.adapters.registry_schema import claims, streams
 from fleet_cloud.adapters.registry_sql import Database, chunks
 from fleet_cloud.ingest.ledger import (
@@ -24,7 +25,7 @@ from fleet_cloud.ingest.ledger import (
     ranges_to_text,
     standing,
 )
-from fleet_cloud.ingest.ports import BatchKey, Claimant, Standing
+from fleet_cloud.ingest.ports import NOTHING, BatchKey, Claimant, Collected, Standing
 
 
 class _StreamKey(NamedTuple):
@@ -46,6 +47,7 @@ class SqlLedger:
             .returning(claims.c.tenant, claims.c.vehicle, claims.c.stream, claims.c.sequence)
         )
         self._open_stream = insert(streams).on_conflict_do_nothing()
+        self._progress = ProgressWriter(database, region)
         stream_insert = insert(streams)
         self._write_stream = stream_insert.on_conflict_do_update(
             index_elements=["region", "tenant", "vehicle", "stream"],
@@ -76,7 +78,12 @@ class SqlLedger:
             self._end(connection, stored, claimant)
         return standings
 
-    def settle(self, keys: Sequence[BatchKey], claimant: Claimant) -> None:
+    def settle(
+        self,
+        keys: Sequence[BatchKey],
+        claimant: Claimant,
+        collected: Mapping[BatchKey, Collected] = NOTHING,
+    ) -> None:
         if not keys:
             return
         ordered = sorted(set(keys))
@@ -96,6 +103,14 @@ class SqlLedger:
             ]
             connection.execute(self._write_stream, rows)
             self._end(connection, ordered, claimant)
+            self._progress.count(
+                connection,
+                {
+                    key: one
+                    for key, one in collected.items()
+                    if known.get(_stream_of(key), Stream()).lacks(key.name.sequence)
+                },
+            )
 
     def release(self, keys: Sequence[BatchKey], claimant: Claimant) -> None:
         if keys:

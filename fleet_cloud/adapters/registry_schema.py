@@ -9,7 +9,8 @@
     dictionaries, quarantine                     what vehicles sent that is not samples
     models, model_references, model_revisions    what is known about kinds of vehicles, as documents
     audit, audit_heads                           who did what, and how far each chain goes
-    counters                                     numbers that only grow: the fleet's revision
+    counters                                     numbers that only grow: the fleet's revision, the plan's
+    campaigns and their like                     registry_campaign_tables.py
 
 Rule 1: nothing refers to a vehicle by foreign key but its tenant: ledger and quarantine outlive a vehicle.
 Rule 2: region and tenant are first in the key of a tenant's rows; registry_scope.py builds what asks for them.
@@ -20,28 +21,20 @@ from sqlalchemy import (
     Column,
     ForeignKeyConstraint,
     Index,
-    Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
 )
 
-metadata = MetaData()
+from fleet_cloud.adapters import registry_campaign_tables, registry_metadata  # noqa: F401 - of this schema
+from fleet_cloud.adapters.registry_metadata import ROW_ID
+from fleet_cloud.adapters.registry_metadata import scope as _scope
+
+metadata = registry_metadata.metadata
 
 # The newest migration, which leaves these tables behind.
 NEWEST = "0008"
-
-# SQLite counts row ids only for a column declared INTEGER.
-ROW_ID = BigInteger().with_variant(Integer, "sqlite")
-
-
-def _scope(*, key: bool = True) -> list[Column[str]]:
-    return [
-        Column("region", String(32), primary_key=key, nullable=False),
-        Column("tenant", String(64), primary_key=key, nullable=False),
-    ]
 
 
 tenants = Table(

@@ -14,6 +14,7 @@ So there is no answer while an old insert runs, or from a server that wakes up w
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -124,13 +125,13 @@ class ClickHouseStore:
             return _series(answer, end, next_ns=int(time_ns[end]))
         # More samples in one moment than a page has: give the whole moment.
         at_ns = int(time_ns[0])
-        moment = SignalSpan(span.tenant, span.vehicle, span.signal, at_ns, at_ns + 1)
+        moment = replace(span, from_ns=at_ns, to_ns=at_ns + 1)
         answer = self._page(moment, clickhouse_rows.BATCH_MAX_ROWS)
         return _series(answer, len(numbers(answer, "time_ns", np.int64)), next_ns=at_ns + 1)
 
     def buckets(self, span: SignalSpan, *, bucket_ns: int, limit: int) -> Buckets:
         answer = self._ask(
-            clickhouse_sql.BUCKETS,
+            clickhouse_sql.of_streams(clickhouse_sql.BUCKETS, span.streams),
             tenant=span.tenant,
             vehicle=span.vehicle,
             signal=span.signal,
@@ -176,7 +177,7 @@ class ClickHouseStore:
 
     def _page(self, span: SignalSpan, limit: int) -> dict[str, Column]:
         return self._ask(
-            clickhouse_sql.SERIES,
+            clickhouse_sql.of_streams(clickhouse_sql.SERIES, span.streams),
             tenant=span.tenant,
             vehicle=span.vehicle,
             signal=span.signal,

@@ -4,7 +4,7 @@ It is what the other stores are held against, so it is plain before it is quick.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,15 +123,18 @@ class MemoryTelemetryStore(MemoryStore):
     def _of(self, span: SignalSpan) -> list[_Sample]:
         return sorted(
             sample
-            for signal, sample in self._samples(span.tenant, span.vehicle)
+            for signal, sample in self._samples(span.tenant, span.vehicle, span.streams)
             if signal == span.signal and span.from_ns <= sample.time_ns < span.to_ns
         )
 
-    def _samples(self, tenant: str, vehicle: str) -> Iterator[tuple[str, _Sample]]:
+    def _samples(
+        self, tenant: str, vehicle: str, streams: Collection[str] | None = None
+    ) -> Iterator[tuple[str, _Sample]]:
         with self._lock:
             batches = list(self.batches.values())
         for batch in batches:
-            if batch.tenant == tenant and batch.name.vehicle == vehicle:
+            is_meant = streams is None or batch.name.stream in streams
+            if batch.tenant == tenant and batch.name.vehicle == vehicle and is_meant:
                 block, sequence = batch.block, batch.name.sequence
                 for number, (name, time_ns, value) in zip(
                     block.signal.tolist(), block.rows(), strict=True

@@ -1,6 +1,7 @@
 """How much one request may be: checked before anything else looks at it.
 
-    URL 8 KiB -> 414      headers 16 KiB -> 431      body 64 KiB (POST / 4 MiB) -> 413
+    URL 8 KiB -> 414      headers 16 KiB -> 431      body 64 KiB -> 413
+    (a campaign 1.5 MiB, FleetWise's requests at POST / 4 MiB)
 
 Rule 1: a body is counted as it comes; what a client says of its length is believed only when it is too much.
 """
@@ -16,9 +17,11 @@ URL_MAX_BYTES = 8 * 1024
 HEADERS_MAX_BYTES = 16 * 1024
 # A body here is a form or a wish; telemetry comes by other doors.
 BODY_MAX_BYTES = 64 * 1024
+# A campaign's document, which has a limit of its own, and what is said around it.
+CAMPAIGN_MAX_BYTES = 3 * 512 * 1024
 # FleetWise's requests: 500 nodes with 2,048 characters of description and of comment each, or a whole
 # vocabulary as one text.  Its door reads no body before it knows whose it is said to be.
-_LARGER = {("POST", "/"): 4 * 1024 * 1024}
+FLEETWISE_MAX_BYTES = 4 * 1024 * 1024
 
 
 class SizeLimits:
@@ -36,23 +39,23 @@ class SizeLimits:
             status, detail = found
             await problem(status, detail, Connection="close")(scope, receive, send)
             return
-        await self._app(scope, _Counted(receive, _body_max_bytes(scope)), send)
+        await self._app(scope, _Counted(receive, _most(scope)), send)
 
 
 class _Counted:
     """Receives a request, and counts its body."""
 
-    def __init__(self, receive: Receive, max_bytes: int) -> None:
+    def __init__(self, receive: Receive, most_bytes: int) -> None:
         self._receive = receive
-        self._max_bytes = max_bytes
+        self._most_bytes = most_bytes
         self._bytes = 0
 
     async def __call__(self) -> Message:
         message = await self._receive()
         self._bytes += len(message.get("body", b""))
-        if self._bytes > self._max_bytes:
+        if self._bytes > self._most_bytes:
             # Of the framework's own kind, which it passes on from wherever it reads a body.
-            raise HTTPException(413, _too_large(self._max_bytes), {"Connection": "close"})
+            raise HTTPException(413, _too_large(self._most_bytes), {"Connection": "close"})
         return message
 
 
@@ -62,16 +65,19 @@ def _refusal(scope: Scope) -> tuple[int, str] | None:
         return 414, f"the URL has {url_bytes} bytes: {URL_MAX_BYTES} are the most"
     if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS_MAX_BYTES:
         return 431, f"the headers have more than {HEADERS_MAX_BYTES} bytes together"
-    most = _body_max_bytes(scope)
+    most_bytes = _most(scope)
     for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value[:20]) > most:
-            return 413, _too_large(most)
+        if name == b"content-length" and value.isdigit() and int(value[:20]) > most_bytes:
+            return 413, _too_large(most_bytes)
     return None
 
 
-def _body_max_bytes(scope: Scope) -> int:
-    return _LARGER.get((scope["method"], scope["path"]), BODY_MAX_BYTES)
+def _most(scope: Scope) -> int:
+    if scope["path"].startswith("/v1/campaigns"):
+        return CAMPAIGN_MAX_BYTES
+    is_fleetwise = (scope["method"], scope["path"]) == ("POST", "/")
+    return FLEETWISE_MAX_BYTES if is_fleetwise else BODY_MAX_BYTES
 
 
-def _too_large(max_bytes: int) -> str:
-    return f"the body has more than {max_bytes} bytes"
+def _too_large(most_bytes: int) -> str:
+    return f"the body has more than {most_bytes} bytes"

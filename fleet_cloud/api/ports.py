@@ -14,6 +14,15 @@ from fleet_cloud.access.tokens import TokenMaker, Tokens
 from fleet_cloud.access.users import UserReader
 from fleet_cloud.audit.acts import Audit
 from fleet_cloud.audit.ports import AuditReader
+from fleet_cloud.campaigns.commanding import Commanding
+from fleet_cloud.campaigns.ports import (
+    Catalogues,
+    Commands,
+    PlanKeeper,
+    ProgressReader,
+    Said,
+)
+from fleet_cloud.campaigns.service import Service
 from fleet_cloud.ingest.ports import LiveFeed, Quarantine
 from fleet_cloud.ingest.status import IngestStatus
 from fleet_cloud.models.campaigns import Campaigns
@@ -79,6 +88,22 @@ class FleetWise:
     campaigns: Campaigns
 
 
+@dataclass(frozen=True, slots=True)
+class CampaignPorts:
+    """What the routes of campaigns are given."""
+
+    service: Service
+    commanding: Commanding
+    plan: PlanKeeper
+    said: Said
+    commands: Commands
+    progress: ProgressReader
+    catalogues: Catalogues
+    poke: Callable[[], None]  # tells this process's doors that something changed
+    price_per_mb: float = 0.0
+    currency: str = ""
+
+
 FleetOf = Callable[[str, str], str]  # (tenant, vehicle) -> fleet
 
 
@@ -102,6 +127,7 @@ class ApiPorts:
     tokens: Tokens
     audit: Audit
     acts: AuditReader
+    campaigns: CampaignPorts
     fleet_of: FleetOf = default_fleet
     sign_in: SignIn | None = None  # None: people sign in elsewhere
     fleetwise: FleetWise | None = None  # None: models are kept elsewhere

@@ -28,7 +28,7 @@ LIMIT_DEFAULT = 10_000
 
 _TIME = "ISO 8601, nanoseconds since 1970, or -15m for that long before now"
 
-_RESPONSES: dict[int | str, dict[str, Any]] = {
+RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The page; `next` and the Link header lead to the one behind it.",
         "content": {
@@ -47,7 +47,7 @@ def router(ports: ApiPorts) -> APIRouter:
     @routes.get(
         "/{vehicle}/signals/{signal:path}/series",
         response_class=Response,
-        responses=_RESPONSES,
+        responses=RESPONSES,
     )
     def read_series(  # noqa: PLR0913 - each is a parameter of the request
         *,
@@ -94,7 +94,7 @@ def router(ports: ApiPorts) -> APIRouter:
             table, next_ns = _raw(ports, span, limit, head)
         else:
             table, next_ns = _bucketed(ports, span, limit, head, (bucket, aggregates))
-        return _page(request, table, form, next_ns)
+        return paged(request, table, form, next_ns)
 
     return routes
 
@@ -129,7 +129,8 @@ def _kind_of(ports: ApiPorts, span: SignalSpan) -> Kind:
     )
 
 
-def _page(request: Request, table: Columns, form: Format, next_ns: int | None) -> Response:
+def paged(request: Request, table: Columns, form: Format, next_ns: int | None) -> Response:
+    """Return a page in the format asked for, with the way to the next one."""
     headers = {"Vary": "Accept"}
     head = dict(table.head)
     if next_ns is not None:

@@ -2,7 +2,8 @@
 
 Rule 1: a route that asks a store is a plain function, so it runs in a thread and the loop stays live.
 Rule 2: every route says what it needs, or that it is public: gate.py.
-Rule 3: below /v1 nothing changes the fleet; what can be changed is who is let in.  The doors of compat/ do.
+Rule 3: below /v1 nothing changes who belongs to the fleet; what is asked of its vehicles can be changed, and
+who is let in.  The doors of compat/ change the fleet as well.
 """
 
 from typing import Any
@@ -12,12 +13,19 @@ from fastapi import FastAPI
 from fleet_cloud.api import (
     access,
     audit,
+    campaign_acts,
+    campaign_data,
+    campaigns,
+    commands,
     ingest,
     live,
     operations,
     problems,
     series,
     sign_in,
+    state_commands,
+    state_templates,
+    twins,
     vehicles,
 )
 from fleet_cloud.api.compat import fleetwise
@@ -59,6 +67,13 @@ def make_api(
     app.include_router(live.router(listeners))
     app.state.hang_up = listeners.hang_up
     app.include_router(ingest.router(ports))
+    app.include_router(campaigns.router(ports))
+    app.include_router(campaign_acts.router(ports))
+    app.include_router(campaign_data.router(ports))
+    app.include_router(commands.router(ports))
+    app.include_router(state_commands.router(ports))
+    app.include_router(state_templates.router(ports))
+    app.include_router(twins.router(ports))
     if ports.sign_in is not None:
         app.include_router(sign_in.router(ports, ports.sign_in))
     if ports.fleetwise is not None:

@@ -22,6 +22,7 @@ from fleet_cloud.ingest.ports import (
     Answer,
     BatchKey,
     Claimant,
+    Collected,
     Dictionaries,
     DictionaryKey,
     Fault,
@@ -63,6 +64,14 @@ class Pending:
     def dictionary(self) -> DictionaryKey:
         """The dictionary it is to be read with."""
         return DictionaryKey(self.tenant, self.sealed.dictionary_id)
+
+    @property
+    def collected(self) -> Collected | None:
+        """What it brings to a campaign; None: it is of none."""
+        part, message = self.sealed.campaign, self.messages[0]
+        if part is None:
+            return None
+        return Collected(part, self.sealed.samples, len(message.data), message.received_time_ns)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +132,7 @@ class Groups:
         self._tables = Tables(dictionaries)
         self._claims = claims
         self._in_flight: set[BatchKey] = set()
-        self._unsettled: set[BatchKey] = set()  # stored, while the ledger did not answer
+        self._unsettled: dict[BatchKey, Pending] = {}  # stored, while the ledger did not answer
         self._failures = 0  # groups in a row that the stores could not take
 
     @property
@@ -223,7 +232,8 @@ class Groups:
         doubtful = [key for key, stands in standings.items() if stands is Standing.DOUBTFUL]
         inserted = self._inserted(doubtful)
         if inserted:
-            self._ledger.settle(sorted(inserted), claimant)
+            found = {key: draft.pending[key] for key in sorted(inserted)}
+            self._ledger.settle(list(found), claimant, _collected(found))
         for key, stands in standings.items():
             if stands is Standing.STORED or key in inserted:
                 draft.answer(draft.pending.pop(key), Outcome.DUPLICATE)
@@ -309,13 +319,14 @@ class Groups:
             return self._refused(group, refused, claimant)
         self._failures = 0
         failure = ""
+        stored = self._unsettled | {b.key: group.pending[b.key] for b in group.batches}
         try:
-            self._ledger.settle([*self._unsettled, *(b.key for b in group.batches)], claimant)
-            self._unsettled.clear()
+            self._ledger.settle(list(stored), claimant, _collected(stored))
+            self._unsettled = {}
         except Unavailable as error:
             # The rows are durable, which is what a receipt says.  Should this process end before the ledger
             # answers again, the store's own word resolves the claims when one of the batches comes again.
-            self._unsettled.update(batch.key for batch in group.batches)
+            self._unsettled = stored
             failure = str(error)
         answers = [
             answer
@@ -363,6 +374,10 @@ class Groups:
         except Unavailable as error:
             draft.failure = str(error)
         return Outcomes(tuple(draft.answers), (), draft.counts, draft.failure)
+
+
+def _collected(pending: Mapping[BatchKey, Pending]) -> dict[BatchKey, Collected]:
+    return {key: one for key, entry in pending.items() if (one := entry.collected) is not None}
 
 
 def _answers(pending: Pending, outcome: Outcome, **more: str | int) -> list[Answer]:

@@ -38,6 +38,10 @@ class Stream:
             return True
         return any(first <= sequence <= last for first, last in self.above)
 
+    def lacks(self, sequence: int) -> bool:
+        """Whether `sequence` is certainly not stored."""
+        return sequence > self.floor and not self.holds(sequence)
+
     def with_stored(self, sequences: Iterable[int]) -> "Stream":
         """Return the stream after `sequences` were stored too."""
         ranges = sorted([*self.above, *((sequence, sequence) for sequence in sequences)])

@@ -9,11 +9,12 @@ inserted and settled after; whoever finds a claim that nobody holds asks the sto
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from fairway.ids import BatchName
 from fairway.samples import SampleBlock
-from fairway.telemetry import Receipt
+from fairway.telemetry import CampaignPart, Receipt
 from fleet_cloud.ingest.watch import Watch
 
 
@@ -84,6 +85,19 @@ class Claimant:
     watch: Watch = field(default_factory=Watch)  # the process's own: the same with every claim
 
 
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a batch brings to the campaign that collected it."""
+
+    campaign: CampaignPart
+    samples: int
+    received_bytes: int
+    received_time_ns: int
+
+
+NOTHING: Mapping[BatchKey, Collected] = MappingProxyType({})
+
+
 class Ledger(Protocol):
     """Knows which batches are stored, for ever.  Contract: tests/contracts/test_registry.py."""
 
@@ -91,8 +105,16 @@ class Ledger(Protocol):
         """Durably claim all of `keys` that are free, and say how each stands.  Raises Unavailable."""
         ...
 
-    def settle(self, keys: Sequence[BatchKey], claimant: Claimant) -> None:
-        """Note that `keys` are stored, and end their claims.  Raises Unavailable."""
+    def settle(
+        self,
+        keys: Sequence[BatchKey],
+        claimant: Claimant,
+        collected: Mapping[BatchKey, Collected] = NOTHING,
+    ) -> None:
+        """Note that `keys` are stored, and end their claims; count what each of them brings, once.
+
+        Raises Unavailable.
+        """
         ...
 
     def release(self, keys: Sequence[BatchKey], claimant: Claimant) -> None:

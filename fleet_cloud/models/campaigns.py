@@ -1,28 +1,14 @@
-"""What the FleetWise door needs of campaigns: a port, and how a campaign moves.
+"""What the FleetWise door needs of campaigns: a port.
 
-    (create) --> WAITING_FOR_APPROVAL --APPROVE--> RUNNING --SUSPEND--> SUSPENDED --RESUME--> RUNNING
-                                                      any --UPDATE--> the same     any --remove--> (gone)
+    create --> WAITING_FOR_APPROVAL --APPROVE--> RUNNING --SUSPEND--> SUSPENDED --RESUME--> RUNNING
 
 Rule 1: a document is FleetWise's JSON, validated by its shape, with ARNs of the tenant that asks.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
-
-from fleet_cloud.models.refusals import InTheWay
-
-CAMPAIGN = "campaign"
-
-
-class CampaignStatus(StrEnum):
-    """What has become of a campaign."""
-
-    CREATING = "CREATING"
-    WAITING_FOR_APPROVAL = "WAITING_FOR_APPROVAL"
-    RUNNING = "RUNNING"
-    SUSPENDED = "SUSPENDED"
 
 
 class Move(StrEnum):
@@ -34,22 +20,13 @@ class Move(StrEnum):
     UPDATE = "UPDATE"
 
 
-_S = CampaignStatus
-MOVES: dict[tuple[CampaignStatus, Move], CampaignStatus] = {
-    (_S.WAITING_FOR_APPROVAL, Move.APPROVE): _S.RUNNING,
-    (_S.RUNNING, Move.SUSPEND): _S.SUSPENDED,
-    (_S.SUSPENDED, Move.RESUME): _S.RUNNING,
-    **{(status, Move.UPDATE): status for status in _S},
-}
-
-
 @dataclass(frozen=True, slots=True)
 class KeptCampaign:
     """One campaign of a tenant."""
 
     name: str
     document: Mapping[str, Any]
-    status: CampaignStatus
+    status: str  # CREATING, WAITING_FOR_APPROVAL, RUNNING or SUSPENDED
     created_time_ns: int
     changed_time_ns: int
 
@@ -64,7 +41,7 @@ class Asker:
 
 
 class Campaigns(Protocol):
-    """The campaigns of tenants.  Contract: tests/contracts/test_fleetwise_campaigns.py."""
+    """The campaigns of tenants, every act audited.  Contract: tests/contracts/test_fleetwise_campaigns.py."""
 
     def create(self, asker: Asker, document: Mapping[str, Any]) -> None:
         """Make the campaign that a document says.  Raises InTheWay, BadInput, Unavailable."""
@@ -87,23 +64,19 @@ class Campaigns(Protocol):
         """
         ...
 
-    def remove(self, asker: Asker, name: str) -> KeptCampaign:
-        """Forget a campaign, and return what it was.  Raises NotThere, Unavailable."""
+    def remove(self, asker: Asker, name: str) -> None:
+        """Take a campaign from its vehicles and forget it.  Raises NotThere, InTheWay, Unavailable."""
+        ...
+
+    def belongs(self, tenant: str, vehicle: str, fleets: Mapping[str, bool]) -> None:
+        """Note of fleets whether a vehicle belongs to them; of others nothing changes.  Raises Unavailable."""
         ...
 
     def of_vehicle(
-        self, tenant: str, vehicle: str, targets: Collection[str], *, after: str = "", limit: int
+        self, tenant: str, vehicle: str, *, after: str = "", limit: int
     ) -> list[tuple[str, str]]:
-        """Return campaigns of a vehicle, named by any of `targets` (ARNs), each with its state there.
+        """Return the campaigns that a vehicle is a target of, in order of name, each with its state there.
 
-        A state is CREATED, READY, HEALTHY, SUSPENDED or DELETING.  Raises Unavailable.
+        A state is CREATED, READY, HEALTHY or SUSPENDED.  Raises Unavailable.
         """
         ...
-
-
-def moved(name: str, status: CampaignStatus, move: Move) -> CampaignStatus:
-    """Return the status after a move.  Raises InTheWay."""
-    after = MOVES.get((status, move))
-    if after is None:
-        raise InTheWay(CAMPAIGN, name, f"the campaign {name} is {status}: it cannot {move.lower()}")
-    return after

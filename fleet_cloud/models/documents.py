@@ -34,6 +34,7 @@ class Kind(StrEnum):
     VEHICLE = "vehicle"
     TEMPLATE = "state-template"
     TEMPLATE_ID = "state-template-id"  # never a document: what a template is called besides
+    CAMPAIGN = "campaign"  # never a document either: campaigns.py
     TAGS = "tags"  # <kind>/<name>
     ACCOUNT = "account"
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairway.errors import BadInput
+from fairway.identity import tenant_name
 from fleet_cloud.models.documents import Document, Kind
 from fleet_cloud.models.manifests import Status
 from fleet_cloud.models.refusals import BadField, InTheWay, NotThere, TooMany
@@ -31,6 +32,15 @@ def checked_name(name: str) -> str:
         return checked_vehicle_name(name)
     except BadInput as error:
         raise BadField("vehicleName", str(error)) from error
+
+
+def checked_fleet(name: str) -> str:
+    """Return `name` when campaigns may be aimed at a fleet that is called so.  Raises BadField."""
+    try:
+        return tenant_name(name)
+    except BadInput as error:
+        why = "is no name of a fleet here: 1 to 64 of A-Z a-z 0-9 _ - beginning with a letter or digit"
+        raise BadField("fleetId", why) from error
 
 
 def is_to_be_added(name: str, known: Vehicle | None, tenant: str, behavior: str) -> bool:

@@ -93,13 +93,14 @@ class Buckets:
 
 @dataclass(frozen=True, slots=True)
 class SignalSpan:
-    """Which samples are meant: those of one signal of one vehicle in a span of time."""
+    """Which samples are meant: those of one signal of one vehicle, in a span of time, of some streams."""
 
     tenant: str
     vehicle: str
     signal: str
     from_ns: int = 0
     to_ns: int = TIME_MAX_NS
+    streams: tuple[str, ...] | None = None  # only what came in these; None: in whichever
 
 
 class TelemetryReader(Protocol):

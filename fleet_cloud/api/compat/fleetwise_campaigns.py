@@ -16,8 +16,9 @@ from fleet_cloud.api.compat.fleetwise_calls import (
     in_scope,
     seconds,
 )
+from fleet_cloud.api.compat.fleetwise_tags import drop_tags, put_tags
 from fleet_cloud.api.ports import NotAllowed
-from fleet_cloud.models.campaigns import CAMPAIGN, Asker, KeptCampaign, Move
+from fleet_cloud.models.campaigns import Asker, KeptCampaign, Move
 from fleet_cloud.models.documents import Kind
 from fleet_cloud.models.refusals import BadField, NotThere
 
@@ -40,15 +41,23 @@ def _create(call: Call) -> dict[str, Any]:
         "signalCatalogArn": call.account.arn(Kind.CATALOG, catalog),
         "targetArn": call.account.arn(kind, target),
     }
-    call.write_act("create", CAMPAIGN, request["name"])
     call.parts.campaigns.create(_asker(call), document)
+    if request.get("tags"):
+        call.change(
+            "tag",
+            Kind.CAMPAIGN,
+            request["name"],
+            lambda transaction: put_tags(
+                transaction, Kind.CAMPAIGN, request["name"], request["tags"]
+            ),
+        )
     return _named(call, request["name"])
 
 
 def _show(call: Call) -> dict[str, Any]:
     found = call.parts.campaigns.campaign(call.tenant, call.request["name"])
     if found is None:
-        raise NotThere(CAMPAIGN, call.request["name"])
+        raise NotThere(Kind.CAMPAIGN, call.request["name"])
     return {**found.document, **_named(call, found.name), **_state(found)}
 
 
@@ -59,19 +68,20 @@ def _update(call: Call) -> dict[str, Any]:
         raise BadField("action", f"{move} changes nothing of a campaign: use UPDATE for that")
     if move is Move.APPROVE and not may(call.principal, Permission.CAMPAIGNS_APPROVE, call.tenant):
         raise NotAllowed(Permission.CAMPAIGNS_APPROVE)
-    if call.parts.campaigns.campaign(call.tenant, name) is None:
-        raise NotThere(CAMPAIGN, name)
-    call.write_act(move.lower(), CAMPAIGN, name)
     found = call.parts.campaigns.move(_asker(call), name, move, changes)
-    return {**_named(call, name), "status": found.status.value}
+    return {**_named(call, name), "status": found.status}
 
 
 def _remove(call: Call) -> dict[str, Any]:
     name = call.request["name"]
-    if call.parts.campaigns.campaign(call.tenant, name) is None:
-        raise NotThere(CAMPAIGN, name)
-    call.write_act("delete", CAMPAIGN, name)
     call.parts.campaigns.remove(_asker(call), name)
+    if call.reading().find(Kind.TAGS, f"{Kind.CAMPAIGN}/{name}") is not None:
+        call.change(
+            "untag",
+            Kind.CAMPAIGN,
+            name,
+            lambda transaction: drop_tags(transaction, Kind.CAMPAIGN, name),
+        )
     return _named(call, name)
 
 
@@ -90,7 +100,7 @@ def _asker(call: Call) -> Asker:
 
 
 def _named(call: Call, name: str) -> dict[str, Any]:
-    return {"name": name, "arn": call.account.arn(CAMPAIGN, name)}
+    return {"name": name, "arn": call.account.arn(Kind.CAMPAIGN, name)}
 
 
 def _summary(call: Call, found: KeptCampaign) -> dict[str, Any]:
@@ -99,7 +109,7 @@ def _summary(call: Call, found: KeptCampaign) -> dict[str, Any]:
 
 def _state(found: KeptCampaign) -> dict[str, Any]:
     return {
-        "status": found.status.value,
+        "status": found.status,
         "creationTime": seconds(found.created_time_ns),
         "lastModificationTime": seconds(found.changed_time_ns),
     }

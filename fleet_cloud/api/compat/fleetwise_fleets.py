@@ -1,6 +1,7 @@
 """Fleets, and which vehicles are in them: FleetWise's operations.
 
-Rule 1: these fleets are for campaigns; who may see which vehicle is said by grants, and not by them.
+Rule 1: these fleets are for campaigns, which are told who belongs to them, each time and after it is kept; who
+may see which vehicle is said by grants, and not by them.
 """
 
 from typing import Any
@@ -18,13 +19,13 @@ from fleet_cloud.api.compat.fleetwise_tags import drop_tags, put_tags
 from fleet_cloud.models.documents import Document, Kind, Reference
 from fleet_cloud.models.refusals import BadField, TooMany
 from fleet_cloud.models.transactions import Transaction
-from fleet_cloud.models.vehicles import FLEETS_OF_VEHICLE_MAX
+from fleet_cloud.models.vehicles import FLEETS_OF_VEHICLE_MAX, checked_fleet
 
 FLEETS_MAX = 10_000
 
 
 def _create(call: Call) -> dict[str, Any]:
-    request, name = call.request, call.request["fleetId"]
+    request, name = call.request, checked_fleet(call.request["fleetId"])
     of = call.account.name("signalCatalogArn", request["signalCatalogArn"], Kind.CATALOG)
 
     def work(transaction: Transaction) -> None:
@@ -90,6 +91,7 @@ def _associate(call: Call) -> dict[str, Any]:
         transaction.new(Kind.MEMBER, f"{fleet}/{vehicle}", {}, refers)
 
     call.change("associate", Kind.FLEET, fleet, work)
+    call.parts.campaigns.belongs(call.tenant, vehicle, {fleet: True})
     return {}
 
 
@@ -103,6 +105,7 @@ def _disassociate(call: Call) -> dict[str, Any]:
             transaction.drop(Kind.MEMBER, f"{fleet}/{vehicle}")
 
     call.change("disassociate", Kind.FLEET, fleet, work)
+    call.parts.campaigns.belongs(call.tenant, vehicle, {fleet: False})
     return {}
 
 

@@ -6,12 +6,20 @@ from typing import Any
 from fleet_cloud.access.roles import Permission
 from fleet_cloud.api.compat.fleetwise_calls import Call, Operation
 from fleet_cloud.models.documents import Kind
-from fleet_cloud.models.refusals import BadField, TooMany
+from fleet_cloud.models.refusals import BadField, NotThere, TooMany
 from fleet_cloud.models.transactions import Transaction
 
 # As AWS has it.
 TAGS_MAX = 50
-_KINDS = (Kind.CATALOG, Kind.MODEL, Kind.DECODER, Kind.FLEET, Kind.VEHICLE, Kind.TEMPLATE)
+_KINDS = (
+    Kind.CATALOG,
+    Kind.MODEL,
+    Kind.DECODER,
+    Kind.FLEET,
+    Kind.VEHICLE,
+    Kind.TEMPLATE,
+    Kind.CAMPAIGN,
+)
 
 
 def put_tags(
@@ -40,7 +48,7 @@ def _tag(call: Call) -> dict[str, Any]:
     kind, name = _meant(call)
 
     def work(transaction: Transaction) -> None:
-        transaction.get(kind, name)
+        _require(call, transaction, kind, name)
         put_tags(transaction, kind, name, call.request["Tags"])
 
     call.change("tag", kind, name, work)
@@ -51,7 +59,7 @@ def _untag(call: Call) -> dict[str, Any]:
     kind, name = _meant(call)
 
     def work(transaction: Transaction) -> None:
-        transaction.get(kind, name)
+        _require(call, transaction, kind, name)
         known = transaction.find(Kind.TAGS, f"{kind}/{name}")
         if known is not None:
             gone = set(call.request["TagKeys"])
@@ -65,10 +73,18 @@ def _untag(call: Call) -> dict[str, Any]:
 def _list_tags(call: Call) -> dict[str, Any]:
     kind, name = _meant(call)
     transaction = call.reading()
-    transaction.get(kind, name)
+    _require(call, transaction, kind, name)
     known = transaction.find(Kind.TAGS, f"{kind}/{name}")
     tags = known.content if known else {}
     return {"Tags": [{"Key": key, "Value": tags[key]} for key in sorted(tags)]}
+
+
+def _require(call: Call, transaction: Transaction, kind: Kind, name: str) -> None:
+    """Raise NotThere unless there is something of that name."""
+    if kind is not Kind.CAMPAIGN:
+        transaction.get(kind, name)
+    elif call.parts.campaigns.campaign(call.tenant, name) is None:
+        raise NotThere(kind, name)
 
 
 def _meant(call: Call) -> tuple[Kind, str]:

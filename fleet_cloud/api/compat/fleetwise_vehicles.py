@@ -152,6 +152,7 @@ def _show(call: Call) -> dict[str, Any]:
 def _remove(call: Call) -> dict[str, Any]:
     name = call.request["vehicleName"]
     denies = False
+    fleets: dict[str, bool] = {}
 
     def work(transaction: Transaction) -> None:
         nonlocal denies
@@ -160,6 +161,7 @@ def _remove(call: Call) -> dict[str, Any]:
             return
         denies = found.content["isAddedHere"]
         for member in transaction.every(Kind.MEMBER, found.reference):
+            fleets[member.name.split("/")[0]] = False
             transaction.drop(Kind.MEMBER, member.name)
         transaction.drop(Kind.VEHICLE, name)
         drop_tags(transaction, Kind.VEHICLE, name)
@@ -172,6 +174,7 @@ def _remove(call: Call) -> dict[str, Any]:
             call.parts.certificates.revoke(name, call.now_ns, _DELETED)
 
     call.parts.models.change(call.tenant, call.now_ns, work, before=deny)
+    call.parts.campaigns.belongs(call.tenant, name, fleets)
     return _named(call, name)
 
 
@@ -204,16 +207,10 @@ def _list(call: Call) -> dict[str, Any]:
 
 
 def _status(call: Call) -> dict[str, Any]:
-    transaction = call.reading()
-    vehicle = transaction.get(Kind.VEHICLE, call.request["vehicleName"])
-    targets = {call.account.arn(Kind.VEHICLE, vehicle.name)}
-    for member in transaction.every(Kind.MEMBER, vehicle.reference):
-        targets.add(call.account.arn(Kind.FLEET, member.name.split("/")[0]))
+    vehicle = call.reading().get(Kind.VEHICLE, call.request["vehicleName"])
 
     def fetch(after: str, limit: int) -> list[tuple[str, Any]]:
-        found = call.parts.campaigns.of_vehicle(
-            call.tenant, vehicle.name, targets, after=after, limit=limit
-        )
+        found = call.parts.campaigns.of_vehicle(call.tenant, vehicle.name, after=after, limit=limit)
         return [
             (name, {"campaignName": name, "vehicleName": vehicle.name, "status": state})
             for name, state in found

@@ -1,9 +1,10 @@
 """An API over a small fleet in memory; the stores' own contract says that others answer alike."""
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
+from fairway.campaign.document import campaign_of, sync_id
 from fairway.clock import NS_PER_S, ManualClock
 from fairway.identity import DEFAULT_TENANT
 from fairway.ids import BatchName
@@ -19,15 +21,26 @@ from fleet_cloud.access.grants import ALL, Grant
 from fleet_cloud.access.keys import fresh_key
 from fleet_cloud.access.roles import Role
 from fleet_cloud.access.tokens import NoTokens
+from fleet_cloud.adapters.catalogues import KeptCatalogues
 from fleet_cloud.adapters.feed import Feed
-from fleet_cloud.adapters.memory import MemoryCertificates, MemoryQuarantine, MemoryVehicles
+from fleet_cloud.adapters.fleetwise_campaigns import ServiceCampaigns
+from fleet_cloud.adapters.memory import (
+    MemoryCertificates,
+    MemoryQuarantine,
+    MemoryVehicles,
+    memory_registry,
+)
 from fleet_cloud.adapters.memory_access import MemoryKeys
 from fleet_cloud.adapters.memory_audit import MemoryAudit
-from fleet_cloud.adapters.memory_fleetwise_campaigns import MemoryCampaigns
 from fleet_cloud.adapters.memory_models import MemoryDocuments
+from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.adapters.telemetry_store_memory import MemoryTelemetryStore
-from fleet_cloud.api.ports import ApiPorts, FleetWise, SignIn
+from fleet_cloud.api.ports import ApiPorts, CampaignPorts, FleetWise, SignIn
 from fleet_cloud.api.service import make_api
+from fleet_cloud.campaigns.commanding import Commanding
+from fleet_cloud.campaigns.life import State
+from fleet_cloud.campaigns.model import Kept, Target, TargetKind
+from fleet_cloud.campaigns.service import Service
 from fleet_cloud.ingest.ports import AcceptedBatch, Misfit
 from fleet_cloud.ingest.status import STARTING, IngestStatus
 from fleet_cloud.vehicles.registry import Vehicle, VehicleState
@@ -35,6 +48,11 @@ from fleet_cloud.vehicles.registry import Vehicle, VehicleState
 START_NS = 1_700_000_000 * NS_PER_S  # 2023-11-14T22:13:20Z
 STREAM = "00000000000000aa"
 ROOT = bytes(range(32))
+
+DOCUMENT = {
+    "collectionScheme": {"timeBasedCollectionScheme": {"periodMs": 10_000}},
+    "signalsToCollect": [{"name": "Vehicle.Speed"}],
+}
 
 SPEED = Signal("Vehicle.Speed", unit="km/h")
 GEAR = Signal("Vehicle.Gear", Kind.TEXT)
@@ -57,6 +75,11 @@ class Cloud:
     keys: MemoryKeys = field(default_factory=MemoryKeys)
     tokens: Any = field(default_factory=NoTokens)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
+    registry: Registry = field(default_factory=memory_registry)
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    poked: list[int] = field(default_factory=list)
+    self_approval: bool = False
+    price_per_mb: float = 0.0
     sign_in: SignIn | None = None
     documents: MemoryDocuments = field(default_factory=MemoryDocuments)
 
@@ -66,7 +89,41 @@ class Cloud:
         self.keys.add(kept)
         return text
 
+    def campaign(self, state: str = "WAITING_FOR_APPROVAL", **more: Any) -> Kept:
+        """Keep a campaign of somebody else's in `state`, and return it."""
+        name = more.pop("name", f"campaign-{next(self.numbers)}")
+        document = {**DOCUMENT, "name": name, **more.pop("document", {})}
+        campaign = campaign_of(document)
+        kept = Kept(
+            tenant=more.pop("tenant", DEFAULT_TENANT),
+            campaign=campaign,
+            sync_id=sync_id(campaign),
+            target=Target(TargetKind.VEHICLE, "VIN1"),
+            state=State(state),
+            author="user:author",
+            created_time_ns=START_NS,
+            changed_time_ns=START_NS,
+            started_time_ns=START_NS if state in ("RUNNING", "SUSPENDED") else None,
+        )
+        kept = replace(kept, **more)
+        self.registry.plan.add(kept)
+        return kept
+
     def ports(self) -> ApiPorts:
+        campaigns = CampaignPorts(
+            service=Service(self.registry.plan, self.audit, self_approval=self.self_approval),
+            commanding=Commanding(
+                self.registry.commands, self.audit, lambda: f"c{next(self.numbers)}"
+            ),
+            plan=self.registry.plan,
+            said=self.registry.said,
+            commands=self.registry.commands,
+            progress=self.registry.progress,
+            catalogues=KeptCatalogues(self.registry.dictionaries),
+            poke=lambda: self.poked.append(self.clock.now_ns()),
+            price_per_mb=self.price_per_mb,
+            currency="EUR",
+        )
         return ApiPorts(
             telemetry=self.telemetry,
             vehicles=self.vehicles,
@@ -79,6 +136,7 @@ class Cloud:
             tokens=self.tokens,
             audit=self.audit,
             acts=self.audit,
+            campaigns=campaigns,
             sign_in=self.sign_in,
             fleetwise=FleetWise(
                 region="local",
@@ -86,7 +144,9 @@ class Cloud:
                 documents=self.documents,
                 vehicles=self.vehicles,
                 certificates=MemoryCertificates(self.vehicles),
-                campaigns=MemoryCampaigns(),
+                campaigns=ServiceCampaigns(
+                    campaigns.service, campaigns.plan, campaigns.said, campaigns.poke
+                ),
             ),
         )
 

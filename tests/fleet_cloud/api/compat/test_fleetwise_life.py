@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.fleet_cloud.api.compat import real
 from tests.fleet_cloud.api.compat.conftest import Served
@@ -20,7 +21,7 @@ class Site:
     """An account in which everything that FleetWise's tools make is made."""
 
     client: Any
-    name: str
+    approver: Any  # somebody else
     catalog_arn: str
     fleet_arn: str
     paths: list[str]
@@ -54,7 +55,8 @@ def site(served: Served) -> Site:
             vehicleName=f"SITE-{number}", modelManifestArn=model, decoderManifestArn=decoder
         )
         client.associate_vehicle_fleet(fleetId="site", vehicleName=f"SITE-{number}")
-    return Site(client, "site", catalog, fleet, paths)
+    approver = served.client("fleet-manager", "real-site")
+    return Site(client, approver, catalog, fleet, paths)
 
 
 def test_what_was_made_of_real_documents_is_read_as_it_was_written(site: Site):
@@ -103,7 +105,7 @@ def test_each_real_campaign_is_made_read_equal_run_and_deleted(site: Site, path:
         ("SUSPEND", "SUSPENDED"),
         ("RESUME", "RUNNING"),
     ):
-        moved = site.client.update_campaign(name=path.stem, action=action)
+        moved = site.approver.update_campaign(name=path.stem, action=action)
         assert moved["status"] == status
     (told,) = site.client.get_vehicle_status(vehicleName="SITE-1")["campaigns"]
     assert told == {"campaignName": path.stem, "vehicleName": "SITE-1", "status": "READY"}
@@ -113,3 +115,36 @@ def test_each_real_campaign_is_made_read_equal_run_and_deleted(site: Site, path:
 
 def test_there_are_sixteen_real_campaigns():
     assert len(real.campaigns()) == 16
+
+
+def test_who_made_a_campaign_does_not_approve_it(site: Site):
+    scheme = {"timeBasedCollectionScheme": {"periodMs": 10_000}}
+    site.client.create_campaign(
+        name="own",
+        signalCatalogArn=site.catalog_arn,
+        targetArn=site.fleet_arn,
+        collectionScheme=scheme,
+    )
+
+    with pytest.raises(ClientError, match="AccessDeniedException.*somebody else approves it"):
+        site.client.update_campaign(name="own", action="APPROVE")
+    site.client.delete_campaign(name="own")
+
+
+def test_the_secret_of_a_key_is_in_its_file_and_nowhere_else(served: Served):
+    _, secret = served.keys("viewer", "real-site")
+    (served.folder / "credentials").unlink()
+
+    for path in served.folder.rglob("*"):
+        if path.is_file() and not path.is_socket():
+            assert secret.encode() not in path.read_bytes(), path
+    assert (served.data / "aws-key-root").stat().st_mode & 0o777 == 0o600
+
+
+def test_everything_is_there_after_a_restart(site: Site, served: Served):
+    served.program.kill()
+    served.program.log.write_bytes(b"")
+    served.start()
+
+    assert site.client.get_model_manifest(name="site")["status"] == "ACTIVE"
+    assert len(site.client.list_vehicles()["vehicleSummaries"]) == 3

@@ -1,0 +1,36 @@
+"""Puts together what answers vehicles: the desk over the registry, and what goes by schedule."""
+
+from collections.abc import Callable
+
+from fairway.clock import Clock
+from fleet_cloud.adapters.catalogues import KeptCatalogues
+from fleet_cloud.adapters.control import Control
+from fleet_cloud.adapters.fleet import Fleet
+from fleet_cloud.adapters.registry import Registry
+from fleet_cloud.audit.acts import Audit
+from fleet_cloud.campaigns.desk import Desk, Stores
+from fleet_cloud.campaigns.service import Service
+from fleet_cloud.campaigns.staging import Staging
+
+
+def make_control(
+    registry: Registry,
+    fleet: Fleet,
+    audit: Audit,
+    clock: Clock,
+    failed: Callable[[BaseException], None],
+) -> Control:
+    """Return a control thread that is not started; `failed` is told of an error nobody understood."""
+    stores = Stores(
+        following=registry.plan,
+        lists=registry.lists,
+        check_ins=registry.said,
+        twins=registry.said,
+        commands=registry.commands,
+        catalogues=KeptCatalogues(registry.dictionaries),
+    )
+    desk = Desk(stores, lambda: fleet.tenants)
+    staging = Staging(desk.plan, registry.said, Service(registry.plan, audit))
+    return Control(
+        desk=desk, tenants=lambda: fleet.tenants, tick=staging.tick, clock=clock, failed=failed
+    )
