@@ -2,19 +2,21 @@
 
     sources > decoder > mapping > collection > batches > spool > uplink > cloud
               '-------------- sampling --------------'       '-- delivery --'
+                           |----> campaigns (campaigns_open.py) > partitions --'
                            '----> the vehicle's data <> door (onboard.py) <> apps in the vehicle
     sources < frames of the allow-list < actuators (acting.py) <-----'
 
 Rule 1: what can be known to be wrong is said before anything runs: files, databases, certificates.
 Rule 2: a cloud that cannot be reached is no error: the spool is for that.
+Rule 3: at a cloud of FleetWise what is decoded comes from there: when that changes, everything begins anew.
 """
 
 import asyncio
 import contextlib
-import hashlib
 import signal
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Sequence
 
+from edge_agent.adapters.campaigns_open import Around, CampaignParts
 from edge_agent.adapters.clock_watch import watch_clock
 from edge_agent.adapters.delivery import Delivery
 from edge_agent.adapters.identity_files import identity_target
@@ -23,57 +25,28 @@ from edge_agent.adapters.merge import Merged
 from edge_agent.adapters.metrics_http import MetricsServer, Status
 from edge_agent.adapters.onboard import Opened, open_onboard
 from edge_agent.adapters.patience import Patient
+from edge_agent.adapters.pipelines import open_pipeline, resumption
 from edge_agent.adapters.renewal import identity_renewal
 from edge_agent.adapters.sampling import LOOK_INTERVAL_NS, Limits, Pipeline, Sampling
 from edge_agent.adapters.sources import open_source
 from edge_agent.adapters.spool_files import SpoolFiles
 from edge_agent.adapters.spool_worker import SpoolWorker
+from edge_agent.adapters.summary import Summary, summary_of
 from edge_agent.adapters.uplink_tls import Address, address, guarded
-from edge_agent.adapters.uplinks import open_uplink
-from edge_agent.canbus import database
-from edge_agent.canbus.decoder import make_decoder
-from edge_agent.canbus.mapping import Mapping, compile_mapping
-from edge_agent.canbus.plan import BusDatabases, Plan, compile_plan
+from edge_agent.adapters.uplinks import CloudUplink, open_foreign, open_uplink
+from edge_agent.canbus.frames import FrameBlock
+from edge_agent.canbus.mapping import Mapping
 from edge_agent.canbus.source import FrameSource
 from edge_agent.config import Config, Replay
 from edge_agent.telemetry.batching import Sealing
-from edge_agent.telemetry.collection import Collection
 from fairway import log
-from fairway.catalog.load import load_catalog
-from fairway.catalog.model import Catalog
 from fairway.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock
 from fairway.errors import BadInput
+from fairway.samples import SampleBlock
 from fairway.telemetry import Dictionary
-from fairway.wire.telemetry import dictionary_of, dictionary_to_bytes
+from fairway.wire.telemetry import dictionary_to_bytes
 
 EVENTS = log.get("edge_agent")
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What a run did, for people and machines."""
-
-    vehicle: str
-    stream: str
-    frames: int
-    signals: int
-    samples: int
-    batches: int
-    request_bytes: int
-    bytes_per_sample: float
-    dropped_frames: int
-    lost_samples: int
-    dropped_batches: int
-    damaged_batches: int
-    waiting_batches: int
-    sent: int
-    resent: int
-    stored: int
-    duplicate: int
-    refused: int
-    busy: int
-    connections: int
-    refused_by_reason: dict[str, int] = field(default_factory=dict)
 
 
 def run(config: Config, *, until_drained: bool = False) -> Summary:
@@ -81,17 +54,23 @@ def run(config: Config, *, until_drained: bool = False) -> Summary:
 
     Raises BadInput, Conflict or Unavailable when it cannot start.
     """
-    return asyncio.run(_run(config, until_drained=until_drained))
+    while True:
+        summary = asyncio.run(_run(config, until_drained=until_drained))
+        if summary is not None:
+            return summary
 
 
-async def _run(config: Config, *, until_drained: bool) -> Summary:
+async def _run(config: Config, *, until_drained: bool) -> Summary | None:
+    """Return what a run did; None: it is to begin anew, with what the cloud has said."""
     clock = SystemClock()
-    pipeline, dictionary, catalog, plan = _pipeline(config)
     target = _target(config)
-    uplink = open_uplink(target, vehicle=config.vehicle.id) if target else None
+    side = open_foreign(config, target, clock)
+    said = await side.databases() if side else {}
+    pipeline, dictionary, catalog, plan = open_pipeline(config, said)
+    uplink: CloudUplink | None = side.uplink if side else None
+    if side is None and target is not None:
+        uplink = open_uplink(target, vehicle=config.vehicle.id)
     onboard = open_onboard(config, pipeline.mapping, plan, catalog, clock)
-    if onboard is not None:
-        pipeline.mapped = onboard.feed.take
     if until_drained and uplink is None:
         raise BadInput("there is no [uplink]: nothing can be drained")
     spool = SpoolWorker(
@@ -101,32 +80,59 @@ async def _run(config: Config, *, until_drained: bool) -> Summary:
     )
     try:
         spool.spool.keep_dictionary(dictionary.id, dictionary_to_bytes(dictionary))
-        delivery = Delivery(spool, uplink, clock, where=str(target)) if uplink else None
-        agent = _Agent(config, clock, pipeline, dictionary, spool, delivery, onboard=onboard)
-        return await agent.run(until_drained=until_drained)
+        campaigns = CampaignParts(config, Around(spool, pipeline.mapping.table, clock))
+        takers = [campaigns.take] if onboard is None else [onboard.feed.take, campaigns.take]
+        pipeline.mapped = _each(takers)
+        delivery = _delivery(spool, uplink, clock, str(target), campaigns) if uplink else None
+        agent = _Agent(
+            config,
+            clock,
+            pipeline,
+            dictionary,
+            spool,
+            delivery=delivery,
+            campaigns=campaigns,
+            onboard=onboard,
+            changed=side.changed if side else _never,
+        )
+        try:
+            return await agent.run(until_drained=until_drained)
+        finally:
+            await campaigns.close()
     finally:
         await spool.close()
 
 
-def _pipeline(config: Config) -> tuple[Pipeline, Dictionary, Catalog, Plan]:
-    """Return what turns frames into samples, the dictionary of those, what their signals are, and the plan."""
-    buses = [
-        BusDatabases(bus.name, tuple(database.load(path) for path in bus.databases))
-        for bus in config.bus
-    ]
-    plan = compile_plan(buses)
-    catalog = load_catalog([*config.signals.catalogs, *config.signals.overlays])
-    mapping = compile_mapping(plan, catalog, unmapped=config.telemetry.collect == "all")
-    for problem in mapping.problems:
-        EVENTS.warning("mapping_problem", problem=str(problem))
-    if not len(mapping.table):
-        raise BadInput(
-            "no signal would be collected: give [signals] an overlay that maps some, or set "
-            'telemetry.collect = "all"'
-        )
-    collection = Collection(mapping.table, config.telemetry.interval_ms, config.telemetry.on_change)
-    pipeline = Pipeline(make_decoder(plan), mapping, collection)
-    return pipeline, dictionary_of(mapping.table), catalog, plan
+async def _never() -> None:
+    await asyncio.Event().wait()
+
+
+def _each(
+    takers: Sequence[Callable[[SampleBlock, FrameBlock], None]],
+) -> Callable[[SampleBlock, FrameBlock], None]:
+    def take(block: SampleBlock, frames: FrameBlock) -> None:
+        for one in takers:
+            one(block, frames)
+
+    return take
+
+
+def _delivery(
+    spool: SpoolWorker, uplink: CloudUplink, clock: Clock, where: str, campaigns: CampaignParts
+) -> Delivery:
+    """Return what carries the lanes of the agent, and its campaigns' conversation beside them."""
+    delivery = Delivery(
+        spool,
+        uplink,
+        clock,
+        where=where,
+        lanes=campaigns.partitions,
+        purse=campaigns.purse,
+        beside=campaigns.connect(uplink).run,
+    )
+    campaigns.partitions.written = delivery.wake
+    campaigns.is_connected = lambda: delivery.is_connected
+    return delivery
 
 
 def _target(config: Config) -> Address | None:
@@ -155,22 +161,24 @@ class _Agent:
         pipeline: Pipeline,
         dictionary: Dictionary,
         spool: SpoolWorker,
-        delivery: Delivery | None,
         *,
+        delivery: Delivery | None,
+        campaigns: CampaignParts,
         onboard: Opened | None,
+        changed: Callable[[], Coroutine[None, None, None]],
     ) -> None:
         self._config, self._clock, self._spool = config, clock, spool
         self._feed = onboard.feed if onboard else None
         self._door = onboard.door if onboard else None
         self._actuators = onboard.actuators if onboard else None
         self._mapping: Mapping = pipeline.mapping
-        self._delivery = delivery
+        self._delivery, self._campaigns = delivery, campaigns
         self._renewal = (
             identity_renewal(config.identity.folder, clock, delivery.reconnect)
             if config.identity is not None and delivery is not None
             else None
         )
-        replay_id, skip = self._resumption(dictionary)
+        replay_id, skip = resumption(config, dictionary, spool.spool.cursor)
         self._sampling = Sampling(
             pipeline,
             spool,
@@ -185,9 +193,10 @@ class _Agent:
             clock,
             skip_samples=skip,
             spooled=self._delivery.wake if self._delivery else lambda: None,
+            until_room=campaigns.until_room,
         )
         self._sources: list[FrameSource] = []
-        self._stopping = asyncio.Event()
+        self._stopping, self._changed = asyncio.Event(), changed
 
     def _limits(self) -> Limits:
         telemetry, spool = self._config.telemetry, self._config.spool
@@ -200,27 +209,8 @@ class _Agent:
             look_interval_ns=0 if can_wait else LOOK_INTERVAL_NS,
         )
 
-    def _resumption(self, dictionary: Dictionary) -> tuple[bytes, int]:
-        """Return the name of what is replayed, and how many of its samples are spooled already."""
-        replay = self._config.replay
-        if replay is None or not replay.resume:
-            return bytes(8), 0
-        if any(bus.source is not None for bus in self._config.bus):
-            EVENTS.warning("replay_not_resumed", reason="live buses are merged with the log")
-            return bytes(8), 0
-        name = _replay_id(replay, dictionary, self._config)
-        cursor = self._spool.spool.cursor
-        if cursor.replay != name:
-            if cursor.samples:
-                EVENTS.warning(
-                    "replay_starts_over", reason="the log or what is collected has changed"
-                )
-            return name, 0
-        EVENTS.info("replay_resumed", samples=cursor.samples)
-        return name, cursor.samples
-
-    async def run(self, *, until_drained: bool) -> Summary:
-        """Run until stopped, or drained."""
+    async def run(self, *, until_drained: bool) -> Summary | None:
+        """Run until stopped, or drained; None: what there is to run has changed."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -237,22 +227,26 @@ class _Agent:
             signals=len(self._mapping.table),
             waiting_batches=self._spool.spool.state.waiting,
         )
-        carriers = (self._renewal, self._delivery, self._actuators)
+        carriers = (self._renewal, self._delivery, self._actuators, self._campaigns)
         carrying = [asyncio.create_task(one.run()) for one in carriers if one is not None]
         working = asyncio.create_task(self._work(until_drained=until_drained))
         stopping = asyncio.create_task(self._stopping.wait())
         watching = asyncio.create_task(watch_clock(self._clock))
-        tasks = [working, stopping, *carrying, watching]
+        changing = asyncio.create_task(self._changed())
+        tasks = [working, stopping, *carrying, watching, changing]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             # Samples first: their batch goes to the spool.  Nothing waits for the cloud.
             await _ended(working)
             await self._sampling.finish()
+            await self._campaigns.finish()
             for source in self._sources:
                 source.close()
             await _ended(stopping)
             await _ended(watching)
+            has_changed = changing.done()
+            await _ended(changing)
             for carrier in carrying:
                 await _ended(carrier)
             if self._door is not None:
@@ -261,11 +255,15 @@ class _Agent:
         for task in tasks:
             if not task.cancelled() and task.exception() is not None:
                 task.result()
-        return self.summary()
+        if has_changed and not self._stopping.is_set():
+            return None
+        vehicle, stream = self._config.vehicle.id, self._spool.spool.stream
+        return summary_of(vehicle, stream, self.status(), self._mapping)
 
     async def _work(self, *, until_drained: bool) -> None:
         await self._sample()
         await self._sampling.finish()
+        await self._campaigns.finish()
         if self._feed is not None:
             self._feed.end()
         EVENTS.info("sources_ended", samples=self._sampling.counts.samples)
@@ -273,6 +271,7 @@ class _Agent:
             await asyncio.Event().wait()
         while self._spool.spool.state.waiting:
             await self._spool.until_settled()
+        await self._campaigns.until_drained()
 
     async def _sample(self) -> None:
         replay = self._config.replay
@@ -312,7 +311,7 @@ class _Agent:
         """Return everything there is to tell."""
         delivery, oldest_ns = self._delivery, None
         if delivery is not None:
-            oldest_ns = delivery.sending.oldest_time_ns
+            oldest_ns = delivery.oldest_time_ns()
         age_ns = 0 if oldest_ns is None else max(0, self._clock.now_ns() - oldest_ns)
         return Status(
             sampling=self._sampling.counts,
@@ -325,6 +324,7 @@ class _Agent:
             certificate_left_s=self._renewal.left_s() if self._renewal else None,
             onboard=self._door.counts if self._door else None,
             data=self._feed.data.numbers() if self._feed else None,
+            campaigns=self._campaigns.statuses.numbers(),
         )
 
     def _dropped(self) -> tuple[tuple[str, int], ...]:
@@ -333,50 +333,6 @@ class _Agent:
         return tuple(
             (name, source.dropped) for name, source in zip(names, self._sources, strict=False)
         )
-
-    def summary(self) -> Summary:
-        """Return what was done so far."""
-        status = self.status()
-        counts, uplink = status.sampling, status.uplink
-        refused = {reason: count for reason, count in counts.refused.items() if count}
-        refused |= {str(reason): count for reason, count in self._mapping.refused.items() if count}
-        spooled = counts.samples - counts.lost_samples
-        return Summary(
-            vehicle=self._config.vehicle.id,
-            stream=self._spool.spool.stream,
-            frames=counts.frames,
-            signals=counts.signals,
-            samples=counts.samples,
-            batches=counts.batches,
-            request_bytes=counts.request_bytes,
-            bytes_per_sample=round(counts.request_bytes / spooled, 4) if spooled else 0.0,
-            dropped_frames=sum(count for _, count in status.dropped_frames),
-            lost_samples=counts.lost_samples,
-            dropped_batches=status.spool.dropped_batches,
-            damaged_batches=status.spool.damaged_batches,
-            waiting_batches=status.spool.waiting,
-            sent=uplink.sent if uplink else 0,
-            resent=uplink.resent if uplink else 0,
-            stored=uplink.stored if uplink else 0,
-            duplicate=uplink.duplicate if uplink else 0,
-            refused=uplink.refused if uplink else 0,
-            busy=uplink.busy if uplink else 0,
-            connections=status.connections,
-            refused_by_reason=refused,
-        )
-
-
-def _replay_id(replay: Replay, dictionary: Dictionary, config: Config) -> bytes:
-    """Return a name that changes when the samples of the replay would be others."""
-    telemetry = config.telemetry
-    facts = (
-        replay.log.name,
-        replay.log.stat().st_size if replay.log.exists() else 0,
-        dictionary.id.hex(),
-        telemetry.interval_ms,
-        telemetry.on_change,
-    )
-    return hashlib.sha256(repr(facts).encode()).digest()[:8]
 
 
 async def _ended(task: "asyncio.Task[object]") -> None:

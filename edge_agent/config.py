@@ -26,9 +26,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from edge_agent.config_campaigns import Budget, Campaigns, Network
+from edge_agent.config_diagnostics import Ecu, check_ecus
+from edge_agent.config_fleetwise import FleetWise
 from fairway.errors import BadInput
 from fairway.identity import region_name
 from fairway.ids import vehicle_id
+
+# A campaign's priority is 32 bits: nothing of theirs is sent after this.
+AFTER_CAMPAIGNS = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,7 @@ class Bus:
     name: str
     databases: tuple[Path, ...]
     source: str | None = None  # without one, the channel of this name in the replayed log
+    interface: str = ""  # with dialect "fleetwise": what decoder manifests call this bus
 
     def __post_init__(self) -> None:
         if not self.name or "." in self.name:
@@ -84,18 +91,21 @@ class Signals:
 class Telemetry:
     """What is collected, and how it is packed: larger batches cost fewer bytes, smaller ones less delay."""
 
-    collect: Literal["mapped", "all"] = "mapped"
+    # mapped, or all other signals too; none: campaigns only, which then may collect all
+    collect: Literal["mapped", "all", "none"] = "mapped"
     interval_ms: int = 100  # at most one sample of a signal in so long
     on_change: bool = True
     batch_max_samples: int = 1000
     batch_max_age_ms: int = 1000
     batch_max_bytes: int = 131_072  # what AWS IoT Core takes; other brokers take more
+    priority: int = AFTER_CAMPAIGNS  # among campaigns: the lower number is sent first
 
     def __post_init__(self) -> None:
         _within("interval_ms", self.interval_ms, 0, 3_600_000)
         _within("batch_max_samples", self.batch_max_samples, 1, 1_000_000)
         _within("batch_max_age_ms", self.batch_max_age_ms, 1, 3_600_000)
         _within("batch_max_bytes", self.batch_max_bytes, 1024, 16_777_216)
+        _within("priority", self.priority, 0, AFTER_CAMPAIGNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +144,7 @@ class Uplink:
     # Hosts of the vehicle's region, *. for any number of names before; no other is asked.  By default any is.
     region_hosts: tuple[str, ...] = ()
     tls_min: Literal["1.2", "1.3"] = "1.3"  # 1.2 for a broker of somebody else's that has no newer
+    dialect: Literal["fairway", "fleetwise"] = "fairway"  # fleetwise: a cloud shaped like AWS's
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +238,25 @@ class Actuation:
 
 
 @dataclass(frozen=True, slots=True)
+class Functions:
+    """Custom functions of campaigns: foreign code, and what it may use of the vehicle."""
+
+    enabled: bool = True  # what campaigns bring in Python runs, in processes that can reach nothing
+    memory_max_mb: int = 32  # of one campaign's functions, beyond what Python itself takes
+    call_timeout_ms: int = 50  # collection waits for an answer, and no longer than this
+    cpu_max_ms_per_s: int = 100  # of one campaign's functions
+    without_seccomp: bool = False  # they run even where the kernel does not filter system calls
+    file_size_paths: tuple[
+        Path, ...
+    ] = ()  # files, and folders of files, whose size may be asked for
+
+    def __post_init__(self) -> None:
+        _within("memory_max_mb", self.memory_max_mb, 1, 4096)
+        _within("call_timeout_ms", self.call_timeout_ms, 1, 10_000)
+        _within("cpu_max_ms_per_s", self.cpu_max_ms_per_s, 1, 1000)
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """What is said on standard error."""
 
@@ -246,10 +276,16 @@ class Config:
     replay: Replay | None = None
     signals: Signals = field(default_factory=Signals)
     telemetry: Telemetry = field(default_factory=Telemetry)
+    campaigns: Campaigns = field(default_factory=Campaigns)
+    budget: Budget = field(default_factory=Budget)
+    network: Network = field(default_factory=Network)
+    fleetwise: FleetWise = field(default_factory=FleetWise)
     metrics: Metrics = field(default_factory=Metrics)
     onboard: Onboard | None = None
     outbound: tuple[Outbound, ...] = ()
     actuation: tuple[Actuation, ...] = ()
+    ecu: tuple[Ecu, ...] = ()
+    functions: Functions = field(default_factory=Functions)
     log: Log = field(default_factory=Log)
 
     def __post_init__(self) -> None:
@@ -264,6 +300,8 @@ class Config:
             raise BadInput("every [[bus]] has a source of its own: nothing is left for [replay]")
         self._check_uplink()
         self._check_acting()
+        live = [bus.name for bus in self.bus if bus.source is not None]
+        check_ecus(self.ecu, live, [(one.bus, one.id) for one in self.outbound])
 
     def _check_acting(self) -> None:
         if self.outbound and self.onboard is None:
@@ -285,10 +323,22 @@ class Config:
             return
         if self.identity is None and not uplink.url:
             raise BadInput("uplink.url is missing, and there is no [identity] that knows one")
+        if uplink.dialect == "fleetwise":
+            self._check_fleetwise()
         if self.identity is not None and (uplink.ca or uplink.certificate or uplink.key):
             raise BadInput(
                 "[identity] has certificates: leave ca, certificate and key out of [uplink]"
             )
+
+    def _check_fleetwise(self) -> None:
+        if self.uplink is not None and self.uplink.url.startswith("grpc"):
+            raise BadInput("a cloud of FleetWise is reached by MQTT: set uplink.url to mqtts://...")
+        if self.telemetry.collect != "none":
+            raise BadInput(
+                'a cloud of FleetWise takes campaigns only: set [telemetry] collect = "none"'
+            )
+        if not any(bus.interface for bus in self.bus):
+            raise BadInput("say in a [[bus]] which interface of FleetWise it is: interface = ...")
 
 
 def _within(name: str, value: int, least: int, most: int) -> None:

@@ -24,7 +24,6 @@ from fairway.clock import NS_PER_S, Clock, SystemClock
 from fairway.errors import BadInput
 from fleet_cloud.adapters import addresses
 from fleet_cloud.adapters.addresses import BrokerAddress
-from fleet_cloud.adapters.aws_root import aws_root
 from fleet_cloud.adapters.broker_child import BrokerPlace, MosquittoBroker, NatsBroker, make_broker
 from fleet_cloud.adapters.catalogues import KeptCatalogues
 from fleet_cloud.adapters.clickhouse_http import INSERT_MAX_S
@@ -36,7 +35,9 @@ from fleet_cloud.adapters.feed import Feed
 from fleet_cloud.adapters.first_key import ensure_first_key
 from fleet_cloud.adapters.fleet import Fleet
 from fleet_cloud.adapters.fleet_files import open_fleet
-from fleet_cloud.adapters.fleetwise_campaigns import ServiceCampaigns
+from fleet_cloud.adapters.fleetwise import Surroundings, serve_agents
+from fleet_cloud.adapters.fleetwise_control import Doors
+from fleet_cloud.adapters.fleetwise_plane import control_plane
 from fleet_cloud.adapters.grpc import GrpcDoor
 from fleet_cloud.adapters.grpc_control import ControlDoor
 from fleet_cloud.adapters.grpc_enrolment import EnrolmentDoor
@@ -53,7 +54,7 @@ from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.adapters.registry_audit import SqlAudit
 from fleet_cloud.adapters.telemetry_store import open_store
 from fleet_cloud.adapters.worker import Limits, Worker
-from fleet_cloud.api.ports import ApiPorts, CampaignPorts, FleetWise, SignIn, Telemetry
+from fleet_cloud.api.ports import ApiPorts, CampaignPorts, SignIn, Telemetry
 from fleet_cloud.api.server import ServerTls, serving
 from fleet_cloud.api.service import make_api
 from fleet_cloud.campaigns.commanding import Commanding
@@ -148,7 +149,7 @@ async def _run(config: Config, ready: Ready, *, whole: bool) -> None:
         cloud.metrics.register(IngestCollector(status))
         listen = config.api.listen if whole else config.metrics.listen
         if listen:
-            await stack.enter_async_context(_api(cloud, listen, store, status, whole=whole))
+            await stack.enter_async_context(_api(cloud, listen, store, status))
         if whole:
             data.write_endpoints(cloud.urls)
         stack.enter_context(_following(cloud, broker, grpc))
@@ -164,7 +165,8 @@ async def _broker(cloud: _Cloud) -> AsyncIterator[MosquittoBroker | NatsBroker]:
     settings = cloud.config.broker
     where = endpoint(settings.listen)
     port = cloud.data.port("mqtt", where.host, where.port)
-    place = BrokerPlace(cloud.data.folder / "broker", where.host, port, cloud.pki)
+    agents = cloud.config.fleetwise.prefixes
+    place = BrokerPlace(cloud.data.folder / "broker", where.host, port, cloud.pki, agents)
     broker = make_broker(settings.program, place, cloud.clock)
     await broker.start(cloud.fleet.members)
     cloud.urls["mqtt"] = f"mqtts://{addresses.reached(cloud.config, where.host, port)}"
@@ -181,6 +183,7 @@ async def _ingest(
     config, control = cloud.config, cloud.control
     grace_ns = 0 if addresses.store_is_embedded(config) else REMOTE_GRACE_S * NS_PER_S
     intake = Intake(config.ingest.queue_max_bytes)
+    folder, tenants = cloud.data.folder / "fleetwise", lambda: cloud.fleet.tenants
     watch = Watch()
     groups = Groups(
         store=store,
@@ -192,7 +195,7 @@ async def _ingest(
     worker = Worker(
         intake=intake,
         groups=groups,
-        tenants=lambda: cloud.fleet.tenants,
+        tenants=tenants,
         vehicles=cloud.registry.vehicles,
         feed=cloud.feed,
         clock=cloud.clock,
@@ -222,11 +225,18 @@ async def _ingest(
             grpc_connections=grpc.connections if grpc else None,
         )
 
+    kept = cloud.registry.quarantine
+    around = Surroundings(
+        cloud.pki, folder, control, intake, kept, tenants, cloud.clock, cloud.end.fail
+    )
+    agents = serve_agents(config, address, around)
     worker.start()
-    control.start(streams=streams, broker=mqtt)
+    control.start(streams=Doors(streams, agents.control) if agents else streams, broker=mqtt)
     try:
         if mqtt is not None:
             mqtt.start()
+        if agents is not None:
+            agents.door.start()
         yield status, grpc
     finally:
         # What waits is stored and answered while the doors still carry receipts; new messages stay outside.
@@ -236,6 +246,8 @@ async def _ingest(
             await grpc.stop()
         if mqtt is not None:
             await asyncio.to_thread(mqtt.stop)
+        if agents is not None:
+            await asyncio.to_thread(agents.door.stop)
 
 
 def _enrolment(cloud: _Cloud) -> EnrolmentDoor:
@@ -279,25 +291,9 @@ async def _grpc(cloud: _Cloud, intake: Intake, streams: ControlDoor) -> GrpcDoor
     return door
 
 
-def _fleetwise(cloud: _Cloud, of: CampaignPorts) -> FleetWise:
-    return FleetWise(
-        region=cloud.config.region,
-        root=aws_root(cloud.data.folder),
-        documents=cloud.registry.models,
-        vehicles=cloud.registry.vehicles,
-        certificates=cloud.registry.certificates,
-        campaigns=ServiceCampaigns(of.service, of.plan, of.said, of.poke),
-    )
-
-
 @asynccontextmanager
 async def _api(
-    cloud: _Cloud,
-    listen: str,
-    telemetry: Telemetry,
-    status: Callable[[], IngestStatus],
-    *,
-    whole: bool,
+    cloud: _Cloud, listen: str, telemetry: Telemetry, status: Callable[[], IngestStatus]
 ) -> AsyncIterator[None]:
     where = endpoint(listen)
     tls = _api_tls(cloud, where)
@@ -309,23 +305,24 @@ async def _api(
     settings = cloud.config.api
     is_own = settings.sign_in and where.is_loopback
     own = OwnIssuer(url, own_signer(cloud.data.folder)) if is_own else None
-    users = cloud.registry.users
-    campaigns = _campaigns(cloud)
+    region, folder, registry = cloud.config.region, cloud.data.folder, cloud.registry
+    users, campaigns = registry.users, _campaigns(cloud)
     ports = ApiPorts(
         telemetry=telemetry,
-        vehicles=cloud.registry.vehicles,
-        quarantine=cloud.registry.quarantine,
+        vehicles=registry.vehicles,
+        quarantine=registry.quarantine,
         ingest_status=status,
         feed=cloud.feed,
         metrics=cloud.metrics,
         clock=cloud.clock,
-        keys=cloud.registry.keys,
+        keys=registry.keys,
         tokens=tokens_of(settings.oidc, own.believed(users) if own else None, cloud.clock),
         audit=cloud.audit,
         acts=cloud.audit,
         campaigns=campaigns,
+        fleets_of=cloud.control.fleets_of,
         sign_in=SignIn(own, users) if own else None,
-        fleetwise=_fleetwise(cloud, campaigns) if whole else None,
+        fleetwise=control_plane(region, folder, registry, campaigns.service, campaigns.poke),
     )
     api = make_api(ports)
     async with serving(api, opened, tls=tls, proxies=settings.proxies, ended=cloud.end.request):

@@ -1,18 +1,22 @@
 """A cloud in a few lines behind a real gRPC server with client certificates: it keeps batches in a dictionary.
 
 It behaves as the real one does: it must know the dictionary, stores a batch once, and answers with receipts.
+With `has_control` it has the door of campaigns too: it keeps what vehicles say, and says what `orders` holds.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 
 import grpc
 import grpc.aio
 
-from edge_agent.adapters.uplink_grpc import METHOD
+from edge_agent.adapters.uplink_grpc import CONTROL_METHOD, METHOD
+from fairway.control import FromVehicle, ToVehicle
 from fairway.samples import SampleBlock, joined
 from fairway.telemetry import Dictionary, Outcome, Receipt, SealedBatch
 from fairway.wire import telemetry as wire
+from fairway.wire.control import from_vehicle_from_bytes, to_vehicle_to_bytes
 from tests.certificates import Authority
 
 Judge = Callable[[SealedBatch], Outcome | None]
@@ -30,6 +34,10 @@ class GrpcCloud:
     dictionaries: dict[bytes, Dictionary] = field(default_factory=dict)
     batches: dict[tuple[str, int], SampleBlock] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
+    has_control: bool = False
+    said: list[FromVehicle] = field(default_factory=list)
+    sealed: list[SealedBatch] = field(default_factory=list)
+    orders: asyncio.Queue[ToVehicle] = field(default_factory=asyncio.Queue)
     _server: grpc.aio.Server | None = None
 
     async def start(self) -> None:
@@ -45,9 +53,14 @@ class GrpcCloud:
             self._telemetry
         )
         self._server = grpc.aio.server(options=[("grpc.max_receive_message_length", 1 << 25)])
-        self._server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(service, {name: handler}),)
-        )
+        handlers = [grpc.method_handlers_generic_handler(service, {name: handler})]
+        if self.has_control:
+            service, name = CONTROL_METHOD[1:].split("/")
+            control: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(
+                self._control
+            )
+            handlers.append(grpc.method_handlers_generic_handler(service, {name: control}))
+        self._server.add_generic_rpc_handlers(tuple(handlers))
         self.port = self._server.add_secure_port(f"127.0.0.1:{self.port}", credentials)
         await self._server.start()
 
@@ -77,6 +90,18 @@ class GrpcCloud:
                 self.outcomes.append(receipt.outcome)
                 yield wire.receipts_to_bytes([receipt])
 
+    async def _control(self, requests, _context) -> AsyncIterator[bytes]:
+        async def hear() -> None:
+            async for request in requests:
+                self.said.append(from_vehicle_from_bytes(request))
+
+        hearing = asyncio.create_task(hear())
+        try:
+            while True:
+                yield to_vehicle_to_bytes(await self.orders.get())
+        finally:
+            hearing.cancel()
+
     def _answer(self, request: bytes, vehicle: str) -> Receipt | None:
         content = wire.request_from_bytes(request, vehicle=vehicle)
         if isinstance(content, Dictionary):
@@ -91,4 +116,5 @@ class GrpcCloud:
         if outcome is Outcome.STORED:
             table = self.dictionaries[content.dictionary_id].table
             self.batches[stream, sequence] = wire.opened(content, table)
+            self.sealed.append(content)
         return None if outcome is None else Receipt(stream, sequence, outcome)

@@ -14,7 +14,7 @@ Rule 4: the first frame after a pause is sampled at once; after that, buses that
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from edge_agent.adapters.spool_worker import SpoolWorker
@@ -29,7 +29,7 @@ from edge_agent.telemetry.spool import SpooledBatch
 from fairway import log
 from fairway.clock import NS_PER_MS, NS_PER_S, Clock
 from fairway.errors import Unavailable
-from fairway.samples import SampleBlock
+from fairway.samples import SampleBlock, empty_block
 
 EVENTS = log.get("edge_agent.sampling")
 
@@ -52,7 +52,7 @@ class Pipeline:
 
     decoder: Decoder
     mapping: Mapping
-    collection: Collection
+    collection: Collection | None  # None: nothing is collected but by campaigns
     counts: SamplingCounts = field(default_factory=SamplingCounts)
     # Is told of everything before it is thinned, with the frames it was made of.
     mapped: Callable[[SampleBlock, FrameBlock], None] | None = None
@@ -64,7 +64,11 @@ class Pipeline:
         mapped = self.mapping.apply(decoded, frames)
         if self.mapped is not None:
             self.mapped(mapped, frames)
-        collected = self.collection.collect(mapped)
+        collected = (
+            empty_block(mapped.table)
+            if self.collection is None
+            else self.collection.collect(mapped)
+        )
         counts.frames += len(frames)
         counts.signals += len(decoded.signal)
         counts.refused.update(decoded.refusals._asdict())
@@ -99,11 +103,16 @@ class Sampling:
         *,
         skip_samples: int = 0,
         spooled: Callable[[], None] = lambda: None,
+        until_room: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`skip_samples` are in the spool (or beyond it) already; `spooled` is told of new batches."""
+        """`skip_samples` are in the spool (or beyond it) already; `spooled` is told of new batches.
+
+        A source that can wait does so until `until_room` returns, too.
+        """
         self.counts = pipeline.counts
         self._pipeline, self._spool, self._sealing = pipeline, spool, sealing
         self._limits, self._clock, self._spooled = limits, clock, spooled
+        self._until_room = until_room
         self._skip, self._closed = skip_samples, skip_samples
         self._batching = Batching(max_samples=limits.max_samples, max_age_ns=limits.max_age_ns)
         # Closed, and not durable yet: each with the number of samples before it, lost ones included.
@@ -281,3 +290,5 @@ class Sampling:
         await self._works.wait()
         while self._spool.spool.state.size_bytes > most and self._spool.spool.state.waiting:
             await self._spool.until_settled()
+        if self._until_room is not None:
+            await self._until_room()

@@ -52,8 +52,9 @@ class SpoolFiles:
         max_bytes: int,
         when_full: WhenFull = "drop_oldest",
         disk: Disk | None = None,
+        is_guarded: bool = False,
     ) -> None:
-        """Open the spool, or make one.
+        """Open the spool, or make one; `is_guarded` when the caller holds the lock of a directory above.
 
         Raises Conflict when another agent uses it, BadInput when it cannot be a spool, Unavailable when the
         disk refuses.
@@ -71,7 +72,8 @@ class SpoolFiles:
         self._lock_file = -1
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            self._lock()
+            if not is_guarded:
+                self._lock()
             self._open()
         except OSError as error:
             self.close()
@@ -165,6 +167,28 @@ class SpoolFiles:
         except OSError:
             return None
 
+    def give_up(self, batches: Sequence[SpooledBatch]) -> None:
+        self._dropped_batches += len(batches)
+        self._dropped_samples += sum(batch.samples for batch in batches)
+        self.settle([batch.sequence for batch in batches])
+
+    def shrink(self, need_bytes: int) -> None:
+        try:
+            while self.state.waiting and need_bytes > 0:
+                before = self.state.size_bytes
+                if len(self._segments) == 1:
+                    self._roll()
+                self._drop_oldest()
+                need_bytes -= before - self.state.size_bytes
+        except OSError as error:
+            raise self._unavailable(error) from error
+
+    def rest(self) -> None:
+        self._segments[-1].rest()
+        if self._marks_file >= 0:
+            os.close(self._marks_file)
+            self._marks_file = -1
+
     def close(self) -> None:
         for segment in self._segments:
             segment.seal()
@@ -189,10 +213,7 @@ class SpoolFiles:
     def _open(self) -> None:
         paths = sorted(self._directory.glob(f"*{SUFFIX}"))
         self._stream = self._identity(is_new=not paths)
-        self._marks_file = os.open(
-            self._directory / "marks", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640
-        )
-        self._marks = marks_from_bytes(os.pread(self._marks_file, 2 * MARKS_BYTES, 0))
+        self._marks = marks_from_bytes(os.pread(self._opened_marks(), 2 * MARKS_BYTES, 0))
         for unfinished in self._directory.glob("*.new"):
             unfinished.unlink()
         for path in paths:
@@ -214,6 +235,12 @@ class SpoolFiles:
             self._roll()
         self._mark(settled=max(self._marks.settled, self._segments[0].first - 1))
         self._delete_settled()
+
+    def _opened_marks(self) -> int:
+        if self._marks_file < 0:
+            path = self._directory / "marks"
+            self._marks_file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        return self._marks_file
 
     def _identity(self, *, is_new: bool) -> str:
         path = self._directory / "stream"
@@ -331,7 +358,7 @@ class SpoolFiles:
         )
         try:
             slot = self._marks.generation % 2 * MARKS_BYTES
-            os.pwrite(self._marks_file, marks_to_bytes(self._marks), slot)
+            os.pwrite(self._opened_marks(), marks_to_bytes(self._marks), slot)
         except OSError as error:  # a full disk: the marks are for thrift only
             EVENTS.debug("marks_not_written", reason=error.strerror)
 

@@ -120,6 +120,10 @@ class Segment:
     def seal(self) -> None:
         """Write no more here, and free the memory its places took: an outage may fill many segments."""
         self._places = None
+        self.rest()
+
+    def rest(self) -> None:
+        """Let go of the file until it is written again."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

@@ -1,4 +1,4 @@
-"""The gRPC uplink: one stream of TelemetryRequests up and TelemetryResponses down, as bytes.
+"""The gRPC uplink: two streams of one channel, telemetry and control, as bytes.
 
 The messages are not parsed here: what the spool holds is what travels.
 """
@@ -16,6 +16,7 @@ from fairway.errors import BadInput, Denied, Unavailable
 from fairway.signers.opening import open_signer
 
 METHOD = "/fairway.v1.IngestService/Telemetry"
+CONTROL_METHOD = "/fairway.v1.ControlService/Control"
 CONNECT_TIMEOUT_S = 15.0
 # As the wire's own limit; a batch is a few kilobytes.
 MESSAGE_MAX_BYTES = 32 * 1024 * 1024
@@ -34,7 +35,7 @@ _Call = grpc.aio.StreamStreamCall[bytes, bytes]
 
 
 class GrpcUplink:
-    """An uplink over one gRPC stream at a time."""
+    """An uplink over one gRPC channel at a time."""
 
     def __init__(self, target: Address) -> None:
         """Read the certificates, and open the key.  Raises BadInput, Unavailable."""
@@ -44,6 +45,7 @@ class GrpcUplink:
             channel_credentials(target, self._signer)
         self._channel: grpc.aio.Channel | None = None
         self._call: _Call | None = None
+        self._control: _Call | None = None
 
     async def connect(self) -> None:
         await self.close()
@@ -60,6 +62,7 @@ class GrpcUplink:
             await self.close()
             raise
         self._call = self._channel.stream_stream(METHOD)()
+        self._control = self._channel.stream_stream(CONTROL_METHOD)()
 
     async def _opened(self) -> grpc.aio.Channel:
         """Return a channel that trusts the very server that was looked at, and no other."""
@@ -84,7 +87,28 @@ class GrpcUplink:
             state = channel.get_state(try_to_connect=True)
 
     async def send(self, request: bytes) -> None:
-        call = self._open()
+        await self._write(self._open(self._call), request)
+
+    async def receive(self) -> bytes:
+        return await self._read(self._open(self._call))
+
+    async def send_control(self, request: bytes) -> None:
+        await self._write(self._open(self._control), request)
+
+    async def receive_control(self) -> bytes:
+        return await self._read(self._open(self._control))
+
+    async def close(self) -> None:
+        calls, channel = (self._call, self._control), self._channel
+        self._call = self._control = self._channel = None
+        for call in calls:
+            if call is not None:
+                call.cancel()
+        if channel is not None:
+            with suppress(asyncio.CancelledError, grpc.aio.AioRpcError):
+                await channel.close()
+
+    async def _write(self, call: _Call, request: bytes) -> None:
         if len(request) > MESSAGE_MAX_BYTES:
             raise BadInput(
                 f"a message of {len(request)} bytes is over the limit of {MESSAGE_MAX_BYTES}"
@@ -94,8 +118,7 @@ class GrpcUplink:
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
             raise await self._ended(call) from error
 
-    async def receive(self) -> bytes:
-        call = self._open()
+    async def _read(self, call: _Call) -> bytes:
         try:
             response = await call.read()
         except grpc.aio.AioRpcError as error:
@@ -105,23 +128,16 @@ class GrpcUplink:
         assert isinstance(response, bytes)
         return response
 
-    async def close(self) -> None:
-        call, channel = self._call, self._channel
-        self._call = self._channel = None
-        if call is not None:
-            call.cancel()
-        if channel is not None:
-            with suppress(asyncio.CancelledError, grpc.aio.AioRpcError):
-                await channel.close()
-
-    def _open(self) -> _Call:
-        if self._call is None:
+    def _open(self, call: _Call | None) -> _Call:
+        if call is None:
             raise Unavailable(f"there is no connection to {self._target}")
-        return self._call
+        return call
 
-    async def _ended(self, call: _Call) -> Unavailable | Denied:
+    async def _ended(self, call: _Call) -> Unavailable | Denied | BadInput:
         """Return why the stream ended, as an error of ours."""
         code, details = await call.code(), await call.details()
+        if code is grpc.StatusCode.UNIMPLEMENTED:
+            return BadInput(f"{self._target} has no such door: {details or code.name}")
         if code in _DENIED:
             return Denied(f"{self._target} does not let this vehicle in: {details or code.name}")
         return Unavailable(f"the connection to {self._target} ended: {details or code.name}")

@@ -1,4 +1,4 @@
-"""The MQTT uplink: telemetry published with QoS 1, receipts heard on the vehicle's own topic.
+"""The MQTT uplink: telemetry and control published with QoS 1, answers heard on the vehicle's own topics.
 
     event loop --publish--> paho (one thread a connection) --> broker
     event loop <--call_soon_threadsafe-- on_message, on_disconnect
@@ -8,6 +8,7 @@ Rule 1: a connection is a fresh client with a clean session: what was in flight 
 Rule 2: MQTT 5 is tried first; a broker that refuses it is spoken to in 3.1.1 from then on.  One that hangs up
         without a word is tried in either version in turn, until one has worked.
 Rule 3: nothing of paho's thread touches ours but through `call_soon_threadsafe`.
+Rule 4: a broker that does not let us hear the control topic costs the campaigns, not the telemetry.
 """
 
 import asyncio
@@ -24,9 +25,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.adapters.uplink_tls import Address, GuardedContext, hint, tls_context
-from edge_agent.telemetry.uplink import WINDOW_MAX_BATCHES
+from edge_agent.telemetry.sending import WINDOW_MAX_BATCHES
 from fairway.errors import BadInput, Denied, Unavailable
-from fairway.topics import client_id, down_telemetry, up_telemetry
+from fairway.topics import client_id, down_control, down_telemetry, up_control, up_telemetry
 
 CONNECT_TIMEOUT_S = 15.0
 KEEPALIVE_S = 60
@@ -101,10 +102,16 @@ class MqttUplink:
         self._connection = connection
 
     async def send(self, request: bytes) -> None:
-        await self._open().publish(request)
+        await self._open().publish(up_telemetry(self._vehicle), request)
 
     async def receive(self) -> bytes:
         return await self._open().receive()
+
+    async def send_control(self, request: bytes) -> None:
+        await self._open().publish(up_control(self._vehicle), request)
+
+    async def receive_control(self) -> bytes:
+        return await self._open().receive_control()
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -153,6 +160,8 @@ class _Connection:
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._heard: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._heard_control: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._has_control = True
         self._lost: Unavailable | Denied | None = None
         self._packet_max_bytes: int | None = None
         self._in_flight, self._in_flight_max = 0, _IN_FLIGHT_MAX
@@ -217,7 +226,7 @@ class _Connection:
         threading.Thread(target=run, name="mqtt-connect", daemon=True).start()
         await done
 
-    async def publish(self, request: bytes) -> None:
+    async def publish(self, topic: str, request: bytes) -> None:
         """Give a message to the client's thread, once the broker has room for one more."""
         while self._in_flight >= self._in_flight_max and self._lost is None:
             self._acknowledged.clear()
@@ -234,18 +243,27 @@ class _Connection:
         if self._is_5:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.MessageExpiryInterval = EXPIRY_S
-        told = self._client.publish(
-            up_telemetry(self._vehicle), request, qos=1, properties=properties
-        )
+        told = self._client.publish(topic, request, qos=1, properties=properties)
         if told.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
             raise Unavailable(f"{self._target} takes no message: {paho.error_string(told.rc)}")
         self._in_flight += 1
 
     async def receive(self) -> bytes:
         """Return the next receipts."""
-        response = await self._heard.get()
+        return await self._next(self._heard)
+
+    async def receive_control(self) -> bytes:
+        """Return the next message about campaigns."""
+        if not self._has_control:
+            raise BadInput(
+                f"{self._target} does not let this vehicle hear {down_control(self._vehicle)}"
+            )
+        return await self._next(self._heard_control)
+
+    async def _next(self, heard: asyncio.Queue[bytes | None]) -> bytes:
+        response = await heard.get()
         if response is None:
-            self._heard.put_nowait(None)  # for whoever asks again
+            heard.put_nowait(None)  # for whoever asks again
             raise self._lost or Unavailable(f"the connection to {self._target} was closed")
         return response
 
@@ -276,7 +294,7 @@ class _Connection:
             getattr(properties, "ReceiveMaximum", _IN_FLIGHT_MAX), _IN_FLIGHT_MAX
         )
         self._packet_max_bytes = getattr(properties, "MaximumPacketSize", None)
-        client.subscribe(down_telemetry(self._vehicle), qos=1)
+        client.subscribe([(down_telemetry(self._vehicle), 1), (down_control(self._vehicle), 1)])
 
     def _on_subscribe(
         self,
@@ -286,7 +304,8 @@ class _Connection:
         reasons: list[ReasonCode],
         _properties: object,
     ) -> None:
-        if any(reason.is_failure for reason in reasons):
+        self._has_control = not reasons[-1].is_failure
+        if reasons[0].is_failure:
             topic = down_telemetry(self._vehicle)
             self._tell(
                 self._fail,
@@ -296,7 +315,9 @@ class _Connection:
             self._tell(self._succeed)
 
     def _on_message(self, _client: object, _user: object, message: paho.MQTTMessage) -> None:
-        self._tell(self._heard.put_nowait, bytes(message.payload))
+        is_control = message.topic == down_control(self._vehicle)
+        heard = self._heard_control if is_control else self._heard
+        self._tell(heard.put_nowait, bytes(message.payload))
 
     def _on_publish(
         self, _client: object, _user: object, _mid: int, _reason: object, _properties: object
@@ -347,6 +368,7 @@ class _Connection:
         if self._lost is None:
             self._lost = error
             self._heard.put_nowait(None)
+            self._heard_control.put_nowait(None)
             self._acknowledged.set()
         if not self._ready.done():
             self._ready.set_exception(error)

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from edge_agent.cli import decode, enroll, lint_dbc, run, signals, token
+from edge_agent.cli import campaign, decode, enroll, lint_dbc, run, signals, token
 from fairway import command_line
 
 
@@ -13,6 +13,7 @@ def parser() -> argparse.ArgumentParser:
         prog="edge-agent", description="The Fairway agent in the vehicle."
     )
     commands = root.add_subparsers(title="commands", metavar="COMMAND")
+    campaign.add(commands)
     decode.add(commands)
     enroll.add(commands)
     lint_dbc.add(commands)

@@ -99,3 +99,19 @@ class Spool(Protocol):
     def close(self) -> None:
         """Let go of files; nothing is lost by not calling it."""
         ...
+
+
+class PartitionSpool(Spool, Protocol):
+    """A spool that may have to make room for others.  Contract: tests/contracts/test_spool.py."""
+
+    def give_up(self, batches: Sequence[SpooledBatch]) -> None:
+        """Forget batches unsent, and count them as dropped."""
+        ...
+
+    def shrink(self, need_bytes: int) -> None:
+        """Drop the oldest until so many bytes are free, or nothing waits.  Raises Unavailable."""
+        ...
+
+    def rest(self) -> None:
+        """Let go of open files until they are needed again."""
+        ...

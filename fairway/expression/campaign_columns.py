@@ -68,12 +68,12 @@ _Step: TypeAlias = Callable[[_Rows], Any]
 def columns(expression: Expression, *, tolerance: float = EQUALITY_TOLERANCE) -> Evaluator:
     """Return the function from the columns of `expression.inputs` to the column of the expression's values.
 
-    Without inputs the column has one row.
+    Without inputs the column has one row; of an input alone it is the column given.
     """
     check_tolerance(tolerance)
     inputs, tree = expression.inputs, expression.tree
     if isinstance(tree, Read):
-        return lambda given: given[0]
+        return lambda given: _known(given[0])
     classes = classes_of(tree)
     step = _step(tree, tolerance)
 
@@ -91,6 +91,12 @@ def columns(expression: Expression, *, tolerance: float = EQUALITY_TOLERANCE) ->
         return _column(result, rows.defined)
 
     return evaluate
+
+
+def _known(column: Column) -> Column:
+    if column.type is not Type.UNKNOWN:
+        return column
+    return Column(column.values, np.zeros_like(column.defined), column.type)
 
 
 def _fit(classes: dict[Input, int], given: dict[Input, Column]) -> bool:

@@ -19,7 +19,8 @@ from typing import TypeVar
 
 from fairway.errors import BadInput
 from fairway.expression.campaign_functions import check_call
-from fairway.expression.campaign_text import BINDING, PLACES, UNARY_BINDING, UNITS_NS, text
+from fairway.expression.campaign_text import BINDING, PLACES, UNARY_BINDING, UNITS_NS
+from fairway.expression.campaign_text import text as canonical
 from fairway.expression.campaign_tokens import Token, tokens
 from fairway.expression.campaign_tree import (
     Binary,
@@ -84,20 +85,20 @@ def _unknown_kind(_name: str) -> None:
 
 
 def parse(
-    source: str,
+    text: str,
     kind_of: KindOf = _unknown_kind,
     *,
     max_characters: int = EXPRESSION_MAX_CHARACTERS,
     max_depth: int = EXPRESSION_MAX_DEPTH,
 ) -> Expression:
-    """Return the expression that `source` says.  Raises BadInput with the character of what is wrong."""
+    """Return the expression that `text` says.  Raises BadInput with the character of what is wrong."""
     if max_depth > EXPRESSION_MAX_DEPTH:
         raise BadInput(f"max_depth is {max_depth}; at most {EXPRESSION_MAX_DEPTH} is possible")
-    if len(source) > max_characters:
+    if len(text) > max_characters:
         raise BadInput(
-            f"the expression has {len(source)} characters; at most {max_characters} are allowed"
+            f"the expression has {len(text)} characters; at most {max_characters} are allowed"
         )
-    return _Parser(source, kind_of, max_depth).whole()
+    return _Parser(text, kind_of, max_depth).whole()
 
 
 def expression_of(
@@ -107,18 +108,18 @@ def expression_of(
     for _, depth in walk(tree):
         if depth > max_depth:
             raise BadInput(f"the expression is nested deeper than {max_depth} levels")
-    source = text(tree)
-    return parse(source, kind_of, max_characters=len(source), max_depth=max_depth)
+    text = canonical(tree)
+    return parse(text, kind_of, max_characters=len(text), max_depth=max_depth)
 
 
 class _Parser:
     """Precedence climbing over a token list; each method leaves `_next` after what it read."""
 
-    def __init__(self, source: str, kind_of: KindOf, max_depth: int) -> None:
-        self._source = source
+    def __init__(self, text: str, kind_of: KindOf, max_depth: int) -> None:
+        self._text = text
         self._kind_of = kind_of
         self._max_depth = max_depth
-        self._tokens = tokens(source)
+        self._tokens = tokens(text)
         self._next = 0
         self._nesting = 0
 
@@ -141,7 +142,7 @@ class _Parser:
         self._check_size(tree)
         its_type = type_of(tree, self._kind_of)
         found = Expression(
-            self._source[first - 1 : last], tree, inputs_of(tree), its_type, first=first
+            self._text[first - 1 : last], tree, inputs_of(tree), its_type, first=first
         )
         if len(found.signals) > EXPRESSION_MAX_SIGNALS:
             raise BadInput(
@@ -269,7 +270,8 @@ class _Parser:
                 raise BadInput(f"character {node.first}: there is no held inside held")
         self._expect(",")
         number, unit = self._take(), self._take()
-        if not _DURATION.fullmatch(number.text) or unit.text not in UNITS_NS or unit.kind != "word":
+        is_number = number.kind == "number" and _DURATION.fullmatch(number.text)
+        if not is_number or unit.kind != "word" or unit.text not in UNITS_NS:
             raise BadInput(
                 f"character {number.first}: a duration is expected here, such as 500 ms, 2 s, 5 min or 1 h"
             )
@@ -305,7 +307,7 @@ class _Parser:
         )
 
     def _written(self, token: Token) -> str:
-        written = self._source[token.first - 1 : token.last]
+        written = self._text[token.first - 1 : token.last]
         return "the end" if token.kind == "end" else f"{written:.40}"
 
 

@@ -23,7 +23,7 @@ from fairway.errors import BadInput
 CORNERS_MIN = 3
 # A country's border in a usable shape; a row costs some 10 ns for each corner.
 CORNERS_MAX = 500
-# To here the distance is right to 0.01 %: see _chord.
+# To here the distance is right to 0.002 %: see chord_2.
 CIRCLE_MAX_RADIUS_M = 1_000_000.0
 # Rows times corners that are compared at once: some 10 MB.
 _CELLS_MAX = 1 << 18

@@ -16,6 +16,7 @@ Rule 3: arithmetic is C++'s: a division by zero is infinite or NaN, comparisons 
 
 import math
 from collections.abc import Callable, Sequence
+from enum import Enum
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -61,9 +62,18 @@ _FUNCTIONS: dict[Function, Callable[..., float | bool | None]] = {
     Function.INSIDE_CIRCLE: functions.in_circle,
 }
 
-# What a piece of code gives: a float, a bool, anything whose truth counts, a str, or a float or a str.
-_Kind: TypeAlias = str
-_FLOAT, _BOOL, _TRUTH, _TEXT, _EITHER = "float", "bool", "truth", "text", "either"
+
+class _Gives(Enum):
+    """What a piece of code gives."""
+
+    FLOAT = 0
+    BOOL = 1
+    TRUTH = 2  # a float or a bool of which only the truth counts
+    TEXT = 3
+    EITHER = 4  # a float or a str
+
+
+_Code: TypeAlias = tuple[str, _Gives]
 
 
 def scalar(expression: Expression, *, tolerance: float = EQUALITY_TOLERANCE) -> Evaluator:
@@ -89,11 +99,11 @@ def plain(value: object) -> Value | None:
 
 
 def _as_float(value: object) -> float | None:
-    if not isinstance(value, float | int | np.number | np.bool_):
+    if not isinstance(value, float | int | np.floating | np.integer | np.bool_):
         return None
     try:
         return float(value)
-    except (OverflowError, TypeError):
+    except OverflowError:
         return None
 
 
@@ -129,7 +139,7 @@ class _Writer:
         """Return the compiled function."""
         self._check_inputs()
         code, kind = self._code(tree)
-        self._lines.append(f"return {f'not not {code}' if kind == _TRUTH else code}")
+        self._lines.append(f"return {f'not not {code}' if kind is _Gives.TRUTH else code}")
         body = "\n".join(f"    {line}" for line in self._lines)
         exec(compile(f"def evaluate(values):\n{body}", "<campaign>", "exec"), self._values)
         evaluate: Evaluator = self._values["evaluate"]
@@ -156,10 +166,10 @@ class _Writer:
                 self._lines.append(f"is_text{group} = {name}.__class__ is str")
                 checked.add(group)
 
-    def _code(self, node: Node) -> tuple[str, _Kind]:
+    def _code(self, node: Node) -> _Code:
         if isinstance(node, Read):
-            kinds = {NUMBERS: _FLOAT, TEXTS: _TEXT}
-            return self._names[node.input], kinds.get(self._classes[node.input], _EITHER)
+            kinds = {NUMBERS: _Gives.FLOAT, TEXTS: _Gives.TEXT}
+            return self._names[node.input], kinds.get(self._classes[node.input], _Gives.EITHER)
         if isinstance(node, Binary):
             return self._binary(node)
         if isinstance(node, Unary):
@@ -167,41 +177,39 @@ class _Writer:
         if isinstance(node, Call):
             return self._call(node)
         if isinstance(node, Text):
-            return self._constant(node.value), _TEXT
-        return f"({node.value!r})", _BOOL if isinstance(node, Boolean) else _FLOAT
+            return self._constant(node.value), _Gives.TEXT
+        return f"({node.value!r})", _Gives.BOOL if isinstance(node, Boolean) else _Gives.FLOAT
 
-    def _unary(self, node: Unary) -> tuple[str, _Kind]:
+    def _unary(self, node: Unary) -> _Code:
         code, kind = self._code(node.operand)
         if node.operator is UnaryOperator.NOT:
-            return f"(not {code})", _BOOL
-        return f"(-{_number(code, kind)})", _FLOAT
+            return f"(not {code})", _Gives.BOOL
+        return f"(-{_number(code, kind)})", _Gives.FLOAT
 
-    def _binary(self, node: Binary) -> tuple[str, _Kind]:
+    def _binary(self, node: Binary) -> _Code:
         left, right = self._code(node.left), self._code(node.right)
         if node.operator in (Operator.AND, Operator.OR):
             word = "and" if node.operator is Operator.AND else "or"
-            is_bool = left[1] == right[1] == _BOOL
-            return f"({left[0]} {word} {right[0]})", _BOOL if is_bool else _TRUTH
+            is_bool = left[1] is right[1] is _Gives.BOOL
+            return f"({left[0]} {word} {right[0]})", _Gives.BOOL if is_bool else _Gives.TRUTH
         if node.operator in _EQUALITIES:
             return self._equality(node, left, right)
         numbers = _number(*left), _number(*right)  # or texts on both sides of +
         if node.operator is Operator.DIVIDE:
-            return self._division(*numbers), _FLOAT
-        kind = left[1] if left[1] in (_TEXT, _EITHER) else _FLOAT
+            return self._division(*numbers), _Gives.FLOAT
+        kind = left[1] if left[1] in (_Gives.TEXT, _Gives.EITHER) else _Gives.FLOAT
         code = f"({numbers[0]} {node.operator} {numbers[1]})"
-        return code, _BOOL if node.operator in _ORDERINGS else kind
+        return code, _Gives.BOOL if node.operator in _ORDERINGS else kind
 
-    def _equality(
-        self, node: Binary, left: tuple[str, _Kind], right: tuple[str, _Kind]
-    ) -> tuple[str, _Kind]:
-        same = f"({left[0]} == {right[0]})"
+    def _equality(self, node: Binary, left: _Code, right: _Code) -> _Code:
+        same = f"({_number(*left)} == {_number(*right)})"
         near = same
-        if self._tolerance and left[1] != _TEXT:
+        if self._tolerance and left[1] is not _Gives.TEXT:
             apart = f"{_number(*left)} - {_number(*right)}"
             near = f"({-self._tolerance!r} < {apart} < {self._tolerance!r})"
-        if left[1] == _EITHER and self._tolerance:
+        if left[1] is _Gives.EITHER and self._tolerance:
             near = f"({same} if {self._is_text(node.left)} else {near})"
-        return (f"(not {near})" if node.operator is Operator.NOT_EQUAL else near), _BOOL
+        return (f"(not {near})" if node.operator is Operator.NOT_EQUAL else near), _Gives.BOOL
 
     def _is_text(self, node: Node) -> str:
         while not isinstance(node, Read):  # a sum of inputs, which are all of one class
@@ -213,7 +221,7 @@ class _Writer:
         left, right = self._named(left), self._named(right)
         return f"({left} / {right} if {right} else divided({left}, {right}))"
 
-    def _call(self, node: Call) -> tuple[str, _Kind]:
+    def _call(self, node: Call) -> _Code:
         if node.function is Function.INSIDE_POLYGON:
             function: Any = partial(functions.in_polygon, functions.polygon_of_call(node))
             arguments = node.arguments[:2]
@@ -223,7 +231,7 @@ class _Writer:
         name = self._named(f"{self._constant(function)}({values})")
         self._lines.append(f"if {name} is None: return None")
         is_place = node.function in (Function.INSIDE_CIRCLE, Function.INSIDE_POLYGON)
-        return name, _BOOL if is_place else _FLOAT
+        return name, _Gives.BOOL if is_place else _Gives.FLOAT
 
     def _constant(self, value: object) -> str:
         name = f"k{len(self._values)}"
@@ -238,5 +246,5 @@ class _Writer:
         return name
 
 
-def _number(code: str, kind: _Kind) -> str:
-    return f"(1.0 if {code} else 0.0)" if kind in (_BOOL, _TRUTH) else code
+def _number(code: str, kind: _Gives) -> str:
+    return f"(1.0 if {code} else 0.0)" if kind in (_Gives.BOOL, _Gives.TRUTH) else code

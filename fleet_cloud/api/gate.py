@@ -102,7 +102,7 @@ class Gate:
                 f"api.{request.method.lower()}", principal.actor, f"route:{_path(request)}"
             )
             self._ports.audit.write(changed)
-        return Caller(principal, permission, self._ports.fleet_of, credential)
+        return Caller(principal, permission, self._ports.fleets_of, credential)
 
     def let_in(self, principal: Principal, permission: Permission, route: str) -> None:
         """Raise TooOften or NotAllowed unless `principal` may come by this route now."""

@@ -1,6 +1,6 @@
 """What the REST API stands on: everything it may ask, and what it says when it will not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,10 +25,8 @@ from fleet_cloud.campaigns.ports import (
 from fleet_cloud.campaigns.service import Service
 from fleet_cloud.ingest.ports import LiveFeed, Quarantine
 from fleet_cloud.ingest.status import IngestStatus
-from fleet_cloud.models.campaigns import Campaigns
-from fleet_cloud.models.documents import Documents
-from fleet_cloud.vehicles.certificates import Certificates
-from fleet_cloud.vehicles.registry import VehicleReader, VehicleRegistry
+from fleet_cloud.models.control_plane import ControlPlane
+from fleet_cloud.vehicles.registry import VehicleReader
 from fleet_cloud.vehicles.telemetry import TelemetryReader, TelemetryStatistics
 
 
@@ -77,18 +75,6 @@ class SignIn:
 
 
 @dataclass(frozen=True, slots=True)
-class FleetWise:
-    """What the door for FleetWise's clients stands on."""
-
-    region: str
-    root: bytes  # what secrets of AWS keys and page tokens are made of
-    documents: Documents
-    vehicles: VehicleRegistry
-    certificates: Certificates
-    campaigns: Campaigns
-
-
-@dataclass(frozen=True, slots=True)
 class CampaignPorts:
     """What the routes of campaigns are given."""
 
@@ -104,12 +90,12 @@ class CampaignPorts:
     currency: str = ""
 
 
-FleetOf = Callable[[str, str], str]  # (tenant, vehicle) -> fleet
+FleetsOf = Callable[[str, str], Collection[str]]  # (tenant, vehicle) -> its fleets
 
 
-def default_fleet(_tenant: str, _vehicle: str) -> str:
-    """Return the fleet of vehicles that nobody put into another."""
-    return DEFAULT_FLEET
+def default_fleet(_tenant: str, _vehicle: str) -> Collection[str]:
+    """Return the fleets of vehicles that nobody put into another."""
+    return (DEFAULT_FLEET,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +114,6 @@ class ApiPorts:
     audit: Audit
     acts: AuditReader
     campaigns: CampaignPorts
-    fleet_of: FleetOf = default_fleet
+    fleets_of: FleetsOf = default_fleet
     sign_in: SignIn | None = None  # None: people sign in elsewhere
-    fleetwise: FleetWise | None = None  # None: models are kept elsewhere
+    fleetwise: ControlPlane | None = None  # None: models are kept elsewhere

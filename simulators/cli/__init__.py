@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from fairway import command_line
-from simulators.cli import body, drive, record, replay
+from simulators.cli import body, drive, ecu, record, replay
 
 
 def parser() -> argparse.ArgumentParser:
@@ -15,6 +15,7 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(title="commands", metavar="COMMAND")
     body.add(commands)
     drive.add(commands)
+    ecu.add(commands)
     record.add(commands)
     replay.add(commands)
     return root

@@ -21,6 +21,7 @@ from edge_agent.adapters.log_writers import open_writer
 from edge_agent.adapters.merge import Merged
 from edge_agent.adapters.socketcan import IS_COMPILED, FrameSocket
 from edge_agent.adapters.socketcand import parse as parse_socketcand
+from edge_agent.adapters.tap import Tapped
 from edge_agent.adapters.unix_bus import UnixBus
 from edge_agent.canbus.frames import EXTENDED, FD, Frame, block_of
 from edge_agent.canbus.source import REPLAY_BLOCK_MAX_FRAMES, FrameSource
@@ -141,6 +142,13 @@ async def socketcand(folder: Path) -> AsyncIterator[Rig]:
 
 
 @contextlib.asynccontextmanager
+async def tapped(folder: Path) -> AsyncIterator[Rig]:
+    bus = Bus()
+    source = Tapped(BusSource(bus), lambda block: None)
+    yield Rig(source, lambda frames: bus.send(block_of(frames)))
+
+
+@contextlib.asynccontextmanager
 async def merged(folder: Path) -> AsyncIterator[Rig]:
     bus = Bus()
     yield Rig(Merged([BusSource(bus), BusSource(Bus())]), lambda frames: bus.send(block_of(frames)))
@@ -155,6 +163,7 @@ RIGS = {
     "python_can": python_can,
     "socketcand": socketcand,
     "merged": merged,
+    "tapped": tapped,
 }
 
 

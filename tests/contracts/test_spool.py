@@ -7,18 +7,18 @@ import pytest
 
 from edge_agent.adapters.memory import MemorySpool
 from edge_agent.adapters.spool_files import SpoolFiles
-from edge_agent.telemetry.spool import Cursor, Spool, SpooledBatch, WhenFull
+from edge_agent.telemetry.spool import Cursor, PartitionSpool, SpooledBatch, WhenFull
 from fairway.ids import stream_id
 
-MakeSpool = Callable[..., Spool]
+MakeSpool = Callable[..., PartitionSpool]
 ALL = {"max_batches": 1000, "max_bytes": 1 << 30}
 
 
 @pytest.fixture(params=["memory", "files"])
 def make_spool(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeSpool]:
-    made: list[Spool] = []
+    made: list[PartitionSpool] = []
 
-    def make(*, max_bytes: int = 1 << 24, when_full: WhenFull = "drop_oldest") -> Spool:
+    def make(*, max_bytes: int = 1 << 24, when_full: WhenFull = "drop_oldest") -> PartitionSpool:
         made.append(
             MemorySpool(max_bytes=max_bytes, when_full=when_full)
             if request.param == "memory"
@@ -42,7 +42,7 @@ def batch(sequence: int, size: int = 100) -> SpooledBatch:
     )
 
 
-def fill(spool: Spool, count: int, size: int = 100) -> bool:
+def fill(spool: PartitionSpool, count: int, size: int = 100) -> bool:
     first = spool.state.next_sequence
     return all(spool.append([batch(number, size)]) for number in range(first, first + count))
 
@@ -156,3 +156,38 @@ def test_dictionaries_are_kept_under_their_id(make_spool: MakeSpool):
 
     assert spool.dictionary(b"12345678") == b"one"
     assert spool.dictionary(b"abcdefgh") is None
+
+
+def test_what_is_given_up_is_forgotten_and_counted(make_spool: MakeSpool):
+    spool = make_spool()
+    fill(spool, 4)
+
+    spool.give_up(spool.read(0, max_batches=2, max_bytes=1 << 30))
+
+    assert numbers(spool.read(0, **ALL)) == [3, 4]
+    assert (spool.state.dropped_batches, spool.state.dropped_samples) == (2, 20)
+
+
+def test_a_spool_shrinks_by_its_oldest_and_no_further_than_empty(make_spool: MakeSpool):
+    spool = make_spool()
+    fill(spool, 3)
+
+    spool.shrink(1)
+    assert spool.state.waiting < 3
+    assert spool.state.dropped_batches == 3 - spool.state.waiting
+    spool.shrink(1 << 30)
+    assert (spool.state.waiting, spool.state.dropped_samples) == (0, 30)
+    fill(spool, 1)
+    assert numbers(spool.read(0, **ALL)) == [4]
+
+
+def test_a_spool_that_has_rested_goes_on_as_before(make_spool: MakeSpool):
+    spool = make_spool()
+    fill(spool, 2)
+
+    spool.rest()
+    spool.rest()
+    fill(spool, 1)
+    spool.settle([1])
+
+    assert numbers(spool.read(0, **ALL)) == [2, 3]

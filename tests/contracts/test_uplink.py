@@ -22,13 +22,15 @@ from edge_agent.adapters.memory import MemoryUplink
 from edge_agent.adapters.uplink_grpc import GrpcUplink
 from edge_agent.adapters.uplink_mqtt import MqttUplink
 from edge_agent.adapters.uplink_tls import address
-from edge_agent.telemetry.uplink import Uplink
+from edge_agent.adapters.uplinks import CloudUplink
+from fairway.control import CatalogueWanted, CheckIn
 from fairway.errors import BadInput, Denied, Unavailable
 from fairway.ids import BatchName
 from fairway.samples import SampleBlock, Signal, SignalTable
 from fairway.telemetry import Batch, Outcome, Receipt, SealedBatch
-from fairway.topics import down_telemetry, up_telemetry
+from fairway.topics import down_control, down_telemetry, up_control, up_telemetry
 from fairway.wire import telemetry as wire
+from fairway.wire.control import from_vehicle_to_bytes, to_vehicle_to_bytes
 from tests.brokers import Broker, mosquitto, nats
 from tests.certificates import Authority
 from tests.grpc_cloud import GrpcCloud
@@ -64,7 +66,7 @@ def answers(request: bytes) -> list[bytes]:
 class Cloud:
     """A cloud that can be lost and found again."""
 
-    uplink: Uplink
+    uplink: CloudUplink
     lose: Callable[[], Awaitable[None]]
     find: Callable[[], Awaitable[None]]
 
@@ -77,7 +79,7 @@ async def cloud(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         await made.uplink.close()
 
 
-async def sequences(uplink: Uplink, count: int) -> set[int]:
+async def sequences(uplink: CloudUplink, count: int) -> set[int]:
     heard: set[int] = set()
     async with asyncio.timeout(20):
         while len(heard) < count:
@@ -124,6 +126,34 @@ async def test_a_lost_connection_is_told_to_sender_and_receiver_and_can_be_made_
     assert await sequences(cloud.uplink, 1) == {2}
 
 
+CHECK_IN = from_vehicle_to_bytes(CheckIn("1.0", 7))
+ORDER = to_vehicle_to_bytes(CatalogueWanted())
+
+
+async def test_control_goes_up_and_comes_down_beside_telemetry(cloud: Cloud):
+    await cloud.uplink.connect()
+    await cloud.uplink.send(DICTIONARY)
+    await cloud.uplink.send_control(CHECK_IN)
+    await cloud.uplink.send(request_bytes(1))
+
+    async with asyncio.timeout(20):
+        assert await cloud.uplink.receive_control() == ORDER
+    assert await sequences(cloud.uplink, 1) == {1}
+
+
+async def test_a_lost_connection_is_told_to_who_waits_for_control(cloud: Cloud):
+    await cloud.uplink.connect()
+    await cloud.uplink.send_control(CHECK_IN)
+    async with asyncio.timeout(20):
+        await cloud.uplink.receive_control()
+
+    await cloud.lose()
+
+    async with asyncio.timeout(20):
+        with pytest.raises(Unavailable):
+            await cloud.uplink.receive_control()
+
+
 async def test_closing_wakes_the_receiver_and_twice_does_no_harm(cloud: Cloud):
     await cloud.uplink.connect()
     waiting = asyncio.create_task(cloud.uplink.receive())
@@ -141,6 +171,10 @@ async def test_without_a_connection_nothing_can_be_sent_or_heard(cloud: Cloud):
         await cloud.uplink.send(b"")
     with pytest.raises(Unavailable, match="no connection"):
         await cloud.uplink.receive()
+    with pytest.raises(Unavailable, match="no connection"):
+        await cloud.uplink.send_control(b"")
+    with pytest.raises(Unavailable, match="no connection"):
+        await cloud.uplink.receive_control()
 
 
 # the clouds
@@ -148,7 +182,7 @@ async def test_without_a_connection_nothing_can_be_sent_or_heard(cloud: Cloud):
 
 @asynccontextmanager
 async def _memory(_: Path) -> AsyncIterator[Cloud]:
-    uplink = MemoryUplink(answers)
+    uplink = MemoryUplink(answers, lambda _: [ORDER])
 
     async def lose() -> None:
         uplink.is_reachable = False
@@ -167,11 +201,14 @@ def answering(port: int) -> Iterator[Callable[[], None]]:
     client = paho.Client(CallbackAPIVersion.VERSION2, client_id="cloud", protocol=paho.MQTTv311)
 
     def on_message(_client, _user, message) -> None:
+        if message.topic == up_control(VEHICLE):
+            client.publish(down_control(VEHICLE), ORDER, qos=1)
+            return
         for answer in answers(bytes(message.payload)):
             client.publish(down_telemetry(VEHICLE), answer, qos=1)
 
     def on_connect(*_) -> None:
-        client.subscribe(up_telemetry(VEHICLE), qos=1)
+        client.subscribe([(up_telemetry(VEHICLE), 1), (up_control(VEHICLE), 1)])
 
     client.on_connect = on_connect
     client.on_subscribe = lambda *_: listening.set()
@@ -225,7 +262,8 @@ async def _nats(directory: Path) -> AsyncIterator[Cloud]:
 
 @asynccontextmanager
 async def _grpc(directory: Path) -> AsyncIterator[Cloud]:
-    server = GrpcCloud(Authority(directory))
+    server = GrpcCloud(Authority(directory), has_control=True)
+    server.orders.put_nowait(CatalogueWanted())
     await server.start()
     yield Cloud(GrpcUplink(grpc_address(server)), server.stop, server.start)
     await server.stop()
@@ -268,6 +306,31 @@ async def test_grpc_says_that_a_vehicle_is_not_let_in(tmp_path: Path):
         await uplink.receive()
     await uplink.close()
     await server.stop()
+
+
+async def test_grpc_without_the_control_door_says_so_and_telemetry_goes_on(tmp_path: Path):
+    server = GrpcCloud(Authority(tmp_path))
+    await server.start()
+    uplink = GrpcUplink(grpc_address(server))
+    await uplink.connect()
+
+    with pytest.raises(BadInput, match="has no such door"):
+        await uplink.receive_control()
+    await uplink.send(DICTIONARY)
+    await uplink.send(request_bytes(1))
+    assert await sequences(uplink, 1) == {1}
+    await uplink.close()
+    await server.stop()
+
+
+async def test_memory_without_the_control_door_says_so():
+    uplink = MemoryUplink(answers)
+    await uplink.connect()
+
+    with pytest.raises(BadInput, match="has no such door"):
+        await uplink.receive_control()
+    with pytest.raises(BadInput, match="has no such door"):
+        await uplink.send_control(CHECK_IN)
 
 
 async def test_mqtt_shows_the_vehicles_certificate_to_a_broker_with_tls(tmp_path: Path):

@@ -4,10 +4,11 @@ import ast
 from pathlib import Path
 
 AGENT = Path(__file__).parents[2] / "edge_agent"
-# The one that asks the allow-list, whoever goes through it, and a bus's own inner parts.
+# The one that asks the allow-lists, whoever goes through it, and a bus's own inner parts.
 KNOWN = {
     "adapters/outbound_bus.py sender",
     "adapters/actuators.py _buses",
+    "adapters/ecu_buses.py _buses",
     "adapters/socketcan.py _frames",
 }
 # What these call `send` is a connection to a cloud, a kernel's socket, or the function that a reader gave.

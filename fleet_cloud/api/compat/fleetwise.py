@@ -41,15 +41,16 @@ from fleet_cloud.api.compat.fleetwise_errors import (
 from fleet_cloud.api.compat.fleetwise_operations import OPERATIONS, PERMISSIONS
 from fleet_cloud.api.compat.fleetwise_pages import PageTokens
 from fleet_cloud.api.gate import Gate, by_operation, client_of
-from fleet_cloud.api.ports import ApiPorts, FleetWise, NotSignedIn
+from fleet_cloud.api.ports import ApiPorts, NotSignedIn
 from fleet_cloud.models.accounts import Account
+from fleet_cloud.models.control_plane import ControlPlane
 from fleet_cloud.models.transactions import Models
 
 TARGET = "IoTAutobahnControlPlane"
 _REFUSED = "the access key is unknown, expired or revoked, or did not sign this request"
 
 
-def router(ports: ApiPorts, fleetwise: FleetWise) -> APIRouter:
+def router(ports: ApiPorts, fleetwise: ControlPlane) -> APIRouter:
     """Return the one route."""
     routes = APIRouter()
     door = _Door(ports, fleetwise)
@@ -77,7 +78,7 @@ def router(ports: ApiPorts, fleetwise: FleetWise) -> APIRouter:
 class _Door:
     """Lets calls in and has them answered."""
 
-    def __init__(self, ports: ApiPorts, fleetwise: FleetWise) -> None:
+    def __init__(self, ports: ApiPorts, fleetwise: ControlPlane) -> None:
         self._clock, self._keys = ports.clock, ports.keys
         self._fleetwise = fleetwise
         self._parts = Parts(

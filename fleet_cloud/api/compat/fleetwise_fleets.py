@@ -1,7 +1,7 @@
 """Fleets, and which vehicles are in them: FleetWise's operations.
 
-Rule 1: these fleets are for campaigns, which are told who belongs to them, each time and after it is kept; who
-may see which vehicle is said by grants, and not by them.
+Rule 1: campaigns and grants are told who belongs to a fleet, each time and after it is kept: they know fleets
+by what is known of vehicles, and whoever may put a vehicle into one has a say over the whole tenant.
 """
 
 from typing import Any

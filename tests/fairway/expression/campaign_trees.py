@@ -87,6 +87,8 @@ ORDERINGS = (Operator.LESS, Operator.GREATER, Operator.LESS_EQUAL, Operator.GREA
 EQUALITIES = (Operator.EQUAL, Operator.NOT_EQUAL)
 ONE, TWO = (Function.ABS, Function.CEIL, Function.FLOOR, Function.SIN), (Function.POW, Function.LOG)
 DEPTH_MAX = 6
+CONDITION = expression_of(Read(BOOLS[0]))
+ARGUMENTS = tuple(expression_of(Read(one)) for one in (*NUMBERS, *STRINGS))
 
 
 @dataclass
@@ -163,8 +165,7 @@ def _bool(choices: Choices, depth: int) -> Node:
 def _other_bool(choices: Choices, depth: int) -> Node:
     what = choices.next() % 3
     if what == 0:
-        condition = expression_of(_leaf(Choices(b""), Type.BOOL))
-        return Read(Held(condition, choices.of((1_500_000, 2_000_000_000, 3_600_000_000_000))))
+        return Read(Held(CONDITION, choices.of((1_500_000, 2_000_000_000, 3_600_000_000_000))))
     place = _either(choices, depth), _either(choices, depth)
     if what == 1:
         return Call(Function.INSIDE_POLYGON, (*place, Text(choices.of(POLYGONS))))
@@ -180,7 +181,7 @@ def _text(choices: Choices, depth: int) -> Node:
             Operator.PLUS, tree_of(choices, Type.TEXT, depth), tree_of(choices, Type.TEXT, depth)
         )
     # Of any type, when its value comes.
-    return Read(Custom("f", (expression_of(_leaf(choices, Type.NUMBER)),)))
+    return Read(Custom("f", (choices.of(ARGUMENTS),)))
 
 
 def column_of(choices: Choices, read: Input, count: int) -> Column:

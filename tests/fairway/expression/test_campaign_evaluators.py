@@ -24,8 +24,8 @@ from tests.fairway.expression.campaign_rows import bits, column, evaluated, rows
 from tests.fairway.expression.campaign_trees import Choices, column_of, tree_of, values_of
 
 ROWS = 4
-# Long enough for trees of some dozen nodes and for their rows.
-DRAWN = st.binary(min_size=24, max_size=150)
+# Long enough for trees of a dozen nodes and for their rows.
+DRAWN = st.binary(min_size=16, max_size=100)
 INF, NAN = math.inf, math.nan
 
 
@@ -56,7 +56,7 @@ def test_one_by_one_and_together_are_what_the_rules_say(content, tolerance):
 
 
 @pytest.mark.slow
-@settings(max_examples=1500)
+@settings(max_examples=1000)
 @given(content=DRAWN)
 def test_so_they_are_where_types_clash(content):
     compare(content, clashes=True, tolerance=0.001)
@@ -108,6 +108,17 @@ def test_a_tolerance_of_zero_is_exact():
     assert evaluated("$variable.`x` == 0.3", 0.1 + 0.2, tolerance=0.0) is False
     assert evaluated("$variable.`x` == 0.3", 0.3, tolerance=0.0) is True
     assert evaluated("$variable.`x` == $variable.`x`", INF, tolerance=0.0) is True
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.001])
+def test_what_is_true_equals_1_whatever_made_it_true(tolerance):
+    for text in (
+        "($variable.`x` || false) == 1",
+        "($variable.`x` && 7) == true",
+        "!!$variable.`x` == 1",
+    ):
+        assert evaluated(text, 5.0, tolerance=tolerance) is (text[0] != "!")
+    assert evaluated("($variable.`x` || 0) + 1", 5.0, tolerance=tolerance) == 2.0
 
 
 @pytest.mark.parametrize("tolerance", [-0.001, INF, NAN])
@@ -175,6 +186,38 @@ def test_whole_numbers_are_taken_as_floats():
     assert bits(scalar(parse("$variable.`x` / 2"))([5])) == bits(2.5)
 
 
+UNKNOWN = Column(np.ones(2), np.ones(2, np.bool_), Type.UNKNOWN)
+
+
+@pytest.mark.parametrize("text", ["$variable.`x`", "$variable.`x` + 1", "$variable.`x` == 'P'"])
+def test_a_column_of_unknown_type_is_undefined(text):
+    assert columns(parse(text))([UNKNOWN]).defined.tolist() == [False, False]
+
+
+@pytest.mark.parametrize(
+    "deeper",
+    [
+        "!({})",
+        "-({})",
+        "1 + ({})",
+        "({}) / 2",
+        "1 == ({})",
+        "({}) && true",
+        "custom_function('abs', {})",
+    ],
+)
+def test_the_deepest_trees_are_evaluated(deeper):
+    text = "$variable.`x` + $variable.`y` == 4"
+    while True:
+        try:
+            parse(deeper.format(text))
+        except BadInput:
+            break
+        text = deeper.format(text)
+
+    assert evaluated(text, 1.0, 3.0) is not None
+
+
 def test_an_expression_without_inputs_has_one_row():
     found = columns(parse("1 + 1 == 2"))([])
 
@@ -222,11 +265,11 @@ def test_a_row_costs_at_most_6_microseconds_for_127_nodes(values):
     expression = parse(deep(4))
     evaluate = scalar(expression)
     best_s = INF
-    for _ in range(20):
-        begin_s = time.perf_counter()
-        for _ in range(200):
+    for _ in range(100):
+        begin_s = time.thread_time()  # the machine may have other work
+        for _ in range(50):
             evaluate(values)
-        best_s = min(best_s, (time.perf_counter() - begin_s) / 200)
+        best_s = min(best_s, (time.thread_time() - begin_s) / 50)
 
     assert sum(1 for _ in walk(expression.tree)) == 127
     assert best_s <= 6e-6

@@ -173,7 +173,8 @@ def test_an_expression_inside_another_has_its_own_text_and_its_place():
         ("held(true, 2)", "character 12: a duration is expected here, such as 500 ms, 2 s, 5 min or 1 h"),
         ("held(true, 2 d)", "character 12: a duration is expected here"),
         ("held(true, -2 s)", "character 12: a duration is expected here"),
-        ("held(true, 's' s)", "character 12: a duration is expected here"),
+        ("held(true, '2' s)", "character 12: a duration is expected here"),
+        ("held(true, 2 's')", "character 12: a duration is expected here"),
         ("held(true, 0 s)", "character 12: a condition is held for 1 ms to 24 h"),
         ("held(true, 25 h)", "character 12: a condition is held for 1 ms to 24 h"),
         ("held(true, 1e3 ms)", "character 12: a duration is expected here"),
@@ -304,11 +305,11 @@ def test_the_limits_are_where_they_are_said_to_be():
     ],
 )
 def test_what_is_made_to_hurt_is_refused_or_read_at_once(text):
-    begin_s = time.perf_counter()
+    begin_s = time.process_time()  # its own work: others may keep the machine busy
     with contextlib.suppress(BadInput):
         assert isinstance(parse(text), Expression)
 
-    assert time.perf_counter() - begin_s < 1.0
+    assert time.process_time() - begin_s < 1.0
 
 
 WORDS = st.sampled_from(

@@ -87,7 +87,7 @@ def test_a_circle_ends_at_its_radius(one, other, distance_m):
 
 
 @given(latitudes, longitudes, st.floats(0, 360), st.floats(1, CIRCLE_MAX_RADIUS_M))
-def test_distances_are_right_to_a_part_in_ten_thousand(latitude, longitude, course, radius_m):
+def test_distances_are_right_to_two_parts_in_100_000(latitude, longitude, course, radius_m):
     north = radius_m / 111_000 * math.cos(math.radians(course))
     east = radius_m / 111_000 * math.sin(math.radians(course))
     other = max(-90.0, min(90.0, latitude + north)), (longitude + east + 180) % 360 - 180
@@ -96,7 +96,7 @@ def test_distances_are_right_to_a_part_in_ten_thousand(latitude, longitude, cour
         return
     straight_2 = distance_2((latitude, longitude), other, math.sqrt)
 
-    assert straight_2 == pytest.approx(chord_2(apart_m), rel=2e-4, abs=1e-5)
+    assert straight_2 == pytest.approx(chord_2(apart_m), rel=4e-5, abs=1e-5)
 
 
 def test_a_circle_reaches_over_the_antimeridian_and_the_pole():
@@ -165,6 +165,7 @@ def test_a_position_is_in_a_polygon_or_not(corners, position, inside):
     ("corners", "why"),
     [
         ("", "corner 1, '', is not written as: latitude longitude"),
+        ("1 2", "a polygon has 3 to 500 corners, this one 1"),
         ("1 2, 3 4", "a polygon has 3 to 500 corners, this one 2"),
         ("1 2, 3 4, 1 2", "a polygon has 3 to 500 corners, this one 2"),
         (", ".join(f"{n / 10} {n % 7}" for n in range(CORNERS_MAX + 1)), "this one 501"),

@@ -73,14 +73,14 @@ REPORTS = st.builds(
 ANSWERS = st.builds(
     Answer, IDS, st.sampled_from(AnswerState), st.integers(0, 2**32 - 1), TEXT, st.text(max_size=99)
 )
-WHATS = st.one_of(
+COMMANDED = st.one_of(
     st.builds(ExplainCampaign, TEXT),
     st.builds(UploadPartition, TEXT, st.just("") | TEXT, TIMES),
     st.builds(ActivateState, TEXT, st.integers(0, 2**32 - 1)),
     st.builds(DeactivateState, TEXT),
     st.builds(SnapshotState, TEXT),
 )
-COMMANDS = st.builds(Command, IDS, TIMES, WHATS)
+COMMANDS = st.builds(Command, IDS, TIMES, COMMANDED)
 TEMPLATES = st.builds(
     StateTemplateList,
     COUNT,
@@ -168,7 +168,12 @@ def test_garbage_raises_nothing_but_bad_input(read, data):
         (b"", "empty ControlRequest"),
         (b"\xff", "no ControlRequest"),
         (bytes(4 * 1024 * 1024 + 1), "over the limit"),
-        (v1.ControlRequest(answer=v1.Answer(id="a b", state=1)).SerializeToString(), "is no id"),
+        (
+            v1.ControlRequest(
+                answer=v1.Answer(id="a b", state=v1.ANSWER_STATE_FAILED)
+            ).SerializeToString(),
+            "is no id",
+        ),
         (b"\x22\x05\x0a\x01a\x10\x03", "later version"),  # an answer in state 3
         (v1.ControlRequest(check_in=v1.CheckIn(catalogue_id=b"1")).SerializeToString(), "8 bytes"),
     ],

@@ -1,0 +1,189 @@
+"""`edge-agent campaign dry-run`: what campaigns would do on recorded drives, before a vehicle runs them.
+
+    hard-braking
+      on 2 drives (1.9 h): 12 triggers, 3,114 samples, 18,240 bytes in 12 batches
+      a vehicle-month of 30 h: 189 triggers, 49,168 samples, 0.288 MB
+
+Rule 1: the result goes to standard output and nothing else does; progress is said on standard error.
+Rule 2: a campaign that could not run is a failure (exit code 1) and says why; the others are tried.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from edge_agent.adapters.drives import Drives
+from edge_agent.cli.decode import databases_of
+from edge_agent.config import Bus, Config, Signals
+from fairway import config
+from fairway.campaign.document import campaign_from_json
+from fairway.campaign.model import Campaign
+from fairway.dry_run import Assumptions, DryRun, Month, Prediction
+from fairway.errors import BadInput
+
+
+def add(commands: "argparse._SubParsersAction[Any]") -> None:
+    """Declare the command."""
+    command = commands.add_parser(
+        "dry-run",
+        help="predict triggers, samples, bytes and cost of campaigns on recorded drives",
+        description="Run campaigns over recorded drives as a vehicle would, and say what they would send.",
+    )
+    command.add_argument(
+        "--campaign",
+        action="append",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="a campaign document (repeatable)",
+    )
+    command.add_argument(
+        "--log",
+        nargs="+",
+        type=Path,
+        required=True,
+        metavar="DRIVE",
+        help="recorded drives: candump, ASC, BLF, TRC or MF4",
+    )
+    command.add_argument(
+        "--config", type=Path, metavar="FILE", help="the agent's settings: its buses and signals"
+    )
+    command.add_argument(
+        "--dbc",
+        action="append",
+        metavar="CHANNEL=FILE[,FILE]",
+        help="instead of settings: the databases of one channel (repeat for more channels)",
+    )
+    command.add_argument(
+        "--catalog", action="append", type=Path, default=[], metavar="FILE", help="VSS catalogues"
+    )
+    command.add_argument(
+        "--overlay",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="mappings onto VSS",
+    )
+    command.add_argument(
+        "--hours-per-month",
+        type=float,
+        default=30.0,
+        metavar="H",
+        help="how long a vehicle is driven",
+    )
+    command.add_argument(
+        "--price-per-mb", type=float, default=0.0, metavar="P", help="what a million bytes cost"
+    )
+    command.add_argument("--json", action="store_true", help="print the prediction as JSON")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Try the campaigns and print what they would do."""
+    if args.hours_per_month <= 0 or args.price_per_mb < 0:
+        raise BadInput("--hours-per-month must be above 0, and --price-per-mb not below")
+    drives, request_bytes = _drives(args)
+    assumptions = Assumptions(args.hours_per_month, args.price_per_mb, request_bytes)
+    campaigns = [_campaign(path) for path in args.campaign]
+    table = drives.table()
+    trial = DryRun(table, campaigns, vehicle="dry-run", assumptions=assumptions)
+    for number, log in enumerate(args.log, start=1):
+        print(f"drive {number} of {len(args.log)}: {log}", file=sys.stderr)
+        trial.drive(drives.blocks(log, table))
+    if args.json:
+        print(json.dumps([_as_json(one, assumptions) for one in trial.predictions], indent=2))
+    else:
+        for one in trial.predictions:
+            print(_text(one, assumptions))
+    return 1 if any(one.refused for one in trial.predictions) else 0
+
+
+def _campaign(path: Path) -> Campaign:
+    try:
+        return campaign_from_json(path.read_bytes(), name=path.stem)
+    except OSError as error:
+        raise BadInput(f"the campaign {path} cannot be read: {error.strerror}") from error
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from error
+
+
+def _drives(args: argparse.Namespace) -> tuple[Drives, int]:
+    if (args.config is None) == (args.dbc is None):
+        raise BadInput("give the agent's settings with --config, or databases with --dbc")
+    if args.config is not None:
+        settings = config.load(Config, args.config)
+        unmapped = settings.telemetry.collect == "all"
+        return Drives(settings.bus, settings.signals, unmapped), settings.telemetry.batch_max_bytes
+    buses = tuple(Bus(name, tuple(paths)) for name, paths in databases_of(args.dbc).items())
+    signals = Signals(tuple(args.catalog), tuple(args.overlay))
+    return Drives(buses, signals, unmapped=True), Assumptions().max_request_bytes
+
+
+def _as_json(prediction: Prediction, assumptions: Assumptions) -> dict[str, Any]:
+    month = prediction.per_month(assumptions)
+    return {
+        "campaign": prediction.campaign,
+        "sync_id": prediction.sync_id,
+        "refused": prediction.refused or None,
+        "warnings": list(prediction.warnings),
+        "drives": prediction.drives,
+        "drive_s": round(prediction.drive_s, 3),
+        "triggers": prediction.triggers,
+        "trigger_times_ns": prediction.trigger_times_ns,
+        "samples": prediction.samples,
+        "batches": prediction.batches,
+        "bytes": prediction.bytes,
+        "fetches": prediction.fetches,
+        "partitions": {
+            name: {
+                "sent_bytes": lane.sent_bytes,
+                "waiting_bytes": lane.waiting_bytes,
+                "dropped_bytes": lane.dropped_bytes,
+                "held_back_bytes": lane.held_back_bytes,
+            }
+            for name, lane in prediction.lanes.items()
+        },
+        "month": {
+            "hours": assumptions.hours_per_month,
+            "triggers": round(month.triggers, 1),
+            "samples": round(month.samples, 1),
+            "megabytes": round(month.megabytes, 6),
+            "cost": round(month.cost, 6),
+        },
+    }
+
+
+def _text(prediction: Prediction, assumptions: Assumptions) -> str:
+    lines = [f"{prediction.campaign}"]
+    if prediction.refused:
+        lines.append(f"  refused: {prediction.refused}")
+    else:
+        drives = "1 drive" if prediction.drives == 1 else f"{prediction.drives} drives"
+        seen = f"on {drives} ({prediction.drive_s / 3600:.3g} h): {prediction.triggers:,} triggers"
+        made = f"{prediction.bytes:,} bytes in {prediction.batches:,} batches"
+        lines += [
+            f"  {seen}, {prediction.samples:,} samples, {made}",
+            _month_text(prediction.per_month(assumptions), assumptions),
+        ]
+    if prediction.fetches:
+        lines.append(
+            f"  {prediction.fetches:,} fetches would be made; their answers are not in a log"
+        )
+    lines += [
+        f"  partition {name}: {lane.sent_bytes:,} bytes sent, {lane.waiting_bytes:,} wait in the vehicle, "
+        f"{lane.dropped_bytes:,} dropped, {lane.held_back_bytes:,} held back by the budget"
+        for name, lane in prediction.lanes.items()
+        if name or lane.held_back_bytes
+    ]
+    return "\n".join(lines + [f"  note: {warning}" for warning in prediction.warnings])
+
+
+def _month_text(month: Month, assumptions: Assumptions) -> str:
+    cost = f", costs {month.cost:.2f}" if assumptions.price_per_mb else ""
+    return (
+        f"  a vehicle-month of {assumptions.hours_per_month:g} h: {month.triggers:,.0f} triggers, "
+        f"{month.samples:,.0f} samples, {month.megabytes:,.3f} MB{cost}"
+    )
