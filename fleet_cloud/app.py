@@ -225,9 +225,9 @@ async def _ingest(
             grpc_connections=grpc.connections if grpc else None,
         )
 
-    kept = cloud.registry.quarantine
+    kept, models = cloud.registry.quarantine, cloud.registry.models
     around = Surroundings(
-        cloud.pki, folder, control, intake, kept, tenants, cloud.clock, cloud.end.fail
+        cloud.pki, folder, control, intake, kept, models, tenants, cloud.clock, cloud.end.fail
     )
     agents = serve_agents(config, address, around)
     worker.start()

@@ -87,20 +87,19 @@ class ProgressWriter:
         rows: dict[tuple[Any, ...], dict[str, Any]] = {}
         for key, one in collected.items():
             of = (key.tenant, one.campaign.sync_id, key.name.vehicle)
+            whose = self._row(of)
             for event in one.campaign.events:
                 name = (*of, event.time_ns, event.id)
-                row = rows.setdefault(
-                    name,
-                    self._row(
-                        of,
-                        time_ns=event.time_ns,
-                        id=event.id,
-                        samples=0,
-                        dtcs=json.dumps(event.dtcs),
-                        dtcs_missing=event.dtcs_missing.replace("\0", "\\0"),
-                    ),
-                )
-                row["samples"] += event.samples
+                if name in rows:
+                    rows[name]["samples"] += event.samples
+                    continue
+                rows[name] = whose | {
+                    "time_ns": event.time_ns,
+                    "id": event.id,
+                    "samples": event.samples,
+                    "dtcs": json.dumps(event.dtcs) if event.dtcs else "[]",
+                    "dtcs_missing": event.dtcs_missing.replace("\0", "\\0"),
+                }
         if not rows:
             return {}
         added = connection.execute(self._add_event, [rows[name] for name in sorted(rows)])
