@@ -37,7 +37,7 @@ from fleet_cloud.adapters.fleet import Fleet
 from fleet_cloud.adapters.fleet_files import open_fleet
 from fleet_cloud.adapters.fleetwise import Surroundings, serve_agents
 from fleet_cloud.adapters.fleetwise_control import Doors
-from fleet_cloud.adapters.fleetwise_plane import control_plane
+from fleet_cloud.adapters.fleetwise_plane import KeptModels, control_plane
 from fleet_cloud.adapters.grpc import GrpcDoor
 from fleet_cloud.adapters.grpc_control import ControlDoor
 from fleet_cloud.adapters.grpc_enrolment import EnrolmentDoor
@@ -226,8 +226,9 @@ async def _ingest(
         )
 
     kept = cloud.registry.quarantine
+    models = KeptModels(cloud.registry.models, tenants)
     around = Surroundings(
-        cloud.pki, folder, control, intake, kept, tenants, cloud.clock, cloud.end.fail
+        cloud.pki, folder, control, intake, kept, tenants, cloud.clock, cloud.end.fail, models
     )
     agents = serve_agents(config, address, around)
     worker.start()

@@ -8,7 +8,7 @@ from fairway.clock import Clock
 from fleet_cloud.adapters.addresses import BrokerAddress, fleetwise_broker
 from fleet_cloud.adapters.control import Control
 from fleet_cloud.adapters.fleetwise_control import FleetWiseControl
-from fleet_cloud.adapters.fleetwise_manifests import ManifestFiles
+from fleet_cloud.adapters.fleetwise_manifests import ManifestFiles, Model
 from fleet_cloud.adapters.fleetwise_mqtt import FleetWiseDoor
 from fleet_cloud.adapters.intake import Intake
 from fleet_cloud.adapters.pki_files import FilePki
@@ -37,6 +37,7 @@ class Surroundings:
     tenants: Callable[[], Mapping[str, str]]
     clock: Clock
     failed: Callable[[BaseException], None]
+    models: Callable[[str], Model | None]  # what FleetWise's own operations have made
 
 
 def serve_agents(
@@ -53,7 +54,7 @@ def serve_agents(
     door = FleetWiseDoor(
         fleetwise_broker(config, around.pki, address),
         prefixes=prefixes,
-        fleet=Fleet(ManifestFiles(around.folder, around.tenants), beside, beside),
+        fleet=Fleet(ManifestFiles(around.folder, around.tenants, around.models), beside, beside),
         intake=around.intake,
         quarantine=around.quarantine,
         tenants=around.tenants,
