@@ -178,6 +178,24 @@ class SqlProgress:
                 _happened(one) for one in connection.execute(newest.limit(min(limit, PAGE_MAX)))
             ]
 
+    def trim_events(self, tenant: str, sync_id: str, keep: int) -> None:
+        c, scope = campaign_events.c, Scope(self._region, tenant)
+        oldest = (
+            self._chosen(campaign_events, tenant, sync_id)
+            .with_only_columns(c.time_ns)
+            .order_by(c.time_ns.desc())
+            .offset(keep - 1)
+            .limit(1)
+        )
+        with self._database.writing() as connection:
+            time_ns = connection.execute(oldest).scalar()
+            if time_ns is not None:  # those of one moment stay together
+                connection.execute(
+                    registry_scope.removed(
+                        campaign_events, scope, c.sync_id == sync_id, c.time_ns < time_ns
+                    )
+                )
+
     def streams(self, tenant: str, sync_id: str, vehicle: str) -> list[tuple[str, str]]:
         wanted = self._chosen(campaign_streams, tenant, sync_id).where(
             campaign_streams.c.vehicle == vehicle

@@ -1,6 +1,7 @@
 """What campaigns collected on its way: priorities, partitions, requests, budgets, restarts, clocks."""
 
 from pathlib import Path
+from typing import Any
 
 from edge_agent.config_campaigns import Budget, Campaigns
 from fairway.clock import NS_PER_S, SystemClock
@@ -20,7 +21,7 @@ FAST = "$variable.`Vehicle.Speed` > 90"
 GATE = "$variable.`Vehicle.Brake` == true"
 
 
-def stored(name: str, upload: str | None = None, **more: object) -> dict[str, object]:
+def stored(name: str, upload: str | None = None, **more: Any) -> dict[str, object]:
     """Return a campaign that keeps fast speeds in a partition."""
     partition = {
         "id": "bulk",
@@ -271,14 +272,16 @@ async def test_the_budget_outlives_a_restart(tmp_path: Path):
 async def test_too_much_for_the_disk_costs_the_least_important_campaign(tmp_path: Path):
     settings = config(tmp_path, campaigns=Campaigns(max_bytes=1 << 20))
     wide = [{"name": "Vehicle.Speed", "maxSampleCount": 40_000, "dataPartitionId": "bulk"}]
-    low = order(stored("low", priority=9, signalsToCollect=wide))
-    high = order(stored("high", priority=1, signalsToCollect=wide))
+    edge = {"conditionBasedCollectionScheme": {"expression": FAST, "triggerMode": "RISING_EDGE"}}
+    more: dict[str, Any] = {"signalsToCollect": wide, "collectionScheme": edge}
+    low = order(stored("low", priority=9, **more))
+    high = order(stored("high", priority=1, **more))
     async with rig(settings) as agent:
         await agent.connected()
         await agent.run_campaigns(low, high)
         for number in range(12):
-            noise = [91.0 + (n * 7919 + number * 104_729) % 99_991 / 997 for n in range(12_000)]
-            agent.drive(*noise)
+            noise = [(n * n * 7919 + number * 104_729) % 99_991 / 1111 for n in range(12_000)]
+            agent.drive(*noise, 100.0)
             await agent.parts.partitions.flush()
         held = {one.key.campaign: one for one in agent.parts.partitions.holdings()}
         dropped = {one.sync_id: one.dropped_samples for one in agent.parts.statuses.all()}
