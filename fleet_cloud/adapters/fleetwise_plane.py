@@ -1,11 +1,11 @@
 """The control plane of FleetWise's clients, put together from what a cloud has; and what it knows of a vehicle.
 
-Rule 1: a vehicle's decoder manifest is ACTIVE, and so never changes: it is read once for all of its vehicles.
+Rule 1: a vehicle's decoder manifest is ACTIVE, and so never changes: whoever has read it reads it once.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from fleet_cloud.adapters.aws_root import aws_root
 from fleet_cloud.adapters.fleetwise_campaigns import ServiceCampaigns
@@ -14,9 +14,6 @@ from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.campaigns.service import Service
 from fleet_cloud.models.control_plane import ControlPlane
 from fleet_cloud.models.documents import Documents, Kind, Reference
-
-# A fleet has tens of kinds of vehicles at a time; each is a megabyte or so.
-MODELS_KEPT_MAX = 64
 
 
 def control_plane(
@@ -39,7 +36,6 @@ class KeptModels:
     def __init__(self, documents: Documents, tenants: Callable[[], Mapping[str, str]]) -> None:
         """`tenants` names the tenant of every vehicle."""
         self._documents, self._tenants = documents, tenants
-        self._read: OrderedDict[tuple[str, str, int], Model] = OrderedDict()
 
     def __call__(self, vehicle: str) -> Model | None:
         """Return the documents of a vehicle; None: it was made otherwise.  Raises Unavailable."""
@@ -47,27 +43,20 @@ class KeptModels:
         known = self._documents.document(tenant, Reference(Kind.VEHICLE, vehicle))
         if known is None:
             return None
-        name = known.content["decoder"]
+        name, model = known.content["decoder"], known.content["model"]
         decoder = self._documents.document(tenant, Reference(Kind.DECODER, name))
         if decoder is None:  # deleted a moment ago, with the vehicle
             return None
-        key = (tenant, name, decoder.created_time_ns)
-        found = self._read.get(key)
-        if found is None:
-            found = self._model(tenant, name, decoder.content["model"])
-            self._read[key] = found
-            if len(self._read) > MODELS_KEPT_MAX:
-                self._read.popitem(last=False)
-        return found
+        version = f"{decoder.created_time_ns}/{decoder.changed_time_ns}"
+        return Model(name, version, lambda: self._read(tenant, name, model))
 
-    def _model(self, tenant: str, name: str, model: str) -> Model:
-        def content(kind: Kind, of: str) -> Mapping[str, object]:
+    def _read(self, tenant: str, name: str, model: str) -> tuple[list[Any], list[Any]]:
+        """Return the decoders of a manifest, and the nodes that they are for."""
+
+        def content(kind: Kind, of: str) -> Mapping[str, Any]:
             found = self._documents.document(tenant, Reference(kind, of))
             return found.content if found else {}
 
         signals = content(Kind.DECODER_SIGNALS, name)
-        catalog = str(content(Kind.MODEL, model).get("catalog", ""))
-        nodes = content(Kind.CATALOG_NODES, catalog)
-        return Model(
-            name, list(signals.values()), [nodes[path] for path in signals if path in nodes]
-        )
+        nodes = content(Kind.CATALOG_NODES, content(Kind.MODEL, model).get("catalog", ""))
+        return list(signals.values()), [nodes[path] for path in signals if path in nodes]

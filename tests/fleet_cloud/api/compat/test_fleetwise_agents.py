@@ -1,13 +1,11 @@
 """What was made by boto3 is what an agent of FleetWise is given: its decoder manifest."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from fleet_cloud.adapters.fleetwise_manifests import ManifestFiles
 from fleet_cloud.adapters.fleetwise_plane import KeptModels
-from fleet_cloud.models.documents import Kind, Reference
 from tests.fleet_cloud.api.compat.conftest import Door
 
 pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled")]
@@ -38,12 +36,17 @@ def test_a_vehicle_that_was_made_otherwise_or_is_anothers_has_none(
     assert [known.of_vehicle(name) for name in (vehicle, "OTHER", "NOBODY")] == [None] * 3
 
 
-def test_a_model_is_read_once_for_all_of_its_vehicles(door: Door, tenant: str):
-    vehicle = f"CAR-{tenant}"
-    door.small_account(tenant, vehicle)
-    models = KeptModels(door.cloud.documents, lambda: {vehicle: tenant})
-    first: Any = models(vehicle)
-    held = door.cloud.documents._kept[tenant].pop(Reference(Kind.DECODER_SIGNALS, "car"))
+def test_all_vehicles_of_a_manifest_have_one_version_of_it(door: Door, tenant: str):
+    vehicle, other = f"CAR-{tenant}", f"VAN-{tenant}"
+    _, account = door.small_account(tenant, vehicle)
+    door.client("admin", tenant).create_vehicle(
+        vehicleName=other,
+        modelManifestArn=account.arn("model-manifest", "car"),
+        decoderManifestArn=account.arn("decoder-manifest", "car"),
+    )
+    models = KeptModels(door.cloud.documents, lambda: {vehicle: tenant, other: tenant})
+    both = [models(name) for name in (vehicle, other)]
 
-    assert models(vehicle) is first
-    door.cloud.documents._kept[tenant][held.reference] = held
+    assert all(both)
+    assert {one.name for one in both if one} == {"car"}
+    assert len({one.version for one in both if one}) == 1
