@@ -161,9 +161,10 @@ class Campaigns:
         """Run what is ordered, as of now."""
         self.orders = orders
         self._apply()
-        EVENTS.info(
-            "campaigns_in_force", revision=orders.revision, campaigns=len(self.plan.standings)
-        )
+        if orders.revision or self.plan.standings:
+            EVENTS.info(
+                "campaigns_in_force", revision=orders.revision, campaigns=len(self.plan.standings)
+            )
 
     def _apply(self) -> None:
         """Decide anew what runs: a list came, or a start or expiry."""
