@@ -18,7 +18,7 @@ SOURCES_C = $(wildcard edge_agent/*/*.c)
 
 lock: .uv/bin/uv
 	.uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --extra cloud --extra edge --extra edge-aws --extra edge-mf4 --extra edge-viss --extra pkcs11 --extra release --extra sim \
+	    --extra cloud --extra edge --extra edge-aws --extra edge-fleetwise --extra edge-mf4 --extra edge-viss --extra pkcs11 --extra release --extra sim \
 	    --group dev pyproject.toml -o requirements.lock
 	.uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --extra tpm -c requirements.lock pyproject.toml -o requirements-tpm.lock
