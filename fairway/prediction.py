@@ -4,7 +4,7 @@
 
 Rule 1: sums are of whole drives, so predictions of several vehicles add up.
 Rule 2: what no drive can tell is a note; what is wrong with the campaign itself is a warning, or a refusal.
-Rule 3: vehicle and cloud give the same JSON: it is made here.
+Rule 3: vehicle and cloud say the same of it, to machines and to people: it is made here.
 """
 
 from collections.abc import Iterable, Sequence
@@ -160,6 +160,43 @@ def prediction_json(prediction: Prediction, assumptions: Assumptions) -> dict[st
             "cost": round(month.cost, 6),
         },
     }
+
+
+def prediction_text(prediction: Prediction, assumptions: Assumptions, currency: str = "") -> str:
+    """Return a prediction as people read it."""
+    lines = [f"{prediction.campaign}"]
+    if prediction.refused:
+        lines.append(f"  refused: {prediction.refused}")
+    else:
+        drives = "1 drive" if prediction.drives == 1 else f"{prediction.drives} drives"
+        seen = f"on {drives} ({prediction.drive_s / 3600:.3g} h): {prediction.triggers:,} triggers"
+        made = f"{prediction.bytes:,} bytes in {prediction.batches:,} batches"
+        lines += [
+            f"  {seen}, {prediction.samples:,} samples, {made}",
+            _month_text(prediction.per_month(assumptions), assumptions, currency),
+        ]
+    if prediction.fetches:
+        lines.append(f"  {prediction.fetches:,} fetches would be made")
+    lines += [
+        f"  {f'partition {name}' if name else 'at once'}: {lane.sent_bytes:,} bytes sent, {lane.waiting_bytes:,} wait in the vehicle, "
+        f"{lane.dropped_bytes:,} dropped, {lane.held_back_bytes:,} held back by the budget"
+        for name, lane in prediction.lanes.items()
+        if name or lane.held_back_bytes
+    ]
+    if prediction.lost_samples:
+        lines.append(
+            f"  {prediction.lost_samples:,} samples lost: more in an event than a batch holds"
+        )
+    said = (*prediction.warnings, *prediction.notes)
+    return "\n".join(lines + [f"  note: {sentence}" for sentence in said])
+
+
+def _month_text(month: Month, assumptions: Assumptions, currency: str) -> str:
+    cost = f", costs {month.cost:.2f} {currency}".rstrip() if assumptions.price_per_mb else ""
+    return (
+        f"  a vehicle-month of {assumptions.hours_per_month:g} h: {month.triggers:,.0f} triggers, "
+        f"{month.samples:,.0f} samples, {month.megabytes:,.3f} MB{cost}"
+    )
 
 
 def _once(some: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from fairway.campaign.model import Campaign
 from fairway.clock import SystemClock
 from fairway.dry_run import DryRun
 from fairway.errors import BadInput
-from fairway.prediction import Assumptions, Month, Prediction, prediction_json
+from fairway.prediction import Assumptions, prediction_json, prediction_text
 
 # As long as a VIN: the vehicle's name is in every request.
 _VEHICLE = "DRY-RUN-000000000"
@@ -119,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
         )
     else:
         for one in trial.predictions:
-            print(_text(one, assumptions))
+            print(prediction_text(one, assumptions))
     return 1 if any(one.refused for one in trial.predictions) else 0
 
 
@@ -158,39 +158,3 @@ def _around(args: argparse.Namespace) -> _Around:
     buses = tuple(Bus(name, tuple(paths)) for name, paths in databases_of(args.dbc).items())
     drives = Drives(buses, Signals(tuple(args.catalog), tuple(args.overlay)), unmapped=True)
     return _Around(drives, _VEHICLE, Assumptions().max_request_bytes, Functions(), Limits())
-
-
-def _text(prediction: Prediction, assumptions: Assumptions) -> str:
-    lines = [f"{prediction.campaign}"]
-    if prediction.refused:
-        lines.append(f"  refused: {prediction.refused}")
-    else:
-        drives = "1 drive" if prediction.drives == 1 else f"{prediction.drives} drives"
-        seen = f"on {drives} ({prediction.drive_s / 3600:.3g} h): {prediction.triggers:,} triggers"
-        made = f"{prediction.bytes:,} bytes in {prediction.batches:,} batches"
-        lines += [
-            f"  {seen}, {prediction.samples:,} samples, {made}",
-            _month_text(prediction.per_month(assumptions), assumptions),
-        ]
-    if prediction.fetches:
-        lines.append(f"  {prediction.fetches:,} fetches would be made")
-    lines += [
-        f"  partition {name}: {lane.sent_bytes:,} bytes sent, {lane.waiting_bytes:,} wait in the vehicle, "
-        f"{lane.dropped_bytes:,} dropped, {lane.held_back_bytes:,} held back by the budget"
-        for name, lane in prediction.lanes.items()
-        if name or lane.held_back_bytes
-    ]
-    if prediction.lost_samples:
-        lines.append(
-            f"  {prediction.lost_samples:,} samples lost: more in an event than a batch holds"
-        )
-    said = (*prediction.warnings, *prediction.notes)
-    return "\n".join(lines + [f"  note: {sentence}" for sentence in said])
-
-
-def _month_text(month: Month, assumptions: Assumptions) -> str:
-    cost = f", costs {month.cost:.2f}" if assumptions.price_per_mb else ""
-    return (
-        f"  a vehicle-month of {assumptions.hours_per_month:g} h: {month.triggers:,.0f} triggers, "
-        f"{month.samples:,.0f} samples, {month.megabytes:,.3f} MB{cost}"
-    )

@@ -24,8 +24,7 @@ from fleet_cloud.api.ports import ApiPorts, NotAllowed, NotFound, TooOften
 from fleet_cloud.api.problems import responses
 from fleet_cloud.api.tenants import TenantName, tenant_meant
 from fleet_cloud.api.visible import Caller, known_vehicle
-from fleet_cloud.audit.acts import Act
-from fleet_cloud.campaigns.trial import TRIAL_MAX_S, VEHICLES_MAX, Trial, Trials, TrialWish
+from fleet_cloud.campaigns.trial import TRIAL_MAX_S, VEHICLES_MAX, Trial, Trials, TrialWish, act_of
 
 # Of a prediction, as many times of triggers are told: a screen shows no more.
 TRIGGER_TIMES_MAX = 1000
@@ -111,21 +110,8 @@ def router(ports: ApiPorts, turns: Turns | None = None) -> APIRouter:
 
     def tried(caller: Caller, tenant: str, campaign: Campaign, wish: TrialWish) -> TrialView:
         _check_vehicles(ports, caller, tenant, wish)
-        details = {
-            "vehicles": " ".join(wish.vehicles),
-            "from_ns": str(wish.from_ns),
-            "to_ns": str(wish.to_ns),
-        }
         with turns.of(tenant):
-            ports.audit.write(
-                Act(
-                    "campaign.dry-run",
-                    caller.principal.actor,
-                    f"campaign:{campaign.name}",
-                    tenant,
-                    details=details,
-                )
-            )
+            ports.audit.write(act_of(tenant, campaign, wish, actor=caller.principal.actor))
             return _view(trials.run(tenant, campaign, wish), wish.assumptions, campaigns.currency)
 
     @routes.post("/dry-run", responses=_ANSWERS)

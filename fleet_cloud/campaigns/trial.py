@@ -23,6 +23,7 @@ from fairway.expression.campaign import Custom, Read, parse, walk
 from fairway.ids import stream_id
 from fairway.prediction import Assumptions, Prediction, added
 from fairway.samples import Kind, SampleBlock, Signal, SignalTable
+from fleet_cloud.audit.acts import Act
 from fleet_cloud.campaigns.check import Prepared, prepare
 from fleet_cloud.campaigns.ports import Catalogues, ProgressReader, Said, Vehicle
 from fleet_cloud.vehicles.drives import ROWS_MAX, DriveReader, DriveSpan, drives
@@ -68,6 +69,16 @@ class TrialWish:
             raise BadInput("hoursPerMonth: a month has 744 hours at most, and more than 0")
         if self.stream is not None:
             stream_id(self.stream)
+
+
+def act_of(tenant: str, campaign: Campaign, wish: TrialWish, *, actor: str) -> Act:
+    """Return what the audit log keeps of a dry run: whose drives somebody looked at."""
+    details = {
+        "vehicles": " ".join(wish.vehicles),
+        "from_ns": str(wish.from_ns),
+        "to_ns": str(wish.to_ns),
+    }
+    return Act("campaign.dry-run", actor, f"campaign:{campaign.name}", tenant, details=details)
 
 
 @dataclass(frozen=True, slots=True)
