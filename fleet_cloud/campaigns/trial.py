@@ -181,6 +181,8 @@ class Trials:
 def _refusal(prepared: Prepared, campaign: Campaign) -> str:
     """Return why a campaign cannot be tried here; "" when it can."""
     for path, text in prepared.expressions:
+        if ".actions[" in path:  # asked of the vehicle's ECUs: counted, and not evaluated
+            continue
         for node, _ in walk(parse(text).tree):
             if not isinstance(node, Read) or not isinstance(node.input, Custom):
                 continue
