@@ -1,5 +1,6 @@
 """A campaign tried on what a vehicle has sent: as exact as what is stored, and it says how exact that is."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,9 +46,7 @@ def campaign(expression: str = "$variable.`Vehicle.Speed` > 50", **more: Any) ->
 
 
 def wish(**more: Any) -> TrialWish:
-    return TrialWish(
-        **{"vehicles": ("VIN1",), "from_ns": START_NS, "to_ns": START_NS + DAY_NS} | more
-    )
+    return replace(TrialWish(("VIN1",), START_NS, START_NS + DAY_NS), **more)
 
 
 class Stored:
