@@ -120,3 +120,18 @@ def test_streams_are_known_with_their_partition(registry: Registry):  # noqa: F8
         (OTHER_STREAM, ""),
     ]
     assert registry.progress.streams("acme", "c@1", "VIN2") == []
+
+
+def test_every_stream_of_campaigns_in_a_vehicle_is_known(registry: Registry):  # noqa: F811
+    assert registry.progress.every_stream("acme", "VIN1") == []
+    store(
+        registry,
+        {
+            key(1): brought(FIRST),
+            key(1, stream=OTHER_STREAM): brought(FIRST, campaign="d@1", partition="bulk"),
+            key(1, "VIN2", stream="00000000000000cc"): brought(FIRST),
+            key(1, stream="00000000000000dd", tenant="other"): brought(FIRST),
+        },
+    )
+
+    assert registry.progress.every_stream("acme", "VIN1") == [STREAM, OTHER_STREAM]
