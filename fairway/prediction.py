@@ -178,8 +178,7 @@ def prediction_text(prediction: Prediction, assumptions: Assumptions, currency: 
     if prediction.fetches:
         lines.append(f"  {prediction.fetches:,} fetches would be made")
     lines += [
-        f"  {f'partition {name}' if name else 'at once'}: {lane.sent_bytes:,} bytes sent, {lane.waiting_bytes:,} wait in the vehicle, "
-        f"{lane.dropped_bytes:,} dropped, {lane.held_back_bytes:,} held back by the budget"
+        f"  {f'partition {name}' if name else 'at once'}: {_lane_text(lane)}"
         for name, lane in prediction.lanes.items()
         if name or lane.held_back_bytes
     ]
@@ -189,6 +188,13 @@ def prediction_text(prediction: Prediction, assumptions: Assumptions, currency: 
         )
     said = (*prediction.warnings, *prediction.notes)
     return "\n".join(lines + [f"  note: {sentence}" for sentence in said])
+
+
+def _lane_text(lane: Lane) -> str:
+    return (
+        f"{lane.sent_bytes:,} bytes sent, {lane.waiting_bytes:,} wait in the vehicle,"
+        f" {lane.dropped_bytes:,} dropped, {lane.held_back_bytes:,} held back by the budget"
+    )
 
 
 def _month_text(month: Month, assumptions: Assumptions, currency: str) -> str:

@@ -3,7 +3,14 @@
 import json
 
 from fairway.campaign.model import Budget
-from fairway.prediction import Assumptions, Lane, Prediction, added, prediction_json
+from fairway.prediction import (
+    Assumptions,
+    Lane,
+    Prediction,
+    added,
+    prediction_json,
+    prediction_text,
+)
 
 
 def prediction(**more: object) -> Prediction:
@@ -70,3 +77,17 @@ def test_json_has_all_of_it_under_names_that_stay():
         "megabytes": 80.0,
         "cost": 40.0,
     }
+
+
+def test_people_are_told_of_partitions_and_of_what_is_held_back():
+    held = prediction(notes=("thin",))
+    held.lanes[""].held_back_bytes = 5000
+
+    lines = prediction_text(held, Assumptions(40.0, 0.5), "EUR").splitlines()
+
+    rest = "0 wait in the vehicle, 0 dropped, 5,000 held back by the budget"
+    assert lines[0] == "tried"
+    assert lines[2].endswith("80.000 MB, costs 40.00 EUR")
+    assert lines[3] == f"  at once: 1,000,000 bytes sent, {rest}"
+    assert lines[4].startswith("  partition bulk: 0 bytes sent, 7 wait")
+    assert lines[5] == "  note: thin"
