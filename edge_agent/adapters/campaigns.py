@@ -22,7 +22,6 @@ from edge_agent.adapters.sampling import LOOK_INTERVAL_NS
 from edge_agent.canbus.frames import FrameBlock
 from edge_agent.telemetry.active import Orders, plan_of, with_list
 from edge_agent.telemetry.campaign_counts import CampaignCounts
-from edge_agent.telemetry.campaign_table import widened
 from edge_agent.telemetry.drive_time import DriveTime, Now
 from edge_agent.telemetry.kept import Kept
 from edge_agent.telemetry.partitions import Key
@@ -30,6 +29,7 @@ from fairway import log
 from fairway.campaign.engine import Engine, Limits, Verdict
 from fairway.campaign.events import Event
 from fairway.campaign.functions import Functions
+from fairway.campaign.widened import widened
 from fairway.clock import NS_PER_S, Clock
 from fairway.control import CampaignList
 from fairway.errors import BadInput, Unavailable

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from edge_agent import config
 from edge_agent.adapters.file_sizes import AllowedFileSizes
-from edge_agent.adapters.function_group import FunctionGroup, Rules
+from edge_agent.adapters.function_group import UNHURRIED, FunctionGroup, Rules
 from edge_agent.functions import native
 from edge_agent.functions.calls import PYTHON, Target, target
 from edge_agent.functions.life import State
@@ -167,6 +167,18 @@ def campaign_functions(settings: config.Functions, clock: Clock) -> CampaignFunc
         cpu_max_ns_per_s=settings.cpu_max_ms_per_s * NS_PER_MS,
     )
     rules = Rules(limits, enabled=settings.enabled, without_seccomp=settings.without_seccomp)
+    return CampaignFunctions(AllowedFileSizes(settings.file_size_paths), clock, rules)
+
+
+def trial_functions(settings: config.Functions, clock: Clock) -> CampaignFunctions:
+    """Return the same for a dry run: whose drive passes faster than the clock, and nobody waits for."""
+    limits = replace(UNHURRIED.limits, memory_max_bytes=settings.memory_max_mb * MIB)
+    rules = replace(
+        UNHURRIED,
+        limits=limits,
+        enabled=settings.enabled,
+        without_seccomp=settings.without_seccomp,
+    )
     return CampaignFunctions(AllowedFileSizes(settings.file_size_paths), clock, rules)
 
 

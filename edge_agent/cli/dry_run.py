@@ -11,17 +11,26 @@ Rule 2: a campaign that could not run is a failure (exit code 1) and says why; t
 import argparse
 import json
 import sys
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge_agent.adapters.drives import Drives
+from edge_agent.adapters.function_host import trial_functions
 from edge_agent.cli.decode import databases_of
-from edge_agent.config import Bus, Config, Signals
+from edge_agent.config import Bus, Config, Functions, Signals
 from fairway import config
 from fairway.campaign.document import campaign_from_json
+from fairway.campaign.engine import Limits
 from fairway.campaign.model import Campaign
-from fairway.dry_run import Assumptions, DryRun, Month, Prediction
+from fairway.clock import SystemClock
+from fairway.dry_run import DryRun
 from fairway.errors import BadInput
+from fairway.prediction import Assumptions, prediction_json, prediction_text
+
+# As long as a VIN: the vehicle's name is in every request.
+_VEHICLE = "DRY-RUN-000000000"
 
 
 def add(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -85,20 +94,44 @@ def run(args: argparse.Namespace) -> int:
     """Try the campaigns and print what they would do."""
     if args.hours_per_month <= 0 or args.price_per_mb < 0:
         raise BadInput("--hours-per-month must be above 0, and --price-per-mb not below")
-    drives, request_bytes = _drives(args)
-    assumptions = Assumptions(args.hours_per_month, args.price_per_mb, request_bytes)
+    around = _around(args)
+    assumptions = Assumptions(args.hours_per_month, args.price_per_mb, around.max_request_bytes)
     campaigns = [_campaign(path) for path in args.campaign]
-    table = drives.table()
-    trial = DryRun(table, campaigns, vehicle="dry-run", assumptions=assumptions)
-    for number, log in enumerate(args.log, start=1):
-        print(f"drive {number} of {len(args.log)}: {log}", file=sys.stderr)
-        trial.drive(drives.blocks(log, table))
+    table = around.drives.table()
+    with closing(trial_functions(around.functions, SystemClock())) as functions:
+        trial = DryRun(
+            table,
+            campaigns,
+            vehicle=around.vehicle,
+            functions=functions,
+            assumptions=assumptions,
+            limits=around.limits,
+        )
+        for number, log in enumerate(args.log, start=1):
+            print(f"drive {number} of {len(args.log)}: {log}", file=sys.stderr)
+            trial.drive(around.drives.blocks(log, table))
+        for one in trial.predictions:
+            report = functions.report(one.sync_id)
+            one.notes += report.sentences if report else ()
     if args.json:
-        print(json.dumps([_as_json(one, assumptions) for one in trial.predictions], indent=2))
+        print(
+            json.dumps([prediction_json(one, assumptions) for one in trial.predictions], indent=2)
+        )
     else:
         for one in trial.predictions:
-            print(_text(one, assumptions))
+            print(prediction_text(one, assumptions))
     return 1 if any(one.refused for one in trial.predictions) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What a vehicle has around its campaigns."""
+
+    drives: Drives
+    vehicle: str
+    max_request_bytes: int
+    functions: Functions
+    limits: Limits
 
 
 def _campaign(path: Path) -> Campaign:
@@ -110,80 +143,18 @@ def _campaign(path: Path) -> Campaign:
         raise BadInput(f"{path}: {error}") from error
 
 
-def _drives(args: argparse.Namespace) -> tuple[Drives, int]:
+def _around(args: argparse.Namespace) -> _Around:
     if (args.config is None) == (args.dbc is None):
         raise BadInput("give the agent's settings with --config, or databases with --dbc")
     if args.config is not None:
         settings = config.load(Config, args.config)
-        unmapped = settings.telemetry.collect == "all"
-        return Drives(settings.bus, settings.signals, unmapped), settings.telemetry.batch_max_bytes
-    buses = tuple(Bus(name, tuple(paths)) for name, paths in databases_of(args.dbc).items())
-    signals = Signals(tuple(args.catalog), tuple(args.overlay))
-    return Drives(buses, signals, unmapped=True), Assumptions().max_request_bytes
-
-
-def _as_json(prediction: Prediction, assumptions: Assumptions) -> dict[str, Any]:
-    month = prediction.per_month(assumptions)
-    return {
-        "campaign": prediction.campaign,
-        "sync_id": prediction.sync_id,
-        "refused": prediction.refused or None,
-        "warnings": list(prediction.warnings),
-        "drives": prediction.drives,
-        "drive_s": round(prediction.drive_s, 3),
-        "triggers": prediction.triggers,
-        "trigger_times_ns": prediction.trigger_times_ns,
-        "samples": prediction.samples,
-        "batches": prediction.batches,
-        "bytes": prediction.bytes,
-        "fetches": prediction.fetches,
-        "partitions": {
-            name: {
-                "sent_bytes": lane.sent_bytes,
-                "waiting_bytes": lane.waiting_bytes,
-                "dropped_bytes": lane.dropped_bytes,
-                "held_back_bytes": lane.held_back_bytes,
-            }
-            for name, lane in prediction.lanes.items()
-        },
-        "month": {
-            "hours": assumptions.hours_per_month,
-            "triggers": round(month.triggers, 1),
-            "samples": round(month.samples, 1),
-            "megabytes": round(month.megabytes, 6),
-            "cost": round(month.cost, 6),
-        },
-    }
-
-
-def _text(prediction: Prediction, assumptions: Assumptions) -> str:
-    lines = [f"{prediction.campaign}"]
-    if prediction.refused:
-        lines.append(f"  refused: {prediction.refused}")
-    else:
-        drives = "1 drive" if prediction.drives == 1 else f"{prediction.drives} drives"
-        seen = f"on {drives} ({prediction.drive_s / 3600:.3g} h): {prediction.triggers:,} triggers"
-        made = f"{prediction.bytes:,} bytes in {prediction.batches:,} batches"
-        lines += [
-            f"  {seen}, {prediction.samples:,} samples, {made}",
-            _month_text(prediction.per_month(assumptions), assumptions),
-        ]
-    if prediction.fetches:
-        lines.append(
-            f"  {prediction.fetches:,} fetches would be made; their answers are not in a log"
+        return _Around(
+            Drives(settings.bus, settings.signals, settings.telemetry.collect != "mapped"),
+            settings.vehicle.id,
+            settings.telemetry.batch_max_bytes,
+            settings.functions,
+            Limits(ring_bytes=settings.campaigns.memory_max_bytes),
         )
-    lines += [
-        f"  partition {name}: {lane.sent_bytes:,} bytes sent, {lane.waiting_bytes:,} wait in the vehicle, "
-        f"{lane.dropped_bytes:,} dropped, {lane.held_back_bytes:,} held back by the budget"
-        for name, lane in prediction.lanes.items()
-        if name or lane.held_back_bytes
-    ]
-    return "\n".join(lines + [f"  note: {warning}" for warning in prediction.warnings])
-
-
-def _month_text(month: Month, assumptions: Assumptions) -> str:
-    cost = f", costs {month.cost:.2f}" if assumptions.price_per_mb else ""
-    return (
-        f"  a vehicle-month of {assumptions.hours_per_month:g} h: {month.triggers:,.0f} triggers, "
-        f"{month.samples:,.0f} samples, {month.megabytes:,.3f} MB{cost}"
-    )
+    buses = tuple(Bus(name, tuple(paths)) for name, paths in databases_of(args.dbc).items())
+    drives = Drives(buses, Signals(tuple(args.catalog), tuple(args.overlay)), unmapped=True)
+    return _Around(drives, _VEHICLE, Assumptions().max_request_bytes, Functions(), Limits())

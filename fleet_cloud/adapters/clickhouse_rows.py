@@ -1,10 +1,10 @@
-"""Accepted batches become the columns of one insert, without a loop over samples.
+"""Accepted batches become the columns of one insert, and an answer a block, without a loop over samples.
 
 Rule 1: what loops, loops over signals of tables and over batches; rows are gathered by NumPy.
 Rule 2: a batch that no engine could take whole is BadInput, before anything is sent.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from fairway.errors import BadInput
 from fairway.ids import stream_id
-from fairway.samples import Kind, SampleBlock, Signal, SignalTable
-from fleet_cloud.adapters.clickhouse_native import Column, Words
+from fairway.samples import Kind, SampleBlock, Signal, SignalTable, empty_block
+from fleet_cloud.adapters.clickhouse_native import Column, Words, numbers
 from fleet_cloud.adapters.clickhouse_sql import COLUMNS
 from fleet_cloud.ingest.ports import AcceptedBatch
 
@@ -133,6 +133,26 @@ def columns(batches: Sequence[AcceptedBatch], region: str) -> dict[str, tuple[st
         "day": each([_day(batch.received_time_ns) for batch in batches], np.uint16),
     }
     return {column: (kind_, data[column]) for column, kind_ in COLUMNS.items()}
+
+
+def driven(answer: Mapping[str, Column], table: SignalTable) -> SampleBlock:
+    """Return the rows of an answer over `table`, without those whose kind is another there."""
+    signal, kind = answer.get("signal"), numbers(answer, "kind", np.uint8)
+    if not isinstance(signal, Words) or not len(signal):
+        return empty_block(table)
+    # An engine may send words that no row uses.
+    position = np.zeros(len(signal.words), np.int32)
+    for word in np.unique(signal.index).tolist():
+        position[word] = table.number(signal.words[word])
+    position = position[signal.index]
+    is_text = np.array([one.kind is Kind.TEXT for one in table], np.bool_)[position]
+    value, text = numbers(answer, "value", np.float64), answer.get("text")
+    words: tuple[str, ...] = ()
+    if isinstance(text, Words) and is_text.any():
+        words = text.words
+        value = np.where(is_text, text.index, value)
+    rows = SampleBlock(table, position, numbers(answer, "time_ns", np.int64), value, words)
+    return rows.take(is_text == (kind == Kind.TEXT))
 
 
 def _day(time_ns: int) -> int:

@@ -88,6 +88,19 @@ def of_streams(statement: str, streams: Sequence[str] | None) -> str:
     return statement.replace("{streams}", within)
 
 
+def but_of_streams(statement: str, streams: Sequence[str]) -> str:
+    """Return `statement` about nothing of what came in `streams`."""
+    numbers = ", ".join(str(int(stream_id(stream), 16)) for stream in streams)
+    return statement.replace("{but}", f" AND stream NOT IN ({numbers})" if numbers else "")
+
+
+def of_signals(statement: str, names: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """Return `statement` about the signals of these names (at least one), and what is to be bound in it."""
+    values = {f"signal_{number}": name for number, name in enumerate(names)}
+    listed = ", ".join(f"{{{place}}}" for place in values)
+    return statement.replace("{signals}", listed), values
+
+
 def create_samples(can: Abilities, *, free_min_bytes: int, name: str = "samples") -> str:
     """Return the statement that makes the table of samples."""
     lines = [
@@ -170,6 +183,13 @@ LATEST = (
 SERIES = (
     "SELECT time_ns, value, text, kind, unit FROM samples"  # noqa: S608
     f" WHERE {_OF_SPAN} ORDER BY time_ns, sequence, value, text LIMIT {{limit}}"
+)
+
+# Of many signals, as rule 1 of vehicles/drives.py orders them.
+ROWS = (
+    "SELECT signal, time_ns, value, text, kind FROM samples"  # noqa: S608
+    f" WHERE {_OF_VEHICLE} AND signal IN ({{signals}}) AND {_OF_TIME}{{streams}}{{but}}"
+    " ORDER BY time_ns, sequence, signal, value, text LIMIT {limit}"
 )
 
 # The order of rule 2 in vehicles/telemetry.py, among numbers.

@@ -86,6 +86,15 @@ class MemoryProgress:
         with self._lock:
             return sorted(self._streams.get((tenant, sync_id, vehicle), {}).items())
 
+    def every_stream(self, tenant: str, vehicle: str) -> list[str]:
+        with self._lock:
+            return sorted(
+                stream
+                for (of, _, named), streams in self._streams.items()
+                if (of, named) == (tenant, vehicle)
+                for stream in streams
+            )
+
     def _of(self, tenant: str, sync_id: str) -> dict[str, Progress]:
         with self._lock:
             return {

@@ -203,6 +203,13 @@ class SqlProgress:
             found = connection.execute(wanted.order_by(campaign_streams.c.stream))
             return [(one.stream, one.partition) for one in found]
 
+    def every_stream(self, tenant: str, vehicle: str) -> list[str]:
+        scope, c = Scope(self._region, tenant), campaign_streams.c
+        wanted = registry_scope.chosen(campaign_streams, scope, c.vehicle == vehicle)
+        with self._database.reading() as connection:
+            found = connection.execute(wanted.with_only_columns(c.stream).order_by(c.stream))
+            return [one.stream for one in found]
+
     def _chosen(self, table: Any, tenant: str, sync_id: str) -> Any:
         return registry_scope.chosen(table, Scope(self._region, tenant), table.c.sync_id == sync_id)
 

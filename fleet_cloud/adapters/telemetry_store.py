@@ -11,6 +11,7 @@ from fleet_cloud.adapters.clickhouse_http import HttpEngine, server
 from fleet_cloud.adapters.telemetry_store_clickhouse import ClickHouseStore
 from fleet_cloud.adapters.telemetry_store_sharded import ShardedStore
 from fleet_cloud.ingest.ports import TelemetryStore
+from fleet_cloud.vehicles.drives import DriveReader
 from fleet_cloud.vehicles.telemetry import TelemetryReader, TelemetryStatistics
 
 EMBEDDED = "chdb:"
@@ -19,7 +20,7 @@ EMBEDDED = "chdb:"
 FREE_MIN_BYTES = 256 * 1024 * 1024
 
 
-class Store(TelemetryStore, TelemetryReader, TelemetryStatistics, Protocol):
+class Store(TelemetryStore, TelemetryReader, DriveReader, TelemetryStatistics, Protocol):
     """Everything a telemetry store does."""
 
     def close(self) -> None:

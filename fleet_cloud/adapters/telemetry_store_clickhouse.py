@@ -1,7 +1,7 @@
 """The telemetry store over one ClickHouse, embedded or a server.
 
     append --> columns --> one insert --> one block --> one part on disk
-    latest, series, buckets --> one statement --> columns
+    latest, series, buckets, rows --> one statement --> columns
 
 Rule 1: a batch is stored whole or not at all.  Its rows travel in one block, below the size at which engines
 cut blocks, and share one partition; a block of one partition becomes one part, which is written beside the
@@ -21,12 +21,13 @@ import numpy as np
 from fairway import log as logs
 from fairway.errors import Conflict, Unavailable
 from fairway.ids import stream_id
-from fairway.samples import Kind
+from fairway.samples import Kind, SampleBlock, empty_block
 from fleet_cloud.adapters import clickhouse_rows, clickhouse_sql
 from fleet_cloud.adapters.clickhouse_engine import Engine
 from fleet_cloud.adapters.clickhouse_native import Column, Words, encoded, numbers, texts
 from fleet_cloud.adapters.clickhouse_sql import bound
 from fleet_cloud.ingest.ports import AcceptedBatch
+from fleet_cloud.vehicles.drives import DriveSpan, checked_names, checked_rows
 from fleet_cloud.vehicles.telemetry import (
     Buckets,
     LatestValue,
@@ -157,6 +158,26 @@ class ClickHouseStore:
             count=count[page],
             next_ns=int(start_ns[limit]) if len(start_ns) > limit else None,
         )
+
+    def rows(self, span: DriveSpan, *, limit: int) -> SampleBlock:
+        names = checked_names(span)
+        if not names:
+            return empty_block(span.table)
+        statement, values = clickhouse_sql.of_signals(clickhouse_sql.ROWS, names)
+        answer = self._ask(
+            clickhouse_sql.but_of_streams(
+                clickhouse_sql.of_streams(statement, span.streams), span.but_streams
+            ),
+            tenant=span.tenant,
+            vehicle=span.vehicle,
+            from_ns=span.from_ns,
+            to_ns=span.to_ns,
+            limit=limit + 1,
+            **values,
+        )
+        time_ns = numbers(answer, "time_ns", np.int64)
+        checked_rows(len(time_ns), limit, span)
+        return clickhouse_rows.driven(answer, span.table)
 
     def count(self, tenant: str, vehicle: str) -> int:
         answer = self._ask(clickhouse_sql.COUNT, tenant=tenant, vehicle=vehicle)

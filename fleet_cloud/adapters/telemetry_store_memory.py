@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairway.samples import Kind
+from fairway.samples import Kind, SampleBlock
 from fleet_cloud.adapters import clickhouse_rows
 from fleet_cloud.adapters.memory import MemoryStore
 from fleet_cloud.ingest.ports import AcceptedBatch
+from fleet_cloud.vehicles.drives import DriveSpan, checked_names, checked_rows
 from fleet_cloud.vehicles.telemetry import (
     Buckets,
     LatestValue,
@@ -108,6 +109,29 @@ class MemoryTelemetryStore(MemoryStore):
             next_ns=starts[limit] if len(starts) > limit else None,
         )
 
+    def rows(self, span: DriveSpan, *, limit: int) -> SampleBlock:
+        names, table = set(checked_names(span)), span.table
+        rows = sorted(
+            (sample.time_ns, sample.sequence, signal, sample.value, sample.text, sample.kind)
+            for signal, sample in self._samples(
+                span.tenant, span.vehicle, span.streams, span.but_streams
+            )
+            if signal in names and span.from_ns <= sample.time_ns < span.to_ns
+        )
+        checked_rows(len(rows), limit, span)
+        kind = {name: table[table.number(name)].kind for name in names}
+        rows = [row for row in rows if (row[5] is Kind.TEXT) == (kind[row[2]] is Kind.TEXT)]
+        texts = {text: number for number, text in enumerate(sorted({row[4] for row in rows}))}
+        return SampleBlock(
+            table,
+            np.array([table.number(row[2]) for row in rows], np.int32),
+            np.array([row[0] for row in rows], np.int64),
+            np.array(
+                [texts[row[4]] if row[5] is Kind.TEXT else row[3] for row in rows], np.float64
+            ),
+            tuple(texts),
+        )
+
     def count(self, tenant: str, vehicle: str) -> int:
         return sum(1 for _ in self._samples(tenant, vehicle))
 
@@ -128,12 +152,17 @@ class MemoryTelemetryStore(MemoryStore):
         )
 
     def _samples(
-        self, tenant: str, vehicle: str, streams: Collection[str] | None = None
+        self,
+        tenant: str,
+        vehicle: str,
+        streams: Collection[str] | None = None,
+        but_streams: Collection[str] = (),
     ) -> Iterator[tuple[str, _Sample]]:
         with self._lock:
             batches = list(self.batches.values())
         for batch in batches:
             is_meant = streams is None or batch.name.stream in streams
+            is_meant &= batch.name.stream not in but_streams
             if batch.tenant == tenant and batch.name.vehicle == vehicle and is_meant:
                 block, sequence = batch.block, batch.name.sequence
                 for number, (name, time_ns, value) in zip(

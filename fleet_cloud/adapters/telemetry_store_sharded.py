@@ -22,9 +22,11 @@ from hashlib import blake2b
 from typing import TypeVar
 
 from fairway.errors import FairwayError
+from fairway.samples import SampleBlock
 from fleet_cloud.adapters import clickhouse_rows
 from fleet_cloud.adapters.telemetry_store_clickhouse import ClickHouseStore
 from fleet_cloud.ingest.ports import AcceptedBatch
+from fleet_cloud.vehicles.drives import DriveSpan
 from fleet_cloud.vehicles.telemetry import Buckets, LatestValue, Series, SignalSpan, Statistics
 
 Answer = TypeVar("Answer")
@@ -70,6 +72,9 @@ class ShardedStore:
 
     def buckets(self, span: SignalSpan, *, bucket_ns: int, limit: int) -> Buckets:
         return self._home(span.vehicle).buckets(span, bucket_ns=bucket_ns, limit=limit)
+
+    def rows(self, span: DriveSpan, *, limit: int) -> SampleBlock:
+        return self._home(span.vehicle).rows(span, limit=limit)
 
     def count(self, tenant: str, vehicle: str) -> int:
         return self._home(vehicle).count(tenant, vehicle)

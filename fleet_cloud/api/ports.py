@@ -26,11 +26,12 @@ from fleet_cloud.campaigns.service import Service
 from fleet_cloud.ingest.ports import LiveFeed, Quarantine
 from fleet_cloud.ingest.status import IngestStatus
 from fleet_cloud.models.control_plane import ControlPlane
+from fleet_cloud.vehicles.drives import DriveReader
 from fleet_cloud.vehicles.registry import VehicleReader
 from fleet_cloud.vehicles.telemetry import TelemetryReader, TelemetryStatistics
 
 
-class Telemetry(TelemetryReader, TelemetryStatistics, Protocol):
+class Telemetry(TelemetryReader, DriveReader, TelemetryStatistics, Protocol):
     """The readable half of the telemetry store."""
 
 

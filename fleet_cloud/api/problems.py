@@ -148,15 +148,18 @@ async def _of_routing(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request) -> list[str]:
-    """Return what can be done at a path: each of its methods is a route of its own."""
+    """Return what can be done at a path: each of its methods is a route of its own.
+
+    A path that stands in a route as it is, such as /v1/campaigns/dry-run, is no name in another's.
+    """
     app: FastAPI = request.app
-    found = {
-        method
+    routes = [
+        route
         for route in iter_route_contexts(app.routes)
         if route.path_regex.match(request.url.path)
-        for method in route.methods or ()
-    }
-    return sorted(found)
+    ]
+    exact = [route for route in routes if route.path == request.url.path]
+    return sorted({method for route in exact or routes for method in route.methods or ()})
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

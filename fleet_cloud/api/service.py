@@ -15,6 +15,7 @@ from fleet_cloud.api import (
     audit,
     campaign_acts,
     campaign_data,
+    campaign_dry_run,
     campaigns,
     commands,
     ingest,
@@ -70,6 +71,7 @@ def make_api(
     app.include_router(campaigns.router(ports))
     app.include_router(campaign_acts.router(ports))
     app.include_router(campaign_data.router(ports))
+    app.include_router(campaign_dry_run.router(ports))
     app.include_router(commands.router(ports))
     app.include_router(state_commands.router(ports))
     app.include_router(state_templates.router(ports))

@@ -330,3 +330,7 @@ class ProgressReader(Protocol):
     def streams(self, tenant: str, sync_id: str, vehicle: str) -> list[tuple[str, str]]:
         """Return the streams of a campaign in a vehicle, each with its partition.  Raises Unavailable."""
         ...
+
+    def every_stream(self, tenant: str, vehicle: str) -> list[str]:
+        """Return the streams of all campaigns there ever were in a vehicle, in order.  Raises Unavailable."""
+        ...

@@ -27,7 +27,7 @@ from fleet_cloud.campaigns.ports import PAGE_MAX, CheckedIn, Vehicle
 from fleet_cloud.campaigns.reach import meant
 from fleet_cloud.campaigns.service import Service, Wish
 from fleet_cloud.campaigns.wishes import wish_of
-from fleet_cloud.cli import settings
+from fleet_cloud.cli import campaign_dry_run, settings
 from fleet_cloud.cli.people import actor, shown
 
 # A vehicle that is there answers within a second or two.
@@ -79,6 +79,7 @@ def add(commands: Any) -> None:
         if verb in ("show", "vehicles", "check", "why"):
             action.add_argument("--json", action="store_true", help="for machines")
         action.set_defaults(run=run)
+    campaign_dry_run.add(actions)
     for action in actions.choices.values():
         action.add_argument("--tenant", default=DEFAULT_TENANT, help="whose campaign it is")
         settings.add_arguments(action)

@@ -134,3 +134,18 @@ def test_old_events_are_forgotten_while_counts_stay(registry: Registry):  # noqa
     assert registry.progress.total("acme", "c@1").events == 10
     store(registry, {key(2): brought(CampaignEvent(11, NOW + 9 * S, 1))})
     assert registry.progress.total("acme", "c@1").events == 11
+
+
+def test_every_stream_of_campaigns_in_a_vehicle_is_known(registry: Registry):  # noqa: F811
+    assert registry.progress.every_stream("acme", "VIN1") == []
+    store(
+        registry,
+        {
+            key(1): brought(FIRST),
+            key(1, stream=OTHER_STREAM): brought(FIRST, campaign="d@1", partition="bulk"),
+            key(1, "VIN2", stream="00000000000000cc"): brought(FIRST),
+            key(1, stream="00000000000000dd", tenant="other"): brought(FIRST),
+        },
+    )
+
+    assert registry.progress.every_stream("acme", "VIN1") == [STREAM, OTHER_STREAM]

@@ -75,6 +75,8 @@ POST  /v1/campaigns/{name}/start                       -  y  y  -  -  -  y    20
 POST  /v1/campaigns/{name}/suspend                     -  y  y  -  -  -  y    200  404   404   200
 POST  /v1/campaigns/{name}/resume                      -  y  y  -  -  -  y    200  404   404   200
 POST  /v1/campaigns/{name}/stage                       -  y  y  -  -  -  y    200  404   404   200
+POST  /v1/campaigns/dry-run                            -  y  y  -  -  -  y    200  404   404   200
+POST  /v1/campaigns/{name}/dry-run                     -  y  y  -  -  -  y    200  404   404   200
 GET   /v1/campaigns/{name}/document                    y  y  y  -  -  y  y    200  404   404   200
 GET   /v1/campaigns/{name}/vehicles                    y  y  y  -  -  y  y    200  404   404   200
 GET   /v1/campaigns/{name}/check                       y  y  y  -  -  y  y    200  404   404   200
@@ -96,6 +98,12 @@ BEFORE = {"start": "APPROVED", "suspend": "RUNNING", "resume": "SUSPENDED", "sta
 BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/keys": {"name": "made", "role": "viewer", "tenant": "default"},
     "POST /v1/campaigns/{name}/stage": {"percent": 100},
+    "POST /v1/campaigns/dry-run": {
+        "campaign": {**DOCUMENT, "name": "tried"},
+        "vehicles": ["VIN1"],
+        "from": "-1h",
+    },
+    "POST /v1/campaigns/{name}/dry-run": {"vehicles": ["VIN1"], "from": "-1h"},
     "POST /v1/vehicles/{vehicle}/campaigns/{name}/upload": {},
     "POST /v1/vehicles/{vehicle}/state-templates/{template}/activate": {},
     "PUT /v1/state-templates/{template}": {"signals": ["Vehicle.Speed"]},
