@@ -304,6 +304,7 @@ class _Agent:
             certificate_left_s=self._renewal.left_s() if self._renewal else None,
             onboard=self._door.counts if self._door else None,
             data=self._feed.data.numbers() if self._feed else None,
+            campaigns=self._campaigns.statuses.numbers(),
         )
 
     def _dropped(self) -> tuple[tuple[str, int], ...]:

@@ -1,5 +1,6 @@
 """How campaigns stand, and why: what the engine, the budgets and the partitions know, put together."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -9,6 +10,7 @@ from edge_agent.adapters.campaigns import Campaigns
 from edge_agent.adapters.purse import BudgetPurse
 from edge_agent.telemetry.active import Standing
 from edge_agent.telemetry.budgets import VEHICLE
+from edge_agent.telemetry.campaign_counts import CampaignNumbers
 from edge_agent.telemetry.explain import sentences
 from edge_agent.telemetry.partitions import Holding
 from fairway.clock import Clock
@@ -69,6 +71,25 @@ class CampaignStatuses:
         counts = self._campaigns.partitions.shelf.counts
         return counts[sync_id].dropped_samples if sync_id in counts else 0
 
+    def numbers(self) -> CampaignNumbers:
+        """Return what there is to tell of all campaigns together."""
+        statuses, partitions = self.all(), self._campaigns.partitions
+        states = Counter(one.state.name.lower() for one in statuses)
+        holdings, counts = partitions.holdings(), partitions.shelf.counts.values()
+        return CampaignNumbers(
+            {state.name.lower(): states[state.name.lower()] for state in CampaignState},
+            events=self._campaigns.events,
+            samples=self._campaigns.samples,
+            batches=sum(one.batches for one in counts),
+            batch_bytes=sum(one.request_bytes for one in counts),
+            dropped_samples=sum(one.dropped_samples for one in counts),
+            partitions=sum(one.waiting > 0 for one in holdings),
+            waiting_batches=sum(one.waiting for one in holdings),
+            waiting_bytes=sum(one.size_bytes for one in holdings),
+            held_back=sum(one.held_back_bytes > 0 for one in statuses),
+            disk_failing=int(partitions.shelf.is_failing),
+        )
+
     def listed(self) -> list[dict[str, Any]]:
         """Return every campaign for people."""
         names = {one.sync_id: one.campaign.name for one in self._campaigns.orders.all}
@@ -106,6 +127,11 @@ class CampaignStatuses:
         }
         return why | {"sentences": sentences(why)}
 
-    def _engine(self, _sync_id: str) -> dict[str, Any] | None:
+    def _engine(self, sync_id: str) -> dict[str, Any] | None:
         """Return what the engine says of a campaign that it runs."""
+        plan = self._campaigns.plan
+        for standing in plan.standings:
+            if standing.order.sync_id == sync_id and standing.state is CampaignState.RUNNING:
+                found = self._campaigns.engine.why(standing.order.campaign.name)
+                return asdict(found)
         return None

@@ -84,6 +84,7 @@ class Campaigns:
         self.orders = self._remembered(setting.own)
         self.plan = plan_of(self.orders, (), clock.now_ns())
         self.verdicts: dict[str, Verdict] = {}
+        self.events = self.samples = 0  # since the agent started
         self.changed: Callable[[], None] = lambda: None
         self._packings: dict[Key, Packing] = {}
         self._planned_ns = 0
@@ -288,9 +289,11 @@ class Campaigns:
     def _collected(self, events: Sequence[Event]) -> None:
         for event in events:
             owner = self.plan.owners[event.campaign]
-            counts = self.counts.of(owner)
+            counts, samples = self.counts.of(owner), sum(map(len, event.parts.values()))
             counts.triggers += 1
-            counts.samples += sum(len(block) for block in event.parts.values())
+            counts.samples += samples
+            self.events += 1
+            self.samples += samples
             if event.wants_dtcs:
                 self._fetches.ask_dtcs(owner, event)
             else:

@@ -9,7 +9,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from edge_agent.adapters.metrics_campaigns import campaign_metrics
 from edge_agent.broker.counts import DataNumbers, OnboardCounts
+from edge_agent.telemetry.campaign_counts import CampaignNumbers
 from edge_agent.telemetry.counts import SamplingCounts
 from edge_agent.telemetry.sending import UplinkCounts
 from edge_agent.telemetry.spool import SpoolState
@@ -34,6 +36,7 @@ class Status:
     certificate_left_s: float | None = None  # None: there is no identity of our own
     onboard: OnboardCounts | None = None  # None: there is no door for apps
     data: DataNumbers | None = None
+    campaigns: CampaignNumbers | None = None
 
 
 class AgentCollector(Collector):
@@ -52,6 +55,8 @@ class AgentCollector(Collector):
             yield from _onboard(status.onboard)
         if status.data is not None:
             yield from _data(status.data)
+        if status.campaigns is not None:
+            yield from campaign_metrics(status.campaigns)
 
 
 def _sampling(status: Status) -> Iterator[Metric]:

@@ -43,6 +43,8 @@ class Partitions:
         self._terms: dict[Key, Terms] = {}
         self._pending: dict[Key, Pending] = {}
         self._pending_samples = 0
+        self._being_written: dict[Key, Pending] = {}
+        self._flushing = asyncio.Lock()
         self._has_pending, self._has_moved = asyncio.Event(), asyncio.Event()
         self._open_now: frozenset[Key] = frozenset()
         self._requests: dict[Key, Request] = {}
@@ -184,7 +186,7 @@ class Partitions:
 
     def is_drained(self, unpaid: Collection[str]) -> bool:
         """Whether nothing waits that may be sent; `unpaid` are campaigns that may send nothing now."""
-        return not self._pending and not any(
+        return not (self._pending or self._being_written) and not any(
             found.spool.state.waiting
             and found.terms.key.campaign not in unpaid
             and self._is_open(found)
@@ -213,24 +215,31 @@ class Partitions:
 
     async def flush(self) -> int:
         """Write what waits; return to how many lanes.  What the disk does not take waits on."""
-        pending, self._pending, self._pending_samples = self._pending, {}, 0
-        self._has_pending.clear()
-        if pending:
-            known = self._terms.keys()
-            writing = self._in_thread(lambda: self.shelf.write(pending, known))
-            await asyncio.shield(asyncio.ensure_future(writing))
-            self._move()
-        for key, left in pending.items():
-            if left.pieces:
-                later = self._pending.setdefault(key, Pending(left.terms))
-                later.pieces[:0] = left.pieces
-                self._pending_samples += sum(len(packed.block) for packed in left.pieces)
-                self._has_pending.set()
+        # Whoever is cancelled here must not leave pieces that are written and wait as well.
+        return await asyncio.shield(asyncio.ensure_future(self._flush_whole()))
+
+    async def _flush_whole(self) -> int:
+        async with self._flushing:
+            pending, self._being_written = self._pending, self._pending
+            self._pending, self._pending_samples = {}, 0
+            self._has_pending.clear()
+            if pending:
+                known = self._terms.keys()
+                await self._in_thread(lambda: self.shelf.write(pending, known))
+            for key, left in pending.items():
+                if left.pieces:
+                    later = self._pending.setdefault(key, Pending(left.terms))
+                    later.pieces[:0] = left.pieces
+                    self._pending_samples += sum(len(packed.block) for packed in left.pieces)
+                    self._has_pending.set()
+            self._being_written = {}
+        self._move()
         return len(pending)
 
     async def tidy(self) -> None:
         """Give up what is too old, and remove what is gone and drained."""
-        for key in await self._in_thread(lambda: self.shelf.tidy(self._pending.keys())):
+        busy = self._pending.keys() | self._being_written.keys()
+        for key in await self._in_thread(lambda: self.shelf.tidy(busy)):
             self._requests.pop(key, None)
         self._has_moved.set()
 

@@ -5,7 +5,7 @@ Rule 2: what exactly was collected and stored, the cloud knows from the batches 
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 
 
@@ -17,6 +17,23 @@ class Counts:
     samples: int = 0
     sent_bytes: int = 0
     dropped_samples: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignNumbers:
+    """All campaigns together, since the agent started, or now."""
+
+    states: Mapping[str, int]
+    events: int = 0
+    samples: int = 0
+    batches: int = 0
+    batch_bytes: int = 0
+    dropped_samples: int = 0
+    partitions: int = 0
+    waiting_batches: int = 0
+    waiting_bytes: int = 0
+    held_back: int = 0
+    disk_failing: int = 0
 
 
 class CampaignCounts:

@@ -8,7 +8,7 @@ Facts = Mapping[str, Any]
 
 def sentences(why: Facts) -> list[str]:
     """Return what there is to say, the most important first."""
-    return [*_standing(why), *_money(why), *_partitions(why), *_more(why)]
+    return [*_standing(why), *_engine(why), *_money(why), *_partitions(why), *_more(why)]
 
 
 def _standing(why: Facts) -> Iterator[str]:
@@ -24,6 +24,38 @@ def _standing(why: Facts) -> Iterator[str]:
             yield "it is suspended: it collects nothing, and what waits is still sent"
         case _:
             yield f"it runs: {status['triggers']} events with {status['samples']} samples so far"
+
+
+def _engine(why: Facts) -> Iterator[str]:
+    engine = why["engine"]
+    if engine is None:
+        return
+    if engine["missing"]:
+        yield f"it asks for what has not come yet: {', '.join(engine['missing'])}"
+    for condition in engine["conditions"]:
+        yield from _condition(condition, engine["now_ns"])
+    if engine["waits_for"]:
+        yield f"it waits for {engine['waits_for']}"
+    would_send = {name: count for name, count in engine["would_send"].items() if count}
+    if would_send:
+        names = ", ".join(f"{count} of {name}" for name, count in would_send.items())
+        yield f"an event now would send {names}"
+
+
+def _condition(condition: Facts, now_ns: int) -> Iterator[str]:
+    if condition["evaluated_ns"] is None:
+        yield f"{condition['purpose']}: {condition['text']} was never evaluated"
+        return
+    ago_s = (now_ns - condition["evaluated_ns"]) / 1e9
+    state = "true" if condition["is_true"] else "not true"
+    yield f"{condition['purpose']}: {condition['text']} was {state} {ago_s:.1f} s ago"
+    for one in condition["inputs"]:
+        if not one["is_missing"]:
+            age = "" if one["age_ms"] is None else f", {one['age_ms']:.0f} ms old"
+            yield f"  {one['name']} is {one['value']!r}{age}"
+    if not condition["is_true"]:
+        for culprit in condition["culprits"]:
+            yield f"  because of {culprit}"
 
 
 def _money(why: Facts) -> Iterator[str]:

@@ -9,9 +9,11 @@ from prometheus_client.registry import Collector
 from edge_agent.adapters.metrics_http import AgentCollector, Status
 from edge_agent.broker.counts import REASONS, DataCounts, DataNumbers, OnboardCounts
 from edge_agent.canbus.decoder import Refusals
+from edge_agent.telemetry.campaign_counts import CampaignNumbers
 from edge_agent.telemetry.counts import SamplingCounts
 from edge_agent.telemetry.sending import UplinkCounts
 from edge_agent.telemetry.spool import SpoolState
+from fairway.control import CampaignState
 from fleet_cloud.adapters.ingest_metrics import IngestCollector
 from fleet_cloud.ingest.status import STARTING
 from tests.docs.pages import DOCS
@@ -32,6 +34,7 @@ AGENT = Status(
     certificate_left_s=1.0,
     onboard=OnboardCounts(),
     data=DataNumbers(DataCounts(), dropped=0, subscriptions=0, providers=0),
+    campaigns=CampaignNumbers({state.name.lower(): 0 for state in CampaignState}),
 )
 CLOUD = replace(STARTING, mqtt_connected=True, grpc_connections=0)
 COLLECTORS = {
@@ -63,5 +66,6 @@ def test_every_metric_is_there_with_its_type_and_labels_and_no_other(program, co
 
 def test_every_reason_and_outcome_is_explained():
     words = [*Refusals._fields, *REASONS, "stored", "duplicate", "refused", "busy"]
+    words += [state.name.lower() for state in CampaignState]
 
     assert [word for word in words if f"`{word}`" not in SECTIONS["edge-agent"]] == []

@@ -18,13 +18,13 @@ from tests.grpc_cloud import GrpcCloud
 
 pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled")]
 
-OFTEN = {
+OFTEN: dict[str, object] = {
     "name": "often",
     "collectionScheme": {"timeBasedCollectionScheme": {"periodMs": 500}},
     "signalsToCollect": [{"name": "can0.MOTION.Speed"}],
     "spoolingMode": "TO_DISK",
 }
-FAST = {
+FAST: dict[str, object] = {
     "name": "fast",
     "collectionScheme": {
         "conditionBasedCollectionScheme": {

@@ -1,0 +1,32 @@
+"""What Prometheus is told of campaigns: all of them together; of each, the check-in and `why` tell."""
+
+from collections.abc import Iterator
+
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+from edge_agent.telemetry.campaign_counts import CampaignNumbers
+
+
+def campaign_metrics(numbers: CampaignNumbers) -> Iterator[Metric]:
+    """Yield the metrics of campaigns."""
+    states = GaugeMetricFamily("fairway_edge_campaigns", "Campaigns by state", labels=["state"])
+    for state, count in numbers.states.items():
+        states.add_metric([state], count)
+    yield states
+    for name, text, value in (
+        ("events", "Events collected", numbers.events),
+        ("samples", "Samples of those events", numbers.samples),
+        ("batches", "Batches put into partitions", numbers.batches),
+        ("batch_bytes", "Bytes of those batches", numbers.batch_bytes),
+        ("dropped_samples", "Samples given up: too old, or too much", numbers.dropped_samples),
+    ):
+        yield CounterMetricFamily(f"fairway_edge_campaign_{name}", text, value=value)
+    for name, text, value in (
+        ("partitions", "Partitions that have something", numbers.partitions),
+        ("waiting_batches", "Batches without a receipt", numbers.waiting_batches),
+        ("waiting_bytes", "Their size", numbers.waiting_bytes),
+        ("held_back", "Campaigns that a budget holds back", numbers.held_back),
+        ("disk_failing", "1 while the partitions' disk takes nothing", numbers.disk_failing),
+    ):
+        yield GaugeMetricFamily(f"fairway_edge_campaign_{name}", text, value=value)
