@@ -26,9 +26,11 @@ from sqlalchemy import (
     Text,
 )
 
-from fleet_cloud.adapters import registry_campaign_tables  # noqa: F401 - they are of this schema too
-from fleet_cloud.adapters.registry_metadata import ROW_ID, metadata
+from fleet_cloud.adapters import registry_campaign_tables, registry_metadata  # noqa: F401 - of this schema
+from fleet_cloud.adapters.registry_metadata import ROW_ID
 from fleet_cloud.adapters.registry_metadata import scope as _scope
+
+metadata = registry_metadata.metadata
 
 # The newest migration, which leaves these tables behind.
 NEWEST = "0007"

@@ -7,6 +7,7 @@ from fairway import command_line
 from fleet_cloud.cli import (
     audit,
     broker,
+    campaign,
     claim,
     enrolment,
     ingest,
@@ -25,7 +26,20 @@ def parser() -> argparse.ArgumentParser:
         prog="fleet-cloud", description="The Fairway cloud for a fleet of vehicles."
     )
     commands = root.add_subparsers(title="commands", metavar="COMMAND")
-    every = (serve, ingest, vehicle, claim, enrolment, pki, broker, key, user, token, audit)
+    every = (
+        serve,
+        ingest,
+        vehicle,
+        campaign,
+        claim,
+        enrolment,
+        pki,
+        broker,
+        key,
+        user,
+        token,
+        audit,
+    )
     for command in every:
         command.add(commands)
     return root

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import datetime as dt
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from fleet_cloud.adapters.fleet_files import FleetFiles, open_fleet
 from fleet_cloud.adapters.handing_out import endpoints_of, place_of
 from fleet_cloud.adapters.whole_files import write_whole
 from fleet_cloud.audit.acts import Act
+from fleet_cloud.campaigns.model import Facts, checked_facts
+from fleet_cloud.campaigns.ports import Vehicle as VehicleOf
+from fleet_cloud.campaigns.query import Value
 from fleet_cloud.cli import settings
 from fleet_cloud.cli.people import actor, shown
 from fleet_cloud.config import Config
@@ -88,7 +92,20 @@ def add(commands: Any) -> None:
     )
     revoking.add_argument("--reason", required=True, help="why, for the record")
     revoking.set_defaults(run=_revoke)
-    for action in (adding, signing, listing, removing, showing, revoking):
+    knowing = actions.add_parser(
+        "set", help="say what is known of a vehicle: campaigns are aimed by it"
+    )
+    knowing.add_argument("vehicle", metavar="VEHICLE")
+    knowing.add_argument(
+        "--attributes",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="as in model=ID.4 year=2024",
+    )
+    knowing.add_argument("--fleets", nargs="+", default=[], metavar="FLEET", help="which it is in")
+    knowing.set_defaults(run=_set)
+    for action in (adding, signing, listing, removing, showing, revoking, knowing):
         settings.add_arguments(action)
 
 
@@ -235,6 +252,35 @@ def _revoke(args: argparse.Namespace) -> int:
             )
     print(f"{count} of {args.vehicle} revoked: open connections end within seconds")
     return 0
+
+
+def _set(args: argparse.Namespace) -> int:
+    facts = checked_facts(Facts(_attributes(args.attributes), frozenset(args.fleets)))
+    with open_fleet(settings.read(args)) as fleet:
+        known = fleet.registry.vehicles.vehicle(args.vehicle)
+        if known is None:
+            raise BadInput(f"no vehicle called {args.vehicle} is registered: vehicle add")
+        _audited(fleet, "facts", known.id, known.tenant)
+        fleet.registry.plan.put_facts(VehicleOf(known.tenant, known.id), facts)
+    print(
+        f"{args.vehicle} has {len(facts.attributes)} attributes and is in {len(facts.fleets)} fleets"
+    )
+    return 0
+
+
+def _attributes(said: Sequence[str]) -> dict[str, Value]:
+    """Read NAME=VALUE: a number and true or false are such, everything else is a text."""
+    attributes: dict[str, Value] = {}
+    for one in said:
+        name, equals, text = one.partition("=")
+        if not equals:
+            raise BadInput(f"{one[:80]!r} is no attribute: write NAME=VALUE")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        attributes[name] = value if isinstance(value, bool | int | float) else text
+    return attributes
 
 
 def _audited(fleet: FleetFiles, verb: str, vehicle: str, tenant: str, **facts: str) -> None:

@@ -16,7 +16,7 @@ from fairway.samples import Kind, SampleBlock, Signal, SignalTable
 from fleet_cloud.adapters.telemetry_store import Store
 from fleet_cloud.adapters.telemetry_store_memory import MemoryTelemetryStore
 from fleet_cloud.ingest.ports import AcceptedBatch
-from fleet_cloud.vehicles.telemetry import POINTS_MAX, LatestValue, SignalSpan
+from fleet_cloud.vehicles.telemetry import POINTS_MAX, TIME_MAX_NS, LatestValue, SignalSpan
 from tests.clickhouse import (  # noqa: F401 - fixtures
     current_server_store,
     embedded_store,
@@ -80,9 +80,17 @@ def batch(
 
 
 def speeds(
-    store: Store, vehicle: str, *, limit: int = 100, **span: int
+    store: Store,
+    vehicle: str,
+    *,
+    limit: int = 100,
+    from_ns: int = 0,
+    to_ns: int = TIME_MAX_NS,
+    streams: tuple[str, ...] | None = None,
 ) -> list[tuple[int, object]]:
-    series = store.series(SignalSpan("default", vehicle, SPEED.name, **span), limit=limit)
+    series = store.series(
+        SignalSpan("default", vehicle, SPEED.name, from_ns, to_ns, streams), limit=limit
+    )
     return list(zip(series.time_ns.tolist(), series.values(), strict=True))
 
 
@@ -388,7 +396,7 @@ def _everything(store: Store, vehicle: str, span: list[int], limit: int) -> list
         store.stored(DEFAULT_TENANT, vehicle, STREAM, range(5)),
     ]
     for signal in TABLE:
-        wanted = SignalSpan("default", vehicle, signal.name, *span)
+        wanted = SignalSpan("default", vehicle, signal.name, span[0], span[1])
         series = store.series(wanted, limit=limit)
         buckets = store.buckets(wanted, bucket_ns=1_000_000, limit=limit)
         told += [series.unit, series.time_ns.tolist(), series.values(), series.next_ns]
@@ -425,3 +433,20 @@ STORES: list[Store] = []
 
 def _all_stores() -> list[Store]:
     return STORES
+
+
+def test_samples_of_some_streams_are_told_apart_from_the_others(store: Store, vehicle: str):
+    other = "00000000000000ff"
+    store.append(
+        [
+            batch(vehicle, block((0, NOW, 1.0), (0, NOW + 2, 3.0))),
+            batch(vehicle, block((0, NOW + 1, 2.0)), stream=other),
+        ]
+    )
+
+    assert [value for _, value in speeds(store, vehicle)] == [1.0, 2.0, 3.0]
+    assert [value for _, value in speeds(store, vehicle, streams=(other,))] == [2.0]
+    assert speeds(store, vehicle, streams=(STREAM, other)) == speeds(store, vehicle)
+    assert speeds(store, vehicle, streams=()) == []
+    one = SignalSpan("default", vehicle, SPEED.name, streams=(other,))
+    assert store.buckets(one, bucket_ns=S, limit=9).count.tolist() == [1]

@@ -17,16 +17,21 @@ import pytest
 
 import fairway.v1
 from edge_agent.adapters.identity_files import signing_request
+from fairway.campaign.document import campaign_of, sync_id
 from fairway.clock import SystemClock
+from fairway.control import CampaignList, CheckIn
 from fairway.enrolment import Ask, Endpoints, Granted
 from fairway.identity import Kind
 from fairway.signers import file
 from fairway.telemetry import Outcome
+from fairway.wire.control import from_vehicle_to_bytes, to_vehicle_from_bytes
 from fairway.wire.enrolment import answer_from_bytes, ask_to_bytes
 from fairway.wire.telemetry import receipts_from_bytes
+from fleet_cloud.adapters.controlling import make_control
 from fleet_cloud.adapters.feed import Feed
 from fleet_cloud.adapters.fleet import Fleet
 from fleet_cloud.adapters.grpc import GrpcDoor
+from fleet_cloud.adapters.grpc_control import ControlDoor
 from fleet_cloud.adapters.grpc_enrolment import EnrolmentDoor
 from fleet_cloud.adapters.intake import Intake
 from fleet_cloud.adapters.memory_audit import MemoryAudit
@@ -34,6 +39,9 @@ from fleet_cloud.adapters.peer_certificates import shown as shown_by
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.adapters.pki_issuer import PkiIssuer
 from fleet_cloud.adapters.worker import Limits, Worker
+from fleet_cloud.campaigns.life import State
+from fleet_cloud.campaigns.model import Kept, Target, TargetKind
+from fleet_cloud.campaigns.ports import Vehicle as VehicleOf
 from fleet_cloud.enrolment.desk import Desk as EnrolmentDesk
 from fleet_cloud.enrolment.desk import Place as EnrolmentPlace
 from fleet_cloud.enrolment.model import Claim
@@ -47,6 +55,7 @@ pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled")]
 
 CLOCK = SystemClock()
 TELEMETRY = "/fairway.v1.IngestService/Telemetry"
+CONTROL = "/fairway.v1.ControlService/Control"
 DENIED, SHUT_OUT = "PERMISSION_DENIED", "UNAVAILABLE"
 
 ENROL = "/fairway.v1.EnrolmentService/Enrol"
@@ -76,6 +85,18 @@ TABLE = [
     (TELEMETRY, "A1 of another region", "A1", SHUT_OUT),
     (TELEMETRY, "A1 of another authority", "A1", SHUT_OUT),
     (TELEMETRY, "nobody", "A1", SHUT_OUT),
+    (CONTROL, "vehicle A1 of tenant a", "A1", "a"),
+    (CONTROL, "vehicle B1 of tenant b", "B1", "b"),
+    (CONTROL, "A1 with a revoked certificate", "A1", DENIED),
+    (CONTROL, "A1 with a certificate nobody noted", "A1", DENIED),
+    (CONTROL, "a removed vehicle", "GONE", DENIED),
+    (CONTROL, "a vehicle nobody registered", "NEW", DENIED),
+    (CONTROL, "a claim of tenant a", "A1", DENIED),
+    (CONTROL, "a claim nobody noted, called A1", "A1", DENIED),
+    (CONTROL, "the cloud itself", "A1", DENIED),
+    (CONTROL, "A1 of another region", "A1", SHUT_OUT),
+    (CONTROL, "A1 of another authority", "A1", SHUT_OUT),
+    (CONTROL, "nobody", "A1", SHUT_OUT),
     (ENROL, "vehicle A1 of tenant a", "A1", "a"),
     (ENROL, "vehicle B1 of tenant b", "B1", "b"),
     (ENROL, "vehicle A1 of tenant a", "B1", DENIED),
@@ -159,6 +180,14 @@ def everybody(folder: Path, pki: FilePki, desk: Desk) -> dict[str, Shown]:
     }
 
 
+def aimed_at_all(tenant: str) -> Kept:
+    """A running campaign for every vehicle of a tenant."""
+    scheme = {"timeBasedCollectionScheme": {"periodMs": 1000}}
+    campaign = campaign_of({"name": f"of-{tenant}", "collectionScheme": scheme})
+    target = Target(TargetKind.QUERY, 'not id == ""')
+    return Kept(tenant, campaign, sync_id(campaign), target, State.RUNNING, "user:x", 1, 1)
+
+
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
     pki, desk = FilePki(tmp_path / "pki"), Desk()
@@ -201,17 +230,24 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         region="local",
         members=members,
     )
+    for tenant in ("a", "b"):
+        registry.plan.add(aimed_at_all(tenant))
+    control = make_control(registry, fleet, MemoryAudit(), CLOCK, died.append)
+    streams = ControlDoor(control=control, members=lambda: fleet.members)
     door = GrpcDoor(
         intake=intake,
         clock=CLOCK,
         members=lambda: fleet.members,
         services=[enrolment.service()],
+        beside=streams,
     )
+    control.start(streams=streams)
     port = await door.start(
         "127.0.0.1:0", ca=pki.anchors, certificate=pki.server, key=pki.server_key
     )
     yield Place(port, pki.ca.read_bytes(), desk, shown)
     await door.stop()
+    await asyncio.to_thread(control.stop)
     await asyncio.to_thread(worker.stop)
     assert died == []
 
@@ -233,11 +269,34 @@ def enrolled(place: Place, credentials: grpc.ChannelCredentials, vehicle: str) -
     return identity.scope.tenant
 
 
+def checked_in(place: Place, credentials: grpc.ChannelCredentials, vehicle: str) -> str:
+    """Check in, and return the tenant whose campaigns are sent, which its vehicle then has; or the status."""
+    said = from_vehicle_to_bytes(CheckIn(f"of {vehicle}", 1))
+    with grpc.secure_channel(f"127.0.0.1:{place.port}", credentials) as channel:
+        call: Any = channel.stream_stream(CONTROL)
+        answers = call(iter([said]), timeout=10)
+        try:
+            told = to_vehicle_from_bytes(next(answers))
+        except grpc.RpcError as error:
+            refused: Any = error
+            return str(refused.code().name)
+        answers.cancel()
+    assert isinstance(told, CampaignList)
+    (order,) = told.campaigns
+    tenant = order.campaign.name.removeprefix("of-")
+    kept = place.desk.registry.said.check_in(VehicleOf(tenant, vehicle))
+    assert kept is not None
+    assert kept.check_in.agent_version == f"of {vehicle}"
+    return tenant
+
+
 def answered(place: Place, route: str, shown: Shown, vehicle: str) -> str:
     """Send a batch of `vehicle`, and return the tenant it was stored for, or the status."""
     credentials = grpc.ssl_channel_credentials(place.ca, shown.key, shown.certificate)
     if route == ENROL:
         return enrolled(place, credentials, vehicle)
+    if route == CONTROL:
+        return checked_in(place, credentials, vehicle)
     place.desk.store.batches.clear()
     sent = iter([DICTIONARY_BYTES, batch_bytes(1, vehicle=vehicle)])
     with grpc.secure_channel(f"127.0.0.1:{place.port}", credentials) as channel:

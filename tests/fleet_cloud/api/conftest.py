@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
+from fairway.campaign.document import campaign_of, sync_id
 from fairway.clock import NS_PER_S, ManualClock
 from fairway.identity import DEFAULT_TENANT
 from fairway.ids import BatchName
@@ -30,6 +31,8 @@ from fleet_cloud.adapters.telemetry_store_memory import MemoryTelemetryStore
 from fleet_cloud.api.ports import ApiPorts, CampaignPorts, SignIn
 from fleet_cloud.api.service import make_api
 from fleet_cloud.campaigns.commanding import Commanding
+from fleet_cloud.campaigns.life import State
+from fleet_cloud.campaigns.model import Kept, Target, TargetKind
 from fleet_cloud.campaigns.service import Service
 from fleet_cloud.ingest.ports import AcceptedBatch, Misfit
 from fleet_cloud.ingest.status import STARTING, IngestStatus
@@ -37,6 +40,11 @@ from fleet_cloud.vehicles.registry import Vehicle, VehicleState
 
 START_NS = 1_700_000_000 * NS_PER_S  # 2023-11-14T22:13:20Z
 STREAM = "00000000000000aa"
+
+DOCUMENT = {
+    "collectionScheme": {"timeBasedCollectionScheme": {"periodMs": 10_000}},
+    "signalsToCollect": [{"name": "Vehicle.Speed"}],
+}
 
 SPEED = Signal("Vehicle.Speed", unit="km/h")
 GEAR = Signal("Vehicle.Gear", Kind.TEXT)
@@ -71,6 +79,26 @@ class Cloud:
         kept, text = fresh_key("test", Grant(Role(role), tenant, fleet), self.clock.now_ns())
         self.keys.add(kept)
         return text
+
+    def campaign(self, state: str = "WAITING_FOR_APPROVAL", **more: Any) -> Kept:
+        """Keep a campaign of somebody else's in `state`, and return it."""
+        name = more.pop("name", f"campaign-{next(self.numbers)}")
+        document = {**DOCUMENT, "name": name, **more.pop("document", {})}
+        campaign = campaign_of(document)
+        kept = Kept(
+            tenant=more.pop("tenant", DEFAULT_TENANT),
+            campaign=campaign,
+            sync_id=sync_id(campaign),
+            target=Target(TargetKind.VEHICLE, "VIN1"),
+            state=State(state),
+            author="user:author",
+            created_time_ns=START_NS,
+            changed_time_ns=START_NS,
+            started_time_ns=START_NS if state in ("RUNNING", "SUSPENDED") else None,
+        )
+        kept = replace(kept, **more)
+        self.registry.plan.add(kept)
+        return kept
 
     def ports(self) -> ApiPorts:
         return ApiPorts(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fastapi.routing import iter_route_contexts
 
+from fairway.control import ExplainCampaign, StateTemplate
 from fairway.signers import file
 from fleet_cloud.access.grants import ALL, Grant
 from fleet_cloud.access.keys import fresh_key
@@ -19,9 +20,19 @@ from fleet_cloud.adapters.own_issuer import OwnIssuer
 from fleet_cloud.api.ports import SignIn
 from fleet_cloud.api.service import make_api
 from fleet_cloud.audit.acts import Act
+from fleet_cloud.campaigns.ports import Order
+from fleet_cloud.campaigns.ports import Vehicle as VehicleOf
 from fleet_cloud.ingest.ports import Misfit
 from fleet_cloud.vehicles.registry import Vehicle, VehicleState
-from tests.fleet_cloud.api.conftest import START_NS, Client, Cloud, bearer, client_of, small_fleet
+from tests.fleet_cloud.api.conftest import (
+    DOCUMENT,
+    START_NS,
+    Client,
+    Cloud,
+    bearer,
+    client_of,
+    small_fleet,
+)
 
 ROLES = (
     "viewer", "operator", "fleet-manager", "release-author", "release-approver", "privacy-officer", "admin",
@@ -50,7 +61,45 @@ GET   /v1/audit                                        -  -  -  -  -  y  y    20
 GET   /v1/keys                                         -  -  -  -  -  -  y    200  200   200   200
 POST  /v1/keys                                         -  -  -  -  -  -  y    201  403   403   201
 DELETE /v1/keys/{key}                                  -  -  -  -  -  -  y    204  404   404   204
+GET   /v1/vehicles/{vehicle}/twin                      y  y  y  -  -  -  y    200  404   404   200
+GET   /v1/vehicles/{vehicle}/facts                     y  y  y  y  y  y  y    200  404   404   200
+PUT   /v1/vehicles/{vehicle}/facts                     -  -  y  -  -  -  y    200  404   404   200
+GET   /v1/campaigns                                    y  y  y  -  -  y  y    200  200   200   200
+POST  /v1/campaigns                                    -  y  y  -  -  -  y    201  403   403   201
+GET   /v1/campaigns/{name}                             y  y  y  -  -  y  y    200  404   404   200
+PUT   /v1/campaigns/{name}                             -  y  y  -  -  -  y    200  404   404   200
+DELETE /v1/campaigns/{name}                            -  y  y  -  -  -  y    204  404   404   204
+POST  /v1/campaigns/{name}/approve                     -  -  y  -  -  -  y    200  404   404   200
+POST  /v1/campaigns/{name}/start                       -  y  y  -  -  -  y    200  404   404   200
+POST  /v1/campaigns/{name}/suspend                     -  y  y  -  -  -  y    200  404   404   200
+POST  /v1/campaigns/{name}/resume                      -  y  y  -  -  -  y    200  404   404   200
+POST  /v1/campaigns/{name}/stage                       -  y  y  -  -  -  y    200  404   404   200
+GET   /v1/campaigns/{name}/document                    y  y  y  -  -  y  y    200  404   404   200
+GET   /v1/campaigns/{name}/vehicles                    y  y  y  -  -  y  y    200  404   404   200
+GET   /v1/campaigns/{name}/check                       y  y  y  -  -  y  y    200  404   404   200
+GET   /v1/campaigns/{name}/events                      y  y  y  -  -  -  y    200  404   404   200
+GET   /v1/campaigns/{name}/data                        y  y  y  -  -  -  y    200  404   404   200
+GET   /v1/vehicles/{vehicle}/campaigns/{name}/why      y  y  y  -  -  -  y    202  404   404   202
+POST  /v1/vehicles/{vehicle}/campaigns/{name}/upload   -  y  y  -  -  -  y    202  404   404   202
+POST  /v1/vehicles/{vehicle}/state-templates/{template}/activate    -  y  y  -  -  -  y  202  404  404  202
+POST  /v1/vehicles/{vehicle}/state-templates/{template}/deactivate  -  y  y  -  -  -  y  202  404  404  202
+POST  /v1/vehicles/{vehicle}/state-templates/{template}/snapshot    -  y  y  -  -  -  y  202  404  404  202
+GET   /v1/commands/{command}                           y  y  y  -  -  -  y    200  404   404   200
+GET   /v1/state-templates                              y  y  y  -  -  y  y    200  404   404   200
+GET   /v1/state-templates/{template}                   y  y  y  -  -  y  y    200  404   404   200
+PUT   /v1/state-templates/{template}                   -  y  y  -  -  -  y    200  404   404   200
+DELETE /v1/state-templates/{template}                  -  y  y  -  -  -  y    204  404   404   204
 """
+# The state in which a campaign takes an act.
+BEFORE = {"start": "APPROVED", "suspend": "RUNNING", "resume": "SUSPENDED", "stage": "RUNNING"}
+BODIES: dict[str, dict[str, Any]] = {
+    "POST /v1/keys": {"name": "made", "role": "viewer", "tenant": "default"},
+    "POST /v1/campaigns/{name}/stage": {"percent": 100},
+    "POST /v1/vehicles/{vehicle}/campaigns/{name}/upload": {},
+    "POST /v1/vehicles/{vehicle}/state-templates/{template}/activate": {},
+    "PUT /v1/state-templates/{template}": {"signals": ["Vehicle.Speed"]},
+    "PUT /v1/vehicles/{vehicle}/facts": {"attributes": {"year": 2024}, "fleets": ["north"]},
+}
 PUBLIC = {
     "GET /", "GET /docs", "GET /openapi.json", "GET /healthz",
     "GET /.well-known/openid-configuration", "GET /jwks", "GET /authorize", "POST /authorize", "POST /token",
@@ -72,6 +121,13 @@ def two_tenants() -> Cloud:
     cloud.vehicles.add(Vehicle("OTHER", "umbrella", VehicleState.ACTIVE, START_NS, None))
     cloud.quarantine.keep([Misfit("umbrella", "OTHER", "not a batch", START_NS, b"\x01")])
     cloud.keys.add(fresh_key("theirs", Grant(Role.VIEWER, "umbrella"), START_NS)[0])
+    cloud.campaign("RUNNING", name="speed")
+    cloud.campaign("RUNNING", name="theirs", tenant="umbrella")
+    cloud.registry.plan.put_template("default", StateTemplate("doors", ("Vehicle.Door",)))
+    why = ExplainCampaign("speed")
+    cloud.registry.commands.add_command(
+        Order("known", VehicleOf("default", "VIN1"), why, "user:author", START_NS, START_NS + 1)
+    )
     return cloud
 
 
@@ -113,12 +169,30 @@ def test_every_permission_is_needed_by_a_route():
     assert needed == set(Permission)
 
 
-def asked(client: Client, route: str, key: str, credential: str) -> int:
+def asked(client: Client, route: str, cloud: Cloud, key: str, credential: str) -> int:
     """Ask a route for what the default tenant has, and return the status."""
     method, path = route.split()
-    filled = path.format(vehicle="VIN1", signal="Vehicle.Speed", entry=1, key=key)
-    wish = {"name": "made", "role": "viewer", "tenant": "default"}
-    options: dict[str, Any] = {"json": wish} if method == "POST" else {}
+    if route == "DELETE /v1/state-templates/{template}":
+        cloud.registry.plan.put_template("default", StateTemplate("doors", ("Vehicle.Door",)))
+    kept = cloud.campaign(BEFORE.get(path.rpartition("/")[2], "WAITING_FOR_APPROVAL"))
+    filled = path.format(
+        vehicle="VIN1",
+        signal="Vehicle.Speed",
+        entry=1,
+        key=key,
+        name=kept.name,
+        command="known",
+        template="doors",
+    )
+    options: dict[str, Any] = {"json": BODIES[route]} if route in BODIES else {}
+    if route in ("POST /v1/campaigns", "PUT /v1/campaigns/{name}"):
+        name = kept.name if method == "PUT" else f"{kept.name}-made"
+        options = {"json": {"campaign": {**DOCUMENT, "name": name}, "target": {"vehicle": "VIN1"}}}
+    if path.startswith(("/v1/campaigns", "/v1/state-templates")):
+        query = {"tenant": "default", "vehicle": "VIN1", "signal": "Vehicle.Speed"}
+        options["params"] = query if path.endswith("/data") else {"tenant": "default"}
+    elif route.startswith(("GET /v1/vehicles/{vehicle}/c", "POST /v1/vehicles/")):
+        options["params"] = {"wait": 0}
     return client.request(method, filled, headers=bearer(credential), **options).status_code
 
 
@@ -131,7 +205,7 @@ def test_each_role_is_let_in_where_the_table_says(route: str, cloud: Cloud):
             for scope, (tenant, fleet) in SCOPES.items():
                 theirs = cloud.key("viewer", "default").split("_")[1]
                 shown = cloud.key(role, tenant, fleet)
-                found[role, scope] = asked(client, route, theirs, shown)
+                found[role, scope] = asked(client, route, cloud, theirs, shown)
                 wanted[role, scope] = int(by_scope[scope]) if by_role[role] == "y" else 403
 
     assert found == wanted
@@ -141,7 +215,7 @@ def test_each_role_is_let_in_where_the_table_says(route: str, cloud: Cloud):
 def test_whoever_changes_something_is_in_the_audit_log(route: str, cloud: Cloud):
     shown = cloud.key("admin")
     with client_of(cloud, "") as client:
-        status = asked(client, route, cloud.key("viewer", "default").split("_")[1], shown)
+        status = asked(client, route, cloud, cloud.key("viewer", "default").split("_")[1], shown)
 
     assert status < 300
     assert {act.actor for act in cloud.audit.acts} == {f"key:{shown.split('_')[1]}"}
@@ -153,7 +227,7 @@ def test_nobody_is_let_in_without_a_credential(route: str, cloud: Cloud):
     with client_of(cloud, "", is_ending=True) as client:
         key = cloud.key("viewer", "default").split("_")[1]
         statuses = {
-            asked(client, route, key, shown)
+            asked(client, route, cloud, key, shown)
             for shown in ("", f"fwk_{'0' * 16}_{'0' * 48}", "a.b.c")
         }
 
