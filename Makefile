@@ -18,7 +18,7 @@ SOURCES_C = $(wildcard edge_agent/*/*.c)
 
 lock: .uv/bin/uv
 	.uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --extra cloud --extra edge --extra edge-aws --extra edge-mf4 --extra edge-viss --extra pkcs11 --extra release --extra sim \
+	    --extra cloud --extra edge --extra edge-aws --extra edge-fleetwise --extra edge-mf4 --extra edge-viss --extra pkcs11 --extra release --extra sim \
 	    --group dev pyproject.toml -o requirements.lock
 	.uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --extra tpm -c requirements.lock pyproject.toml -o requirements-tpm.lock
@@ -62,8 +62,10 @@ packages:
 
 tpm: .venv/tpm
 
+# Many tests wait for programs of theirs, so one process more than there are cores; a file's tests stay together.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 test: .venv/tpm .kuksa/ready .velocitas/ready
-	$(RUN)python -m pytest -q $(ARGS)
+	$(RUN)python -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: .venv/ready node_modules/ready
 	$(RUN)ruff format --check .

@@ -8,12 +8,13 @@
 
 Rule 1: what can be known to be wrong is said before anything runs: files, databases, certificates.
 Rule 2: a cloud that cannot be reached is no error: the spool is for that.
+Rule 3: at a cloud of FleetWise what is decoded comes from there: when that changes, everything begins anew.
 """
 
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 
 from edge_agent.adapters.campaigns_open import Around, CampaignParts
 from edge_agent.adapters.clock_watch import watch_clock
@@ -32,7 +33,7 @@ from edge_agent.adapters.spool_files import SpoolFiles
 from edge_agent.adapters.spool_worker import SpoolWorker
 from edge_agent.adapters.summary import Summary, summary_of
 from edge_agent.adapters.uplink_tls import Address, address, guarded
-from edge_agent.adapters.uplinks import CloudUplink, open_uplink
+from edge_agent.adapters.uplinks import CloudUplink, open_foreign, open_uplink
 from edge_agent.canbus.frames import FrameBlock
 from edge_agent.canbus.mapping import Mapping
 from edge_agent.canbus.source import FrameSource
@@ -53,14 +54,22 @@ def run(config: Config, *, until_drained: bool = False) -> Summary:
 
     Raises BadInput, Conflict or Unavailable when it cannot start.
     """
-    return asyncio.run(_run(config, until_drained=until_drained))
+    while True:
+        summary = asyncio.run(_run(config, until_drained=until_drained))
+        if summary is not None:
+            return summary
 
 
-async def _run(config: Config, *, until_drained: bool) -> Summary:
+async def _run(config: Config, *, until_drained: bool) -> Summary | None:
+    """Return what a run did; None: it is to begin anew, with what the cloud has said."""
     clock = SystemClock()
-    pipeline, dictionary, catalog, plan = open_pipeline(config)
     target = _target(config)
-    uplink = open_uplink(target, vehicle=config.vehicle.id) if target else None
+    side = open_foreign(config, target, clock)
+    said = await side.databases() if side else {}
+    pipeline, dictionary, catalog, plan = open_pipeline(config, said)
+    uplink: CloudUplink | None = side.uplink if side else None
+    if side is None and target is not None:
+        uplink = open_uplink(target, vehicle=config.vehicle.id)
     onboard = open_onboard(config, pipeline.mapping, plan, catalog, clock)
     if until_drained and uplink is None:
         raise BadInput("there is no [uplink]: nothing can be drained")
@@ -84,6 +93,7 @@ async def _run(config: Config, *, until_drained: bool) -> Summary:
             delivery=delivery,
             campaigns=campaigns,
             onboard=onboard,
+            changed=side.changed if side else _never,
         )
         try:
             return await agent.run(until_drained=until_drained)
@@ -91,6 +101,10 @@ async def _run(config: Config, *, until_drained: bool) -> Summary:
             await campaigns.close()
     finally:
         await spool.close()
+
+
+async def _never() -> None:
+    await asyncio.Event().wait()
 
 
 def _each(
@@ -151,6 +165,7 @@ class _Agent:
         delivery: Delivery | None,
         campaigns: CampaignParts,
         onboard: Opened | None,
+        changed: Callable[[], Coroutine[None, None, None]],
     ) -> None:
         self._config, self._clock, self._spool = config, clock, spool
         self._feed = onboard.feed if onboard else None
@@ -181,7 +196,7 @@ class _Agent:
             until_room=campaigns.until_room,
         )
         self._sources: list[FrameSource] = []
-        self._stopping = asyncio.Event()
+        self._stopping, self._changed = asyncio.Event(), changed
 
     def _limits(self) -> Limits:
         telemetry, spool = self._config.telemetry, self._config.spool
@@ -194,8 +209,8 @@ class _Agent:
             look_interval_ns=0 if can_wait else LOOK_INTERVAL_NS,
         )
 
-    async def run(self, *, until_drained: bool) -> Summary:
-        """Run until stopped, or drained."""
+    async def run(self, *, until_drained: bool) -> Summary | None:
+        """Run until stopped, or drained; None: what there is to run has changed."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -217,7 +232,8 @@ class _Agent:
         working = asyncio.create_task(self._work(until_drained=until_drained))
         stopping = asyncio.create_task(self._stopping.wait())
         watching = asyncio.create_task(watch_clock(self._clock))
-        tasks = [working, stopping, *carrying, watching]
+        changing = asyncio.create_task(self._changed())
+        tasks = [working, stopping, *carrying, watching, changing]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -229,6 +245,8 @@ class _Agent:
                 source.close()
             await _ended(stopping)
             await _ended(watching)
+            has_changed = changing.done()
+            await _ended(changing)
             for carrier in carrying:
                 await _ended(carrier)
             if self._door is not None:
@@ -237,6 +255,8 @@ class _Agent:
         for task in tasks:
             if not task.cancelled() and task.exception() is not None:
                 task.result()
+        if has_changed and not self._stopping.is_set():
+            return None
         vehicle, stream = self._config.vehicle.id, self._spool.spool.stream
         return summary_of(vehicle, stream, self.status(), self._mapping)
 

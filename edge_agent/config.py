@@ -28,6 +28,7 @@ from typing import Literal
 
 from edge_agent.config_campaigns import Budget, Campaigns, Network
 from edge_agent.config_diagnostics import Ecu, check_ecus
+from edge_agent.config_fleetwise import FleetWise
 from fairway.errors import BadInput
 from fairway.identity import region_name
 from fairway.ids import vehicle_id
@@ -56,6 +57,7 @@ class Bus:
     name: str
     databases: tuple[Path, ...]
     source: str | None = None  # without one, the channel of this name in the replayed log
+    interface: str = ""  # with dialect "fleetwise": what decoder manifests call this bus
 
     def __post_init__(self) -> None:
         if not self.name or "." in self.name:
@@ -142,6 +144,7 @@ class Uplink:
     # Hosts of the vehicle's region, *. for any number of names before; no other is asked.  By default any is.
     region_hosts: tuple[str, ...] = ()
     tls_min: Literal["1.2", "1.3"] = "1.3"  # 1.2 for a broker of somebody else's that has no newer
+    dialect: Literal["fairway", "fleetwise"] = "fairway"  # fleetwise: a cloud shaped like AWS's
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +279,7 @@ class Config:
     campaigns: Campaigns = field(default_factory=Campaigns)
     budget: Budget = field(default_factory=Budget)
     network: Network = field(default_factory=Network)
+    fleetwise: FleetWise = field(default_factory=FleetWise)
     metrics: Metrics = field(default_factory=Metrics)
     onboard: Onboard | None = None
     outbound: tuple[Outbound, ...] = ()
@@ -319,10 +323,22 @@ class Config:
             return
         if self.identity is None and not uplink.url:
             raise BadInput("uplink.url is missing, and there is no [identity] that knows one")
+        if uplink.dialect == "fleetwise":
+            self._check_fleetwise()
         if self.identity is not None and (uplink.ca or uplink.certificate or uplink.key):
             raise BadInput(
                 "[identity] has certificates: leave ca, certificate and key out of [uplink]"
             )
+
+    def _check_fleetwise(self) -> None:
+        if self.uplink is not None and self.uplink.url.startswith("grpc"):
+            raise BadInput("a cloud of FleetWise is reached by MQTT: set uplink.url to mqtts://...")
+        if self.telemetry.collect != "none":
+            raise BadInput(
+                'a cloud of FleetWise takes campaigns only: set [telemetry] collect = "none"'
+            )
+        if not any(bus.interface for bus in self.bus):
+            raise BadInput("say in a [[bus]] which interface of FleetWise it is: interface = ...")
 
 
 def _within(name: str, value: int, least: int, most: int) -> None:

@@ -35,6 +35,8 @@ from fleet_cloud.adapters.feed import Feed
 from fleet_cloud.adapters.first_key import ensure_first_key
 from fleet_cloud.adapters.fleet import Fleet
 from fleet_cloud.adapters.fleet_files import open_fleet
+from fleet_cloud.adapters.fleetwise import Surroundings, serve_agents
+from fleet_cloud.adapters.fleetwise_control import Doors
 from fleet_cloud.adapters.grpc import GrpcDoor
 from fleet_cloud.adapters.grpc_control import ControlDoor
 from fleet_cloud.adapters.grpc_enrolment import EnrolmentDoor
@@ -162,7 +164,8 @@ async def _broker(cloud: _Cloud) -> AsyncIterator[MosquittoBroker | NatsBroker]:
     settings = cloud.config.broker
     where = endpoint(settings.listen)
     port = cloud.data.port("mqtt", where.host, where.port)
-    place = BrokerPlace(cloud.data.folder / "broker", where.host, port, cloud.pki)
+    agents = cloud.config.fleetwise.prefixes
+    place = BrokerPlace(cloud.data.folder / "broker", where.host, port, cloud.pki, agents)
     broker = make_broker(settings.program, place, cloud.clock)
     await broker.start(cloud.fleet.members)
     cloud.urls["mqtt"] = f"mqtts://{addresses.reached(cloud.config, where.host, port)}"
@@ -179,6 +182,7 @@ async def _ingest(
     config, control = cloud.config, cloud.control
     grace_ns = 0 if addresses.store_is_embedded(config) else REMOTE_GRACE_S * NS_PER_S
     intake = Intake(config.ingest.queue_max_bytes)
+    folder, tenants = cloud.data.folder / "fleetwise", lambda: cloud.fleet.tenants
     watch = Watch()
     groups = Groups(
         store=store,
@@ -190,7 +194,7 @@ async def _ingest(
     worker = Worker(
         intake=intake,
         groups=groups,
-        tenants=lambda: cloud.fleet.tenants,
+        tenants=tenants,
         vehicles=cloud.registry.vehicles,
         feed=cloud.feed,
         clock=cloud.clock,
@@ -220,11 +224,18 @@ async def _ingest(
             grpc_connections=grpc.connections if grpc else None,
         )
 
+    kept = cloud.registry.quarantine
+    around = Surroundings(
+        cloud.pki, folder, control, intake, kept, tenants, cloud.clock, cloud.end.fail
+    )
+    agents = serve_agents(config, address, around)
     worker.start()
-    control.start(streams=streams, broker=mqtt)
+    control.start(streams=Doors(streams, agents.control) if agents else streams, broker=mqtt)
     try:
         if mqtt is not None:
             mqtt.start()
+        if agents is not None:
+            agents.door.start()
         yield status, grpc
     finally:
         # What waits is stored and answered while the doors still carry receipts; new messages stay outside.
@@ -234,6 +245,8 @@ async def _ingest(
             await grpc.stop()
         if mqtt is not None:
             await asyncio.to_thread(mqtt.stop)
+        if agents is not None:
+            await asyncio.to_thread(agents.door.stop)
 
 
 def _enrolment(cloud: _Cloud) -> EnrolmentDoor:
@@ -305,6 +318,7 @@ async def _api(
         audit=cloud.audit,
         acts=cloud.audit,
         campaigns=_campaigns(cloud),
+        fleets_of=cloud.control.fleets_of,
         sign_in=SignIn(own, users) if own else None,
     )
     api = make_api(ports)

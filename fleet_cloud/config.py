@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Literal
 
 from fairway.errors import BadInput
+from fairway.fleetwise.topics import Prefixes
 from fairway.identity import DEFAULT_REGION, region_name
 
 
@@ -127,6 +128,33 @@ class Broker:
             raise BadInput(f"url is {self.url!r}; an external broker is mqtts://host:port")
         if (self.certificate is None) != (self.key is None):
             raise BadInput("certificate and key belong together: give both or neither")
+
+
+@dataclass(frozen=True, slots=True)
+class FleetWise:
+    """Agents of AWS IoT FleetWise at the broker."""
+
+    # In one process of those that share a broker: the session in which agents are heard is one.
+    enabled: bool = False
+    # iotFleetWiseTopicPrefix, commandsTopicPrefix and jobsTopicPrefix of the agents.
+    topic_prefix: str = "$aws/iotfleetwise/"
+    commands_topic_prefix: str = "$aws/commands/"
+    jobs_topic_prefix: str = "$aws/things/"
+    # An external broker: whom it knows as fairway-cloud-fleetwise; [broker]'s own by default.
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            raise BadInput("certificate and key belong together: give both or neither")
+        Prefixes(self.topic_prefix, self.commands_topic_prefix, self.jobs_topic_prefix)
+
+    @property
+    def prefixes(self) -> Prefixes | None:
+        """The topics of those agents; None: there are none."""
+        if not self.enabled:
+            return None
+        return Prefixes(self.topic_prefix, self.commands_topic_prefix, self.jobs_topic_prefix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +267,7 @@ class Config:
     api: Api = field(default_factory=Api)
     grpc: Grpc = field(default_factory=Grpc)
     broker: Broker = field(default_factory=Broker)
+    fleetwise: FleetWise = field(default_factory=FleetWise)
     registry: Registry = field(default_factory=Registry)
     store: Store = field(default_factory=Store)
     tls: Tls = field(default_factory=Tls)
@@ -251,6 +280,8 @@ class Config:
 
     def __post_init__(self) -> None:
         region_name(self.region)
+        if self.fleetwise.enabled and self.broker.mode == "none":
+            raise BadInput("agents of FleetWise are served at a broker, and broker.mode is none")
 
     @property
     def folder(self) -> Path:

@@ -101,7 +101,8 @@ class CampaignParts:
         self._control: CampaignControl | None = None
         self._door = CampaignDoor(config.spool.dir / SOCKET_NAME, self._asked)
         self.purse.counts = self.campaigns.counts
-        self.campaigns.changed = self.orders.changed = self._changed
+        self.purse.changed = self.orders.changed = self._tell
+        self.campaigns.changed = self._changed
         self._changed()
 
     def connect(self, door: ControlDoor) -> CampaignControl:
@@ -157,6 +158,9 @@ class CampaignParts:
         known = {one.order.sync_id for one in plan.standings} | gone
         self.purse.budgets.set_campaigns(limits, known)
         self.orders.states.use_table(self.campaigns.table)
+        self._tell()
+
+    def _tell(self) -> None:
         if self._control is not None:
             self._control.changed()
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 
 from edge_agent.adapters.lanes import OneLane, OpenPurse
 from edge_agent.adapters.spool_worker import SpoolWorker
-from edge_agent.telemetry.lanes import Lane, Lanes, Purse
+from edge_agent.telemetry.lanes import Lane, Lanes, Purse, paid
 from edge_agent.telemetry.sending import SendBatch, SendDictionary, Sending, Unpaid
 from edge_agent.telemetry.uplink import DENIED_RETRY_S, Uplink, reconnect_after_s
 from fairway import log
@@ -201,7 +201,7 @@ class Delivery:
         if request is None:
             EVENTS.error("dictionary_lost", dictionary=dictionary_id.hex())
             return
-        if not (self._purse.pay("", len(request)) or await self._purse.reserve("", len(request))):
+        if not await paid(self._purse, len(request)):
             self.sending.unannounced(dictionary_id)
             return
         try:

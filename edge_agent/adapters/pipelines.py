@@ -1,11 +1,13 @@
 """Makes what the settings describe: the pipeline from frames to samples, and where a replayed log goes on."""
 
 import hashlib
+from collections.abc import Mapping
 
 from edge_agent.adapters.sampling import Pipeline
 from edge_agent.canbus import database
 from edge_agent.canbus.decoder import make_decoder
 from edge_agent.canbus.mapping import compile_mapping
+from edge_agent.canbus.model import Database
 from edge_agent.canbus.plan import BusDatabases, Plan, compile_plan
 from edge_agent.config import Config, Replay
 from edge_agent.telemetry.collection import Collection
@@ -20,13 +22,22 @@ from fairway.wire.telemetry import dictionary_of
 EVENTS = log.get("edge_agent")
 
 
-def open_pipeline(config: Config) -> tuple[Pipeline, Dictionary, Catalog, Plan]:
+def open_pipeline(
+    config: Config, said: Mapping[str, Database]
+) -> tuple[Pipeline, Dictionary, Catalog, Plan]:
     """Return what turns frames into samples, the dictionary of those, what their signals are, and the plan.
 
+    `said` are databases that the cloud has sent, by bus: they go before the bus's own.
     Raises BadInput for databases and mappings that are none, or of which nothing would come.
     """
     buses = [
-        BusDatabases(bus.name, tuple(database.load(path) for path in bus.databases))
+        BusDatabases(
+            bus.name,
+            (
+                *(said[bus.name] for _ in range(bus.name in said)),
+                *(database.load(path) for path in bus.databases),
+            ),
+        )
         for bus in config.bus
     ]
     plan = compile_plan(buses)

@@ -37,13 +37,16 @@ class BudgetPurse:
         self._is_metered, self._campaign_of = is_metered, campaign_of
         self.counts: CampaignCounts | None = None
         self.exhausted: dict[str, str] = {}  # owner -> why nothing of it is sent
+        # Is told when something is held back, or no longer.
+        self.changed: Callable[[], None] = lambda: None
 
     def pay(self, stream: str, size_bytes: int, /) -> bool:
         owner = self._owner(stream)
         self.look()
         if not self.budgets.pay(owner, size_bytes, is_metered=self._is_metered()):
             return False
-        self.exhausted.pop(owner, None)
+        if self.exhausted.pop(owner, None) is not None:
+            self.changed()
         if self.counts is not None and owner:
             self.counts.of(owner).sent_bytes += size_bytes
         return True
@@ -67,6 +70,7 @@ class BudgetPurse:
         """Take the time: a day may have begun."""
         if self.budgets.look(now_ns=self._clock.now_ns(), monotonic_ns=self._clock.monotonic_ns()):
             self.exhausted.clear()
+            self.changed()
 
     def why(self, owner: str) -> str:
         """Return why nothing of a campaign is sent; "" when something is."""
@@ -83,9 +87,11 @@ class BudgetPurse:
         return self._campaign_of(stream) if stream else VEHICLE
 
     def _say(self, owner: str, reason: str) -> None:
-        if self.exhausted.get(owner) is None:
-            EVENTS.warning("held_back", campaign=owner, reason=reason)
+        was_paid = owner not in self.exhausted
         self.exhausted[owner] = reason
+        if was_paid:
+            EVENTS.warning("held_back", campaign=owner, reason=reason)
+            self.changed()
 
     def _keep(self, ledger: Ledger) -> None:
         self._kept.keep(LEDGER, ledger_to_bytes(ledger))

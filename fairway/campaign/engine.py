@@ -87,7 +87,8 @@ class Engine:
         self._fetches: list[FetchRequest] = []
         self._now_ns = TIME_MIN_NS
         self._listeners: list[list[Runner]] = []
-        self._listening = 1
+        self._listening = 1  # campaigns that listen to something
+        self._listeners_of: Positions = np.zeros(0, np.intp)  # how many, of each stream
         self._asked: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self._signal_of: dict[int, int] = {}
         self._listened: NDArray[np.bool_] = np.zeros(0, np.bool_)
@@ -103,7 +104,8 @@ class Engine:
     ) -> list[Verdict]:
         """Run these campaigns from `now_ns` (drive time) on, and no others; `suspended` are sync ids.
 
-        Call advance(now_ns) before, so that what is due until then happens.
+        Call advance(now_ns) before, so that what is due until then happens.  Periods and intervals begin at
+        `now_ns`, so for a recorded drive give the drive time of its first sample, not 0.
         """
         self._now_ns = max(self._now_ns, now_ns)
         old = {runner.plan.sync_id: runner for runner in self._runners}
@@ -227,6 +229,7 @@ class Engine:
                 self._listeners[stream].append(runner)
                 self._listened[stream] = True
                 self._asked[stream] |= runner.is_asking
+        self._listeners_of = np.array([len(some) for some in self._listeners], np.intp)
         for collected, ring in self._rings.numbers.items():
             self._ring_of[self._streams.number(collected)] = ring
 
@@ -244,7 +247,7 @@ class Engine:
     def _run_conditions(self, here: Moments, hits: Hits, output: Output) -> None:
         mine = hits.of(self._listened)
         listening = self._runners
-        if len(mine.row) >= self._columns_from * self._listening:
+        if self._listeners_of[mine.stream].sum() >= self._columns_from * self._listening:
             by_stream = mine.by_stream()
             rows = Rows(here, by_stream, self._kind_of_stream, here.end_ns)
             for runner in self._runners:

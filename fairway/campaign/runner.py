@@ -106,6 +106,9 @@ class Runner:
             else Fetch(what, Watch(one, setting), None)
             for what, one in self.plan.fetches
         ]
+        for fetch in self.fetches:
+            if fetch.watch is not None and not fetch.watch.expression.signals:
+                fetch.watch.is_asking = True  # no sample evaluates it
         self.uploads = [(id_, Watch(one, setting)) for id_, one in self.plan.uploads]
         some = [
             self.watch,
@@ -120,7 +123,7 @@ class Runner:
         for watch in self.watches:
             for stream in watch.streams:
                 self._watching.setdefault(stream, []).append(watch)
-        self._is_timed = any(watch.is_timed or watch.is_asking for watch in self.watches)
+        self._is_timed = any(watch.is_timed for watch in self.watches)
         self.is_asking = any(watch.is_asking for watch in self.watches)
 
     def _first_trigger(self) -> Trigger:
@@ -256,18 +259,23 @@ class Runner:
 
     def find_due(self) -> None:
         """Find out again when time alone may change something."""
-        due = (self._watch_due(), self._trigger_due())
-        self.due_ns = min((one for one in due if one is not None), default=None)
+        watch_ns, trigger_ns = self._watch_due(), self._trigger_due()
+        if watch_ns is None or trigger_ns is None:
+            self.due_ns = trigger_ns if watch_ns is None else watch_ns
+        else:
+            self.due_ns = min(watch_ns, trigger_ns)
 
     def _watch_due(self) -> int | None:
         if not self._is_timed:
-            return None
+            return self._grid_ns if self.is_asking else None
         due = [watch.due_ns for watch in self.watches if watch.is_timed]
         if self.is_asking:
             due.append(self._grid_ns)
         return min((one for one in due if one is not None), default=None)
 
     def _trigger_due(self) -> int | None:
-        due = [fetch.due_ns for fetch in self.fetches]
-        due.append(self.end_ns if self.trigger.is_collecting else self.trigger.repeats_ns)
+        due_ns = self.end_ns if self.trigger.is_collecting else self.trigger.repeats_ns
+        if not self.fetches:
+            return due_ns
+        due = [due_ns, *(fetch.due_ns for fetch in self.fetches)]
         return min((one for one in due if one is not None), default=None)

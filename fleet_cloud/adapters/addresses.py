@@ -1,7 +1,7 @@
 """Settings turned into addresses: where the cloud's parts find each other, and where others find them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fairway.errors import BadInput
@@ -53,6 +53,16 @@ def embedded_broker(config: Config, pki: FilePki, port: int) -> BrokerAddress:
     host = endpoint(config.broker.listen).host
     own = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return BrokerAddress(f"mqtts://{Endpoint(own, port)}", pki.ca, pki.cloud, pki.cloud_key)
+
+
+def fleetwise_broker(config: Config, pki: FilePki, address: BrokerAddress) -> BrokerAddress:
+    """Return how whoever serves agents of FleetWise reaches the broker at `address`: as a user of its own."""
+    settings = config.fleetwise
+    if config.broker.mode == "embedded":
+        return replace(address, certificate=pki.fleetwise, key=pki.fleetwise_key)
+    if settings.certificate is None:
+        return address
+    return replace(address, certificate=settings.certificate, key=settings.key)
 
 
 def external_broker(settings: Broker) -> BrokerAddress:

@@ -14,7 +14,7 @@ import re
 from fairway.errors import BadInput
 from fairway.topics import ALL_UP_TELEMETRY
 from fleet_cloud.vehicles.registry import CLOUD_NAME
-from fleet_cloud.vehicles.rights import CLOUD_RIGHTS, SHARE_GROUP, rights_of
+from fleet_cloud.vehicles.rights import CLOUD_RIGHTS, SHARE_GROUP, FleetWiseUser, rights_of
 
 # What AWS puts in place of it: the common name of the certificate that connects.
 NAME = "${iot:Certificate.Subject.CommonName}"
@@ -31,15 +31,27 @@ def aws_place(text: str) -> str:
     return text
 
 
-def vehicle_policy(place: str) -> str:
+def vehicle_policy(place: str, fleetwise: FleetWiseUser | None = None) -> str:
     """Return the policy that every vehicle's certificate is given."""
-    own = rights_of(NAME)
+    own = rights_of(NAME, fleetwise.prefixes if fleetwise else None)
     return _policy(
         place,
         ("iot:Connect", [f"client/{NAME}"]),
-        ("iot:Publish", [f"topic/{_any(own.publish)}"]),
-        ("iot:Subscribe", [f"topicfilter/{_any(own.subscribe)}"]),
-        ("iot:Receive", [f"topic/{_any(own.subscribe)}"]),
+        ("iot:Publish", _each("topic", own.publish)),
+        ("iot:Subscribe", _each("topicfilter", own.subscribe)),
+        ("iot:Receive", _each("topic", own.subscribe)),
+    )
+
+
+def fleetwise_policy(place: str, user: FleetWiseUser) -> str:
+    """Return the policy of the certificate that serves agents of FleetWise."""
+    rights = user.rights
+    return _policy(
+        place,
+        ("iot:Connect", [f"client/{user.name}"]),
+        ("iot:Subscribe", [f"topicfilter/{asked}" for asked in rights.subscribe]),
+        ("iot:Receive", _each("topic", rights.subscribe)),
+        ("iot:Publish", _each("topic", rights.publish)),
     )
 
 
@@ -50,8 +62,8 @@ def cloud_policy(place: str) -> str:
         place,
         ("iot:Connect", [f"client/{CLOUD_NAME}-*"]),
         ("iot:Subscribe", [f"topicfilter/{asked}" for asked in filters]),
-        ("iot:Receive", [f"topic/{_any(CLOUD_RIGHTS.subscribe)}"]),
-        ("iot:Publish", [f"topic/{_any(CLOUD_RIGHTS.publish)}"]),
+        ("iot:Receive", _each("topic", CLOUD_RIGHTS.subscribe)),
+        ("iot:Publish", _each("topic", CLOUD_RIGHTS.publish)),
     )
 
 
@@ -65,6 +77,10 @@ def _policy(place: str, *statements: tuple[str, list[str]]) -> str:
         for action, names in statements
     ]
     return json.dumps({"Version": "2012-10-17", "Statement": allowed}, indent=1) + "\n"
+
+
+def _each(kind: str, topics: tuple[str, ...]) -> list[str]:
+    return [f"{kind}/{_any(topic)}" for topic in topics]
 
 
 def _any(topic_filter: str) -> str:

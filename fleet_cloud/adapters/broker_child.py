@@ -24,6 +24,7 @@ from typing import Literal, Protocol
 from fairway import log as logs
 from fairway.clock import Clock
 from fairway.errors import BadInput, Unavailable
+from fairway.fleetwise.topics import Prefixes
 from fleet_cloud.adapters.broker_control import BrokerControl
 from fleet_cloud.adapters.broker_mosquitto import (
     Command,
@@ -38,7 +39,8 @@ from fleet_cloud.adapters.peer_certificates import user_shown
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.adapters.whole_files import write_whole
 from fleet_cloud.vehicles.certificates import Member
-from fleet_cloud.vehicles.rights import changes
+from fleet_cloud.vehicles.registry import FLEETWISE_NAME
+from fleet_cloud.vehicles.rights import FleetWiseUser, changes
 
 log = logs.get("fleet_cloud.broker")
 
@@ -85,6 +87,11 @@ class BrokerPlace:
     host: str
     port: int
     pki: FilePki
+    fleetwise: Prefixes | None = None  # topics of FleetWise's agents, where the fleet has some
+
+    def fleetwise_user(self, name: str = FLEETWISE_NAME) -> FleetWiseUser | None:
+        """Who serves those agents; `name` is what the broker calls him."""
+        return FleetWiseUser(name, self.fleetwise) if self.fleetwise else None
 
 
 def find_program(wanted: str = "any") -> tuple[Program, Path]:
@@ -164,13 +171,13 @@ class MosquittoBroker:
             if lists != self._lists:
                 self._child.reload()
                 self._lists = lists
-            told = commands(changes(self._told, members))
+            told = commands(changes(self._told, members), self._place.fleetwise_user())
             if _telling_s(told, len(members)) > _TELLING_MAX_S:
                 await self._start_again(members)
                 return
             if told:
                 await asyncio.to_thread(self._control.run, told)
-                await asyncio.to_thread(_write, self._rules, dynamic_security(members))
+                await asyncio.to_thread(_write, self._rules, self._rules_for(members))
             self._told = members
 
     async def stop(self) -> None:
@@ -179,7 +186,7 @@ class MosquittoBroker:
     async def _start(self, members: Members) -> None:
         pki = self._place.pki
         self._anchors, self._lists = _hash(pki.anchors), _hash(pki.crl)
-        await asyncio.to_thread(_write, self._rules, dynamic_security(members))
+        await asyncio.to_thread(_write, self._rules, self._rules_for(members))
         text = mosquitto_config(
             host=self._place.host,
             port=self._place.port,
@@ -194,6 +201,9 @@ class MosquittoBroker:
         _write(self._config, text)
         await self._child.start()
         self._told = members
+
+    def _rules_for(self, members: Members) -> str:
+        return dynamic_security(members, self._place.fleetwise_user())
 
     async def _start_again(self, members: Members) -> None:
         log.info("broker_started_again", vehicles=len(members))
@@ -244,7 +254,7 @@ class NatsBroker:
 
     def _write(self, members: Members) -> bytes:
         """Write the configuration, and return a hash of everything that it says and names."""
-        pki = self._place.pki
+        place, pki = self._place, self._place.pki
         text = nats_config(
             members,
             cloud=_user_of(pki.cloud),
@@ -254,6 +264,7 @@ class NatsBroker:
             ca=pki.anchors,
             certificate=pki.server,
             key=pki.server_key,
+            fleetwise=place.fleetwise_user(_user_of(pki.fleetwise)) if place.fleetwise else None,
         )
         _write(self._config, text)
         return hashlib.sha256(text.encode()).digest() + _hash(pki.anchors)

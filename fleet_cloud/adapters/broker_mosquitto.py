@@ -8,7 +8,8 @@ of somebody else by calling himself so.
 Rule 2: who has no role may do nothing.
 Rule 3: a vehicle has a role of its own: Mosquitto 2.0 knows `%u` in access files only.  An access file with
 50,000 names takes 18 s to read, at every change, with everybody waiting; 50,000 roles take 0.6 s, once, and
-320 MB; one of them is cut off in 0.2 s, one more let in after some 2 s.
+320 MB; one of them is cut off in 0.2 s, one more let in after some 2 s.  With FleetWise's topics a role has six
+times as many rules.
 """
 
 import json
@@ -17,7 +18,14 @@ from pathlib import Path
 
 from fleet_cloud.ingest.accept import MESSAGE_MAX_BYTES
 from fleet_cloud.vehicles.registry import CLOUD_NAME, KEEPER_NAME
-from fleet_cloud.vehicles.rights import CLOUD_RIGHTS, CLOUD_SHARED, Changes, Rights, rights_of
+from fleet_cloud.vehicles.rights import (
+    CLOUD_RIGHTS,
+    CLOUD_SHARED,
+    Changes,
+    FleetWiseUser,
+    Rights,
+    rights_of,
+)
 
 # What may wait for a slow or absent reader.  Telemetry waits in the vehicles: their spools are larger.
 _QUEUED_MAX_MESSAGES = 20_000
@@ -91,21 +99,33 @@ def dynamic_rules(plugin: Path, config: Path) -> list[str]:
     return [f"plugin {plugin}", f"plugin_opt_config_file {config}"]
 
 
-def mosquitto_access() -> str:
+def mosquitto_access(fleetwise: FleetWiseUser | None = None) -> str:
     """Return an access file for every vehicle whose certificate the broker trusts, and the cloud."""
-    own = rights_of("%u")
-    return (
-        f"user {CLOUD_NAME}\ntopic read {CLOUD_RIGHTS.subscribe}\ntopic write {CLOUD_RIGHTS.publish}\n\n"
-        f"pattern write {own.publish}\npattern read {own.subscribe}\n"
-    )
+    users = [(CLOUD_NAME, CLOUD_RIGHTS)]
+    if fleetwise is not None:
+        users.append((fleetwise.name, fleetwise.rights))
+    parts = [
+        f"user {name}\n{_lines('topic read', rights.subscribe)}{_lines('topic write', rights.publish)}"
+        for name, rights in users
+    ]
+    own = rights_of("%u", fleetwise.prefixes if fleetwise else None)
+    parts.append(_lines("pattern write", own.publish) + _lines("pattern read", own.subscribe))
+    return "\n".join(parts)
 
 
-def dynamic_security(vehicles: Iterable[str]) -> str:
+def _lines(words: str, topics: Iterable[str]) -> str:
+    return "".join(f"{words} {topic}\n" for topic in topics)
+
+
+def dynamic_security(vehicles: Iterable[str], fleetwise: FleetWiseUser | None = None) -> str:
     """Return the plugin's file that lets `vehicles` and the cloud in, and its keeper change it."""
+    prefixes = fleetwise.prefixes if fleetwise else None
     keeper = {"username": KEEPER_NAME, "roles": [{"rolename": KEEPER_NAME}]}
     cloud = _of(CLOUD_NAME, CLOUD_RIGHTS, _rule("subscribePattern", CLOUD_SHARED))
     parts = [(keeper, _keeper_role()), cloud]
-    parts += [_of(vehicle, rights_of(vehicle)) for vehicle in sorted(vehicles)]
+    if fleetwise is not None:
+        parts.append(_of(fleetwise.name, fleetwise.rights))
+    parts += [_of(vehicle, rights_of(vehicle, prefixes)) for vehicle in sorted(vehicles)]
     clients, roles = zip(*parts, strict=True)
     denied = ("publishClientSend", "publishClientReceive", "subscribe")
     # Who may not subscribe has nothing to unsubscribe from: that needs no rule.
@@ -113,7 +133,7 @@ def dynamic_security(vehicles: Iterable[str]) -> str:
     return json.dumps({"defaultACLAccess": defaults, "clients": clients, "roles": roles})
 
 
-def commands(changes: Changes) -> list[Command]:
+def commands(changes: Changes, fleetwise: FleetWiseUser | None = None) -> list[Command]:
     """Return what the plugin is told of a change; who is to be cut off comes first."""
     told: list[Command] = []
     for name in changes.cut:
@@ -127,7 +147,7 @@ def commands(changes: Changes) -> list[Command]:
             {"command": "deleteRole", "rolename": name},
         ]
     for name in changes.added:
-        client, role = _of(name, rights_of(name))
+        client, role = _of(name, rights_of(name, fleetwise.prefixes if fleetwise else None))
         told += [{"command": "createRole", **role}, {"command": "createClient", **client}]
     return told
 
@@ -138,9 +158,12 @@ def _of(
     role: dict[str, object] = {
         "rolename": name,
         "acls": [
-            _rule("publishClientSend", rights.publish),
-            _rule("publishClientReceive", rights.subscribe),
-            _rule("subscribePattern", rights.subscribe),
+            *(_rule("publishClientSend", topic) for topic in rights.publish),
+            *(
+                _rule(kind, topic)
+                for topic in rights.subscribe
+                for kind in ("publishClientReceive", "subscribePattern")
+            ),
             *more,
         ],
     }

@@ -20,10 +20,11 @@ from pathlib import Path
 from fairway.identity import certificate_urn
 from fleet_cloud.ingest.accept import MESSAGE_MAX_BYTES
 from fleet_cloud.vehicles.certificates import Member
-from fleet_cloud.vehicles.rights import CLOUD_RIGHTS, Rights, rights_of
+from fleet_cloud.vehicles.rights import CLOUD_RIGHTS, FleetWiseUser, Rights, rights_of
 
-# Above the 2,000 that the cloud's own client asks for at most; at 65,535 a subscription to `x/#` is refused.
-_ACK_PENDING_MAX = 10_000
+# Above the 2,000 that the cloud's own client asks for at most.  The subscriptions of a session may have 65,535
+# together, where `x/#` is two of them: an agent of FleetWise has ten.
+_ACK_PENDING_MAX = 5_000
 # Two thirds of what a small cloud machine has to spare; telemetry waits in the vehicles, not here.
 _STORE_MAX_BYTES = 4 * 1024 * 1024 * 1024
 
@@ -56,6 +57,7 @@ def nats_config(  # noqa: PLR0913 - one setting each
     ca: Path,
     certificate: Path,
     key: Path,
+    fleetwise: FleetWiseUser | None = None,
 ) -> str:
     """Return nats-server.conf; `cloud` is the user that the cloud's own certificate is."""
     tls = {
@@ -80,17 +82,22 @@ def nats_config(  # noqa: PLR0913 - one setting each
             "max_ack_pending": _ACK_PENDING_MAX,
         },
     }
-    users = ",\n".join(json.dumps(user) for user in nats_users(members.values(), cloud))
+    users = ",\n".join(json.dumps(user) for user in nats_users(members.values(), cloud, fleetwise))
     return (
         f'{json.dumps(config, indent=1)[:-2]},\n "authorization": {{"users": [\n{users}\n]}}\n}}\n'
     )
 
 
-def nats_users(members: Iterable[Member], cloud: str) -> list[dict[str, object]]:
+def nats_users(
+    members: Iterable[Member], cloud: str, fleetwise: FleetWiseUser | None = None
+) -> list[dict[str, object]]:
     """Return every user: the cloud, and each certificate of each vehicle."""
     users = [_user(cloud, CLOUD_RIGHTS)]
+    if fleetwise is not None:
+        users.append(_user(fleetwise.name, fleetwise.rights))
+    prefixes = fleetwise.prefixes if fleetwise else None
     for member in sorted(members, key=lambda member: member.vehicle):
-        rights = rights_of(member.vehicle)
+        rights = rights_of(member.vehicle, prefixes)
         users += [_user(certificate_urn(number), rights) for number in sorted(member.numbers)]
         if member.by_name:
             users.append(_user(subject_user(member.vehicle), rights))
@@ -102,11 +109,15 @@ def _user(name: str, rights: Rights) -> dict[str, object]:
     return {
         "user": name,
         "permissions": {
-            "publish": {"allow": subjects(rights.publish)},
-            "subscribe": {"allow": subjects(rights.subscribe)},
+            "publish": {"allow": _subjects(rights.publish)},
+            "subscribe": {"allow": _subjects(rights.subscribe)},
         },
         "allowed_connection_types": ["MQTT"],
     }
+
+
+def _subjects(topics: Iterable[str]) -> list[str]:
+    return [one for topic in topics for one in subjects(topic)]
 
 
 def _nobody(name: str) -> dict[str, object]:

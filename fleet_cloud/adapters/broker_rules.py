@@ -9,7 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet_cloud.adapters.broker_aws import aws_place, cloud_policy, vehicle_policy
+from fairway.fleetwise.topics import Prefixes
+from fleet_cloud.adapters.broker_aws import (
+    aws_place,
+    cloud_policy,
+    fleetwise_policy,
+    vehicle_policy,
+)
 from fleet_cloud.adapters.broker_child import dynamic_security_plugin
 from fleet_cloud.adapters.broker_mosquitto import (
     access_rules,
@@ -23,6 +29,8 @@ from fleet_cloud.adapters.peer_certificates import user_shown
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.config import Endpoint
 from fleet_cloud.vehicles.certificates import Member
+from fleet_cloud.vehicles.registry import FLEETWISE_NAME
+from fleet_cloud.vehicles.rights import FleetWiseUser
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,11 @@ class ForBroker:
     listen: Endpoint
     user: str  # whom Mosquitto becomes when root starts it; empty: whoever it likes
     place: str  # of AWS
+    fleetwise: Prefixes | None = None  # topics of FleetWise's agents, where the fleet has some
+
+    def fleetwise_user(self, name: str = FLEETWISE_NAME) -> FleetWiseUser | None:
+        """Who serves those agents; `name` is what the broker calls him."""
+        return FleetWiseUser(name, self.fleetwise) if self.fleetwise else None
 
 
 def rules_for(kind: str, given: ForBroker) -> dict[str, str]:
@@ -46,7 +59,7 @@ def _mosquitto(given: ForBroker) -> dict[str, str]:
     access = given.folder / "access"
     return {
         "mosquitto.conf": _config(given, access_rules(access)),
-        access.name: mosquitto_access(),
+        access.name: mosquitto_access(given.fleetwise_user()),
     }
 
 
@@ -54,7 +67,7 @@ def _dynamic(given: ForBroker) -> dict[str, str]:
     rules = given.folder / "dynamic-security.json"
     return {
         "mosquitto.conf": _config(given, dynamic_rules(dynamic_security_plugin(), rules)),
-        rules.name: dynamic_security(given.members),
+        rules.name: dynamic_security(given.members, given.fleetwise_user()),
     }
 
 
@@ -85,13 +98,19 @@ def _nats(given: ForBroker) -> dict[str, str]:
         ca=pki.anchors.absolute(),
         certificate=pki.server.absolute(),
         key=pki.server_key.absolute(),
+        fleetwise=given.fleetwise_user(user_shown(pki.fleetwise.read_bytes())),
     )
     return {"nats-server.conf": text}
 
 
 def _aws(given: ForBroker) -> dict[str, str]:
     place = aws_place(given.place)
-    return {"vehicle-policy.json": vehicle_policy(place), "cloud-policy.json": cloud_policy(place)}
+    user = given.fleetwise_user()
+    files = {
+        "vehicle-policy.json": vehicle_policy(place, user),
+        "cloud-policy.json": cloud_policy(place),
+    }
+    return files | ({"fleetwise-policy.json": fleetwise_policy(place, user)} if user else {})
 
 
 KINDS: Mapping[str, Callable[[ForBroker], dict[str, str]]] = {

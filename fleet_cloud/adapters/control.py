@@ -11,7 +11,7 @@ Rule 4: an error nobody understood ends the program, as in ingest.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +20,7 @@ from fairway.clock import NS_PER_S, Clock
 from fairway.control import CampaignList, StateTemplateList, ToVehicle
 from fairway.errors import BadInput, Unavailable
 from fairway.wire.control import from_vehicle_from_bytes, to_vehicle_to_bytes
+from fleet_cloud.access.grants import DEFAULT_FLEET
 from fleet_cloud.campaigns.desk import Desk, Heard, Told
 from fleet_cloud.campaigns.ports import Vehicle
 
@@ -105,6 +106,10 @@ class Control:
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join()
+
+    def fleets_of(self, tenant: str, vehicle: str) -> Collection[str]:
+        """Return the fleets of a vehicle, as of a fifth of a second ago."""
+        return self._desk.plan.facts(tenant, vehicle).fleets or (DEFAULT_FLEET,)
 
     def poke(self) -> None:
         """Look for changes now: somebody in this process has just made one."""

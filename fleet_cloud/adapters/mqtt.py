@@ -11,13 +11,11 @@ Rule 4: sessions are clean: what was in flight when a process died is sent again
 Rule 5: of control messages few are on their way at once: a change for a large fleet does not hold receipts up.
 """
 
-import ssl
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -41,7 +39,7 @@ from fairway.wire.telemetry import receipts_to_bytes, request_from_bytes
 from fleet_cloud.adapters.addresses import BrokerAddress
 from fleet_cloud.adapters.control import Control
 from fleet_cloud.adapters.intake import Intake
-from fleet_cloud.adapters.mqtt_client import MqttClient, ReadAheadSocket
+from fleet_cloud.adapters.mqtt_client import MqttClient, host_and_port, tls_context
 from fleet_cloud.ingest.ports import Answer, Message
 from fleet_cloud.ingest.status import Counts
 from fleet_cloud.vehicles.rights import SHARE_GROUP
@@ -60,7 +58,6 @@ STALL_S = 1.0
 TURNED_AWAY_RETRY_MS = 5_000
 KEEPALIVE_S = 60
 RECONNECT_MIN_S, RECONNECT_MAX_S = 1, 15
-_TLS_PORT, _PLAIN_PORT, _WEB_PORT = 8883, 1883, 443
 
 
 class MqttDoor:
@@ -141,7 +138,7 @@ class MqttDoor:
         )
 
     def _run(self, client: MqttClient) -> None:
-        host, port = _host_and_port(self._address.url)
+        host, port = host_and_port(self._address.url)
         is_5 = client.protocol == MQTTProtocolVersion.MQTTv5
         more: dict[str, Any] = {}
         if is_5:
@@ -161,7 +158,7 @@ class MqttDoor:
             manual_ack=True,
         )
         if self._address.url.startswith("mqtts://"):
-            client.tls_set_context(_tls(self._address))
+            client.tls_set_context(tls_context(self._address))
         if self._address.username:
             client.username_pw_set(self._address.username, self._address.password or None)
         client.reconnect_delay_set(RECONNECT_MIN_S, RECONNECT_MAX_S)
@@ -277,28 +274,3 @@ class MqttDoor:
                 name.stream, name.sequence, Outcome.BUSY, retry_after_ms=TURNED_AWAY_RETRY_MS
             )
         self.answer([Answer(message, receipt)])
-
-
-def _host_and_port(url: str) -> tuple[str, int]:
-    try:
-        parts = urlsplit(url)
-        port = parts.port or (_TLS_PORT if parts.scheme == "mqtts" else _PLAIN_PORT)
-    except ValueError as error:
-        raise BadInput(f"{url!r} is not the URL of a broker: {error}") from error
-    if parts.scheme not in ("mqtts", "mqtt") or not parts.hostname:
-        raise BadInput(f"{url!r} is not the URL of a broker: write mqtts://host:port")
-    return parts.hostname, port
-
-
-def _tls(address: BrokerAddress) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=str(address.ca) if address.ca else None)
-        if address.certificate and address.key:
-            context.load_cert_chain(address.certificate, address.key)
-    except OSError as error:
-        files = [str(path) for path in (address.ca, address.certificate, address.key) if path]
-        raise BadInput(f"cannot use {', '.join(files)} for TLS: {error}") from error
-    context.sslsocket_class = ReadAheadSocket
-    if _host_and_port(address.url)[1] == _WEB_PORT:
-        context.set_alpn_protocols(["x-amzn-mqtt-ca"])  # AWS IoT Core's MQTT on the web's port
-    return context

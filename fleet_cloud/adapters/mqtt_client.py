@@ -14,13 +14,18 @@ Rule 3: only paho's network thread reads.
 import ssl
 import struct
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTErrorCode
 
+from fairway.errors import BadInput
+from fleet_cloud.adapters.addresses import BrokerAddress
+
 # What is read at once: two hundred small messages, or a piece of a large one.
 READ_AHEAD_BYTES = 256 * 1024
 _RECORD_BYTES = 16_384  # TLS has no larger one
+_TLS_PORT, _PLAIN_PORT, _WEB_PORT = 8883, 1883, 443
 _PUBACK = struct.Struct(">BBH")
 
 
@@ -75,3 +80,30 @@ class MqttClient(paho.Client):
     def _has_read_ahead(self) -> bool:
         socket = self.socket()
         return isinstance(socket, ReadAheadSocket) and socket.pending() > 0
+
+
+def host_and_port(url: str) -> tuple[str, int]:
+    """Return where a broker is.  Raises BadInput for what is no URL of one."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (_TLS_PORT if parts.scheme == "mqtts" else _PLAIN_PORT)
+    except ValueError as error:
+        raise BadInput(f"{url!r} is not the URL of a broker: {error}") from error
+    if parts.scheme not in ("mqtts", "mqtt") or not parts.hostname:
+        raise BadInput(f"{url!r} is not the URL of a broker: write mqtts://host:port")
+    return parts.hostname, port
+
+
+def tls_context(address: BrokerAddress) -> ssl.SSLContext:
+    """Return a context that reads ahead.  Raises BadInput for certificates that cannot be used."""
+    try:
+        context = ssl.create_default_context(cafile=str(address.ca) if address.ca else None)
+        if address.certificate and address.key:
+            context.load_cert_chain(address.certificate, address.key)
+    except OSError as error:
+        files = [str(path) for path in (address.ca, address.certificate, address.key) if path]
+        raise BadInput(f"cannot use {', '.join(files)} for TLS: {error}") from error
+    context.sslsocket_class = ReadAheadSocket
+    if host_and_port(address.url)[1] == _WEB_PORT:
+        context.set_alpn_protocols(["x-amzn-mqtt-ca"])  # AWS IoT Core's MQTT on the web's port
+    return context

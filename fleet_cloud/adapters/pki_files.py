@@ -6,6 +6,7 @@
     server.pem, server-key.pem     broker, gRPC and API: localhost, 127.0.0.1 and the names of the configuration
     cloud.pem, cloud-key.pem       the cloud itself, as a client of its broker
     keeper.pem, keeper-key.pem     whoever tells the broker of changes in the fleet
+    fleetwise.pem, fleetwise-key.pem   whoever serves agents of AWS IoT FleetWise at the broker
 
 Rule 1: keys are P-256 and readable by their owner only; a file is replaced whole or not at all.
 Rule 2: the root's key is needed to make authorities, and for nothing else: pki_authorities.py.
@@ -44,7 +45,7 @@ from fleet_cloud.adapters.pki_certificates import (
 )
 from fleet_cloud.adapters.whole_files import write_whole
 from fleet_cloud.vehicles.certificates import Certificate
-from fleet_cloud.vehicles.registry import CLOUD_NAME, KEEPER_NAME
+from fleet_cloud.vehicles.registry import CLOUD_NAME, FLEETWISE_NAME, KEEPER_NAME
 
 log = logs.get("fleet_cloud.pki")
 
@@ -86,6 +87,8 @@ class FilePki:
         self.cloud_key = folder / "cloud-key.pem"
         self.keeper = folder / "keeper.pem"
         self.keeper_key = folder / "keeper-key.pem"
+        self.fleetwise = folder / "fleetwise.pem"
+        self.fleetwise_key = folder / "fleetwise-key.pem"
         self._listed: tuple[bytes, dict[str, list[int]], list[str]] | None = None
 
     def ensure(self, names: Sequence[str], now_ns: int) -> None:
@@ -102,6 +105,7 @@ class FilePki:
             self._ensure(SERVER_NAME, self.server, self.server_key, now_ns, hosts)
             self._ensure(CLOUD_NAME, self.cloud, self.cloud_key, now_ns, None)
             self._ensure(KEEPER_NAME, self.keeper, self.keeper_key, now_ns, None)
+            self._ensure(FLEETWISE_NAME, self.fleetwise, self.fleetwise_key, now_ns, None)
             self._write_anchors()
             if not self.crl.exists():
                 self._write_revocations({}, now_ns)

@@ -274,17 +274,24 @@ class SqlLists:
         self, connection: Connection, kind: ListKind, wanted: Sequence[Wanted]
     ) -> dict[Vehicle, tuple[Revised, int]]:
         found = {}
-        identity = tuple_(vehicle_lists.c.tenant, vehicle_lists.c.vehicle)
-        for some in chunks([one.vehicle for one in wanted]):
-            rows = registry_scope.in_region(
-                vehicle_lists, self._region, vehicle_lists.c.kind == kind.value, identity.in_(some)
-            )
-            for one in connection.execute(rows):
-                revised = Revised(one.revision, one.digest, is_new=False)
-                found[Vehicle(one.tenant, one.vehicle)] = (revised, one.basis)
+        names: dict[str, list[str]] = {}
+        for one in wanted:
+            names.setdefault(one.vehicle.tenant, []).append(one.vehicle.name)
+        for tenant, of_it in names.items():
+            for some in chunks(of_it):
+                rows = registry_scope.chosen(
+                    vehicle_lists,
+                    Scope(self._region, tenant),
+                    vehicle_lists.c.kind == kind.value,
+                    vehicle_lists.c.vehicle.in_(some),
+                ).with_only_columns(*(vehicle_lists.c[name] for name in _LIST_COLUMNS))
+                for vehicle, revision, digest, basis in connection.execute(rows):
+                    revised = Revised(revision, digest, is_new=False)
+                    found[Vehicle(tenant, vehicle)] = (revised, basis)
         return found
 
 
+_LIST_COLUMNS = ("vehicle", "revision", "digest", "basis")
 _NONE = (Revised(0, NOTHING, is_new=False), 0)
 
 

@@ -45,7 +45,7 @@ _Document = Annotated[
         ],
     ),
 ]
-ACTS = responses(400, 401, 403, 404, 409, 429, 503)
+ACTS = responses(400, 401, 403, 404, 409, 413, 429, 503)
 
 
 def seen_campaign(ports: ApiPorts, caller: Caller, tenant: str, name: str) -> Kept:

@@ -34,7 +34,7 @@ Wait = Annotated[
 TemplateName = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$")]
 ASKED: dict[int | str, dict[str, Any]] = {
     202: {"description": "The vehicle has not answered yet: see /v1/commands."},
-    **responses(400, 401, 403, 404, 429, 503),
+    **responses(400, 401, 403, 404, 413, 429, 503),
 }
 
 

@@ -108,7 +108,7 @@ class Gate:
                 f"api.{request.method.lower()}", principal.actor, f"route:{_path(request)}"
             )
             self._ports.audit.write(changed)
-        return Caller(principal, permission, self._ports.fleet_of, credential)
+        return Caller(principal, permission, self._ports.fleets_of, credential)
 
     def _identified(self, request: Request, route: str) -> tuple[Principal, str]:
         address = address_of(request.client.host if request.client else "")

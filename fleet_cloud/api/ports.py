@@ -1,6 +1,6 @@
 """What the REST API stands on: everything it may ask, and what it says when it will not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -89,12 +89,12 @@ class CampaignPorts:
     currency: str = ""
 
 
-FleetOf = Callable[[str, str], str]  # (tenant, vehicle) -> fleet
+FleetsOf = Callable[[str, str], Collection[str]]  # (tenant, vehicle) -> its fleets
 
 
-def default_fleet(_tenant: str, _vehicle: str) -> str:
-    """Return the fleet of vehicles that nobody put into another."""
-    return DEFAULT_FLEET
+def default_fleet(_tenant: str, _vehicle: str) -> Collection[str]:
+    """Return the fleets of vehicles that nobody put into another."""
+    return (DEFAULT_FLEET,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,5 +113,5 @@ class ApiPorts:
     audit: Audit
     acts: AuditReader
     campaigns: CampaignPorts
-    fleet_of: FleetOf = default_fleet
+    fleets_of: FleetsOf = default_fleet
     sign_in: SignIn | None = None  # None: people sign in elsewhere

@@ -7,6 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field
 
+from fairway.errors import Denied
+from fleet_cloud.access.grants import may
 from fleet_cloud.access.roles import Permission
 from fleet_cloud.api.campaigns import ACTS
 from fleet_cloud.api.gate import needs
@@ -80,6 +82,10 @@ def router(ports: ApiPorts) -> APIRouter:
         """Replace a vehicle's attributes and fleets; campaigns are aimed by them."""
         found = known_vehicle(ports.vehicles, vehicle, caller)
         facts = checked_facts(Facts(wish.attributes, frozenset(wish.fleets)))
+        before = plan.facts(Vehicle(found.tenant, found.id)).fleets
+        for fleet in sorted(before ^ facts.fleets):
+            if not may(caller.principal, caller.permission, found.tenant, fleet):
+                raise Denied(f"the fleet {fleet} is not yours to put vehicles into, or take out of")
         ports.audit.write(
             Act("vehicle.facts", caller.principal.actor, f"vehicle:{found.id}", found.tenant)
         )

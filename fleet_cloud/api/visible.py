@@ -10,7 +10,7 @@ from fairway.errors import BadInput
 from fairway.ids import vehicle_id
 from fleet_cloud.access.grants import ALL, Principal, may
 from fleet_cloud.access.roles import PERMISSIONS, Permission
-from fleet_cloud.api.ports import FleetOf, NotFound
+from fleet_cloud.api.ports import FleetsOf, NotFound
 from fleet_cloud.vehicles.registry import VEHICLES_MAX_PAGE, Vehicle, VehicleReader
 
 
@@ -20,7 +20,7 @@ class Caller:
 
     principal: Principal
     permission: Permission
-    fleet_of: FleetOf
+    fleets_of: FleetsOf
     credential: str  # what was shown, so that a long answer can look whether it is still good
 
     @property
@@ -49,8 +49,10 @@ class Caller:
 
     def sees(self, tenant: str, vehicle: str) -> bool:
         """Whether a vehicle is there for this caller."""
-        fleet = self.fleet_of(tenant, vehicle)
-        return may(self.principal, self.permission, tenant, fleet)
+        return any(
+            may(self.principal, self.permission, tenant, fleet)
+            for fleet in self.fleets_of(tenant, vehicle)
+        )
 
 
 def known_vehicle(vehicles: VehicleReader, name: str, caller: Caller) -> Vehicle:

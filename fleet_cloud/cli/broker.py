@@ -63,6 +63,7 @@ def _rules(args: argparse.Namespace) -> int:
                 listen=endpoint(args.listen or config.broker.listen),
                 user=getpass.getuser() if os.getuid() == 0 else "",
                 place=args.place,
+                fleetwise=config.fleetwise.prefixes,
             ),
         )
     if out is None:

@@ -20,6 +20,8 @@ from fairway.ids import vehicle_id
 CLOUD_NAME = "fairway-cloud"
 # Whoever tells the broker of changes in the fleet; reserved as well, for it begins alike.
 KEEPER_NAME = f"{CLOUD_NAME}-keeper"
+# Whoever serves the agents of AWS IoT FleetWise at the broker.
+FLEETWISE_NAME = f"{CLOUD_NAME}-fleetwise"
 
 # One page of a listing: large enough for a console, small enough for memory.
 VEHICLES_MAX_PAGE = 1000

@@ -3,6 +3,9 @@
     a vehicle      publishes below its own up/      reads below its own down/
     the cloud      publishes below all down/        reads below all up/
 
+With agents of AWS IoT FleetWise: a vehicle also sends and hears on its own topics there, and a user of its own
+serves them, which can do nothing else.
+
 Rule 1: everything else is denied, and whoever is not named here may do nothing.
 Rule 2: whoever loses a certificate is cut off, even when another one lets him in again: nobody else can tell
 which of them an open connection was made with.
@@ -11,27 +14,49 @@ which of them an open connection was made with.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fairway.fleetwise.topics import Prefixes
 from fairway.topics import ALL_DOWN, ALL_UP, down_tree, up_tree
 from fleet_cloud.vehicles.certificates import Member
 
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """Two MQTT topic filters."""
+    """MQTT topic filters."""
 
-    publish: str
-    subscribe: str
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
 
 
-CLOUD_RIGHTS = Rights(publish=ALL_DOWN, subscribe=ALL_UP)
+CLOUD_RIGHTS = Rights(publish=(ALL_DOWN,), subscribe=(ALL_UP,))
 # Ingest processes share what vehicles send: a filter of its own for brokers that look at it as it is written.
 SHARE_GROUP = "fairway-ingest"
 CLOUD_SHARED = f"$share/{SHARE_GROUP}/{ALL_UP}"
 
 
-def rights_of(vehicle: str) -> Rights:
-    """Return what `vehicle` may do; also a broker's own word for whoever asks, such as `%u`."""
-    return Rights(publish=up_tree(vehicle), subscribe=down_tree(vehicle))
+def rights_of(vehicle: str, fleetwise: Prefixes | None = None) -> Rights:
+    """Return what `vehicle` may do; also a broker's own word for whoever asks, such as `%u`.
+
+    `fleetwise` are the topics of FleetWise's agents, where the fleet has some.
+    """
+    publish: tuple[str, ...] = (up_tree(vehicle),)
+    subscribe: tuple[str, ...] = (down_tree(vehicle),)
+    if fleetwise is not None:
+        publish += fleetwise.up(vehicle)
+        subscribe += (*fleetwise.down(vehicle), *fleetwise.heard(vehicle))
+    return Rights(publish, subscribe)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetWiseUser:
+    """Who serves the agents of FleetWise, as the broker calls him, and on which topics."""
+
+    name: str
+    prefixes: Prefixes
+
+    @property
+    def rights(self) -> Rights:
+        """What he may do: hear what agents send, and send what they hear."""
+        return Rights(publish=self.prefixes.down("+"), subscribe=self.prefixes.up("+"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,9 @@ PAGES = {
     "howto/write-a-mapping.md": 0,
     "howto/api-access.md": 0,
     "howto/act-on-the-vehicle.md": 0,
+    "howto/campaigns-cloud.md": 0,
     "howto/onboard-apps.md": 1,  # KUKSA's client, which tests/e2e/test_identity runs
+    "howto/fleetwise-agent.md": 0,
     "howto/enrol-vehicles.md": 1,  # a PKCS#11 token and a TPM; tests/e2e/test_identity has both
 }
 

@@ -97,3 +97,34 @@ def test_an_identity_is_enough_to_find_the_cloud():
 def test_certificates_stand_in_one_place(more: str, words: str):
     with pytest.raises(BadInput, match=words):
         loaded(LEAST + more)
+
+
+FLEETWISE = (
+    LEAST.replace('databases = ["car.dbc"]', 'databases = []\ninterface = "1"')
+    + '[telemetry]\ncollect = "none"\n[uplink]\nurl = "mqtts://c.example"\ndialect = "fleetwise"\n'
+)
+
+
+def test_a_cloud_of_fleetwise_needs_no_databases():
+    settings = loaded(FLEETWISE)
+
+    assert settings.bus[0].databases == ()
+    assert settings.fleetwise.prefixes().signals("V") == "$aws/iotfleetwise/vehicles/V/signals"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (('"none"', '"all"'), 'set [telemetry] collect = "none"'),
+        (("mqtts://", "grpcs://"), "reached by MQTT"),
+        (('interface = "1"', ""), "say in a [[bus]] which interface"),
+        (('dialect = "fleetwise"', 'dialect = "french"'), "dialect"),
+        (("[telemetry]", '[fleetwise]\ntopic_prefix = "#/"\n[telemetry]'), "begins no topics"),
+        (("[telemetry]", "[fleetwise]\npayload_max_bytes = 1\n[telemetry]"), "choose from 4096"),
+    ],
+)
+def test_what_a_cloud_of_fleetwise_needs_is_said(change: tuple[str, str], words: str):
+    with pytest.raises(BadInput) as error:
+        loaded(FLEETWISE.replace(*change))
+
+    assert words in str(error.value)

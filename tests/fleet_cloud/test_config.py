@@ -46,6 +46,9 @@ def test_paths_are_relative_to_the_file():
         ('[broker]\nmode = "external"', "an external broker is mqtts://host:port"),
         ('[broker]\ncertificate = "c.pem"', "certificate and key belong together"),
         ("[ingest]\nqueue_max_bytes = 0", "must be at least 1"),
+        ('[fleetwise]\ntopic_prefix = "a b/"', "begins no topics"),
+        ('[fleetwise]\nkey = "k.pem"', "certificate and key belong together"),
+        ('[fleetwise]\nenabled = true\n[broker]\nmode = "none"', "broker.mode is none"),
     ],
 )
 def test_a_mistake_is_named(text: str, says: str):
@@ -61,3 +64,10 @@ def test_a_cloud_without_a_place_for_data_is_refused():
 @given(st.from_regex(r"[a-z0-9.]{1,20}", fullmatch=True) | st.just("::1"), st.integers(0, 65535))
 def test_an_endpoint_is_read_as_it_is_written(host: str, port: int):
     assert endpoint(str(Endpoint(host, port))) == Endpoint(host, port)
+
+
+def test_agents_of_fleetwise_have_topics_only_where_they_are_served():
+    assert read("").fleetwise.prefixes is None
+    prefixes = read('[fleetwise]\nenabled = true\ntopic_prefix = "fw/"').fleetwise.prefixes
+    assert prefixes is not None
+    assert prefixes.signals("V") == "fw/vehicles/V/signals"

@@ -82,8 +82,8 @@ def test_what_one_campaign_gets_does_not_depend_on_others():
 
     events = engine.take(block(at(46, Speed=46) + at(60, Speed=60) + at(145, Speed=145)))
 
-    assert {event.campaign[:4]: _speeds(event) for event in events} == {
-        "firs": [0, 60],
+    assert {event.campaign.split("@")[0]: _speeds(event) for event in events} == {
+        "first": [0, 60],
         "late": [46],
     }
 

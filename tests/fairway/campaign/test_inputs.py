@@ -257,3 +257,12 @@ def test_a_conditional_fetch_asks_while_its_condition_is_true_or_when_it_becomes
         return len(engine.fetch_requests())
 
     assert (asked("ALWAYS"), asked("RISING_EDGE")) == (3, 1)
+
+
+def test_a_conditional_fetch_without_a_signal_asks_each_second_while_it_is_true():
+    config = {"conditionBased": {"conditionExpression": "true", "triggerMode": "ALWAYS"}}
+    engine = engine_of(_fetching(config))
+
+    engine.advance(3010 * MS)
+
+    assert len(engine.fetch_requests()) == 3

@@ -6,14 +6,16 @@ from pathlib import Path
 import pytest
 
 from fairway.errors import BadInput
+from fairway.fleetwise.topics import Prefixes
 from fleet_cloud.adapters.addresses import external_broker
+from fleet_cloud.adapters.broker_aws import fleetwise_policy, vehicle_policy
 from fleet_cloud.adapters.broker_child import find_program
 from fleet_cloud.adapters.broker_mosquitto import commands, dynamic_security, mosquitto_access
 from fleet_cloud.adapters.broker_nats import nats_config, subject, subjects
 from fleet_cloud.config import Broker
 from fleet_cloud.vehicles.certificates import Member
-from fleet_cloud.vehicles.registry import CLOUD_NAME, KEEPER_NAME
-from fleet_cloud.vehicles.rights import Changes
+from fleet_cloud.vehicles.registry import CLOUD_NAME, FLEETWISE_NAME, KEEPER_NAME
+from fleet_cloud.vehicles.rights import Changes, FleetWiseUser
 
 
 @pytest.mark.parametrize(
@@ -96,6 +98,95 @@ def test_nats_knows_nobody_but_the_certificates_of_the_fleet_and_the_cloud():
         "CN=VIN2": ("MQTT",),
         urns[2]: ("LEAFNODE",),
     }
+
+
+AGENTS = FleetWiseUser(FLEETWISE_NAME, Prefixes())
+UP = [
+    "$aws/iotfleetwise/vehicles/{}/checkins",
+    "$aws/iotfleetwise/vehicles/{}/signals",
+    "$aws/iotfleetwise/vehicles/{}/last_known_states/data",
+    "$aws/commands/things/{}/executions/+/response/protobuf",
+]
+DOWN = [
+    "$aws/iotfleetwise/vehicles/{}/collection_schemes",
+    "$aws/iotfleetwise/vehicles/{}/decoder_manifests",
+    "$aws/iotfleetwise/vehicles/{}/last_known_states/config",
+    "$aws/commands/things/{}/executions/+/request/protobuf",
+]
+HEARD = [
+    "$aws/commands/things/{}/executions/+/response/accepted/protobuf",
+    "$aws/commands/things/{}/executions/+/response/rejected/protobuf",
+    "$aws/things/{}/jobs/#",
+    "$aws/events/job/+/cancellation_in_progress",
+]
+
+
+def test_agents_of_fleetwise_have_topics_of_their_own_and_a_user_serves_them():
+    told = json.loads(dynamic_security(["VIN1"], AGENTS))
+    rules = {
+        role["rolename"]: {(acl["acltype"], acl["topic"]) for acl in role["acls"]}
+        for role in told["roles"]
+    }
+    before = json.loads(dynamic_security(["VIN1"]))["roles"][-1]["acls"]
+
+    def filled(kind: str, topics: list[str], name: str) -> set[tuple[str, str]]:
+        return {(kind, topic.format(name)) for topic in topics}
+
+    own = {(acl["acltype"], acl["topic"]) for acl in before}
+    assert rules["VIN1"] - own == (
+        filled("publishClientSend", UP, "VIN1")
+        | filled("publishClientReceive", DOWN + HEARD, "VIN1")
+        | filled("subscribePattern", DOWN + HEARD, "VIN1")
+    )
+    assert rules[FLEETWISE_NAME] == (
+        filled("publishClientSend", DOWN, "+")
+        | filled("publishClientReceive", UP, "+")
+        | filled("subscribePattern", UP, "+")
+    )
+    without = {role["rolename"]: role for role in json.loads(dynamic_security(["VIN1"]))["roles"]}
+    assert rules[CLOUD_NAME] == {(a["acltype"], a["topic"]) for a in without[CLOUD_NAME]["acls"]}
+    (role, _) = commands(Changes(added=("VIN1",)), AGENTS)
+    assert {(a["acltype"], a["topic"]) for a in role["acls"]} == rules["VIN1"]  # type: ignore[attr-defined]
+
+
+def test_a_mosquitto_of_somebody_else_has_patterns_for_agents_too():
+    lines = mosquitto_access(AGENTS).splitlines()
+
+    assert f"user {FLEETWISE_NAME}" in lines
+    for topic in UP:
+        assert f"pattern write {topic.format('%u')}" in lines
+        assert f"topic read {topic.format('+')}" in lines
+    for topic in DOWN + HEARD:
+        assert f"pattern read {topic.format('%u')}" in lines
+
+
+def test_nats_and_aws_know_who_serves_agents():
+    here = Path("/x")
+    member = Member("VIN1", "default", frozenset({"a" * 32}))
+    text = nats_config(
+        {"VIN1": member},
+        cloud="CN=fairway-cloud",
+        host="127.0.0.1",
+        port=1,
+        folder=here,
+        ca=here,
+        certificate=here,
+        key=here,
+        fleetwise=FleetWiseUser("urn:x", Prefixes()),
+    )
+    users = {one["user"]: one for one in json.loads(text)["authorization"]["users"]}
+    place = "arn:aws:iot:eu-central-1:123456789012"
+
+    assert users["urn:x"]["permissions"]["subscribe"]["allow"] == [
+        topic.format("*").replace("/", ".").replace("+", "*") for topic in UP
+    ]
+    own = users[f"urn:fairway:certificate:{'a' * 32}"]["permissions"]
+    assert "$aws.iotfleetwise.vehicles.VIN1.signals" in own["publish"]["allow"]
+    assert "topic/$aws/iotfleetwise/vehicles/*/signals" in fleetwise_policy(place, AGENTS)
+    assert "vehicles/${iot:Certificate.Subject.CommonName}/checkins" in vehicle_policy(
+        place, AGENTS
+    )
+    assert "iotfleetwise" not in vehicle_policy(place)
 
 
 def test_a_broker_that_is_not_installed_is_named():

@@ -80,6 +80,7 @@ def test_keys_are_for_their_owner_only(pki: FilePki):
 
     assert [key.name for key in keys] == [
         "cloud-key.pem",
+        "fleetwise-key.pem",
         "keeper-key.pem",
         "root-key.pem",
         "server-key.pem",

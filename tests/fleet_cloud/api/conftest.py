@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,7 +17,7 @@ from fairway.clock import NS_PER_S, ManualClock
 from fairway.identity import DEFAULT_TENANT
 from fairway.ids import BatchName
 from fairway.samples import Kind, SampleBlock, Signal, SignalTable
-from fleet_cloud.access.grants import ALL, Grant
+from fleet_cloud.access.grants import ALL, DEFAULT_FLEET, Grant
 from fleet_cloud.access.keys import fresh_key
 from fleet_cloud.access.roles import Role
 from fleet_cloud.access.tokens import NoTokens
@@ -33,6 +33,7 @@ from fleet_cloud.api.service import make_api
 from fleet_cloud.campaigns.commanding import Commanding
 from fleet_cloud.campaigns.life import State
 from fleet_cloud.campaigns.model import Kept, Target, TargetKind
+from fleet_cloud.campaigns.ports import Vehicle as VehicleOf
 from fleet_cloud.campaigns.service import Service
 from fleet_cloud.ingest.ports import AcceptedBatch, Misfit
 from fleet_cloud.ingest.status import STARTING, IngestStatus
@@ -79,6 +80,10 @@ class Cloud:
         kept, text = fresh_key("test", Grant(Role(role), tenant, fleet), self.clock.now_ns())
         self.keys.add(kept)
         return text
+
+    def fleets_of(self, tenant: str, vehicle: str) -> Collection[str]:
+        """The fleets of a vehicle."""
+        return self.registry.plan.facts(VehicleOf(tenant, vehicle)).fleets or (DEFAULT_FLEET,)
 
     def campaign(self, state: str = "WAITING_FOR_APPROVAL", **more: Any) -> Kept:
         """Keep a campaign of somebody else's in `state`, and return it."""
@@ -127,6 +132,7 @@ class Cloud:
                 price_per_mb=self.price_per_mb,
                 currency="EUR",
             ),
+            fleets_of=self.fleets_of,
             sign_in=self.sign_in,
         )
 

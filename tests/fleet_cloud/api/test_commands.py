@@ -118,6 +118,20 @@ def test_facts_are_replaced_whole_and_kept_within_bounds(client: Client):
     assert client.get(at).json() == facts
 
 
+def test_a_vehicle_is_there_for_the_fleets_it_is_in_and_moved_by_whoever_holds_both(cloud: Cloud):
+    at = "/v1/vehicles/VIN1/facts"
+    both = {"attributes": {}, "fleets": ["north", "south"]}
+    with client_of(cloud, cloud.key("fleet-manager", "default", "north")) as north:
+        assert north.get("/v1/vehicles/VIN1").status_code == 404
+        with client_of(cloud) as boss:
+            boss.request("PUT", at, json={"attributes": {}, "fleets": ["north"]})
+        assert north.get("/v1/vehicles/VIN1").status_code == 200
+        assert north.get("/v1/vehicles/VIN2").status_code == 404
+        assert north.request("PUT", at, json=both).status_code == 403
+        named = {"attributes": {"year": 2024}, "fleets": ["north"]}
+        assert north.request("PUT", at, json=named).status_code == 200
+
+
 def test_another_tenants_command_is_not_there(cloud: Cloud, client: Client):
     asked = client.get("/v1/vehicles/VIN1/campaigns/speed/why?wait=0").json()
     with client_of(cloud, cloud.key("admin", "umbrella")) as other:

@@ -98,7 +98,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/vehicles/{vehicle}/campaigns/{name}/upload": {},
     "POST /v1/vehicles/{vehicle}/state-templates/{template}/activate": {},
     "PUT /v1/state-templates/{template}": {"signals": ["Vehicle.Speed"]},
-    "PUT /v1/vehicles/{vehicle}/facts": {"attributes": {"year": 2024}, "fleets": ["north"]},
+    "PUT /v1/vehicles/{vehicle}/facts": {"attributes": {"year": 2024}, "fleets": []},
 }
 PUBLIC = {
     "GET /", "GET /docs", "GET /openapi.json", "GET /healthz",
