@@ -190,8 +190,9 @@ def test_a_campaign_that_nobody_has_is_answered_with_those_there_are(car: Car):
         car.agent.log.parent / "edge-agent.toml",
         check=False,
     )
+    listed = car.cli("list")
 
     assert said.returncode != 0
     for document in CAMPAIGNS:
         assert document["name"] in said.stderr
-        assert f"{document['name']}  RUNNING" in car.cli("list")
+        assert f"{document['name']}  RUNNING" in listed
