@@ -19,6 +19,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from edge_agent.adapters.campaigns_open import Around, CampaignParts
 from edge_agent.adapters.clock_watch import watch_clock
 from edge_agent.adapters.delivery import Delivery
+from edge_agent.adapters.ecu_buses import EcuBuses
 from edge_agent.adapters.identity_files import identity_target
 from edge_agent.adapters.log_replay import LogReplay
 from edge_agent.adapters.merge import Merged
@@ -32,12 +33,14 @@ from edge_agent.adapters.sources import open_source
 from edge_agent.adapters.spool_files import SpoolFiles
 from edge_agent.adapters.spool_worker import SpoolWorker
 from edge_agent.adapters.summary import Summary, summary_of
+from edge_agent.adapters.tap import Tapped
 from edge_agent.adapters.uplink_tls import Address, address, guarded
 from edge_agent.adapters.uplinks import CloudUplink, open_foreign, open_uplink
 from edge_agent.canbus.frames import FrameBlock
 from edge_agent.canbus.mapping import Mapping
 from edge_agent.canbus.source import FrameSource
 from edge_agent.config import Config, Replay
+from edge_agent.diagnostics.fetcher import Fetcher
 from edge_agent.telemetry.batching import Sealing
 from fairway import log
 from fairway.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock
@@ -80,7 +83,9 @@ async def _run(config: Config, *, until_drained: bool) -> Summary | None:
     )
     try:
         spool.spool.keep_dictionary(dictionary.id, dictionary_to_bytes(dictionary))
-        campaigns = CampaignParts(config, Around(spool, pipeline.mapping.table, clock))
+        ecus = EcuBuses(config.ecu, [bus.name for bus in config.bus], clock)
+        fetcher = Fetcher(ecus) if config.ecu else None
+        campaigns = CampaignParts(config, Around(spool, pipeline.mapping.table, clock, fetcher))
         takers = [campaigns.take] if onboard is None else [onboard.feed.take, campaigns.take]
         pipeline.mapped = _each(takers)
         delivery = _delivery(spool, uplink, clock, str(target), campaigns) if uplink else None
@@ -92,6 +97,7 @@ async def _run(config: Config, *, until_drained: bool) -> Summary | None:
             spool,
             delivery=delivery,
             campaigns=campaigns,
+            ecus=ecus,
             onboard=onboard,
             changed=side.changed if side else _never,
         )
@@ -164,6 +170,7 @@ class _Agent:
         *,
         delivery: Delivery | None,
         campaigns: CampaignParts,
+        ecus: EcuBuses,
         onboard: Opened | None,
         changed: Callable[[], Coroutine[None, None, None]],
     ) -> None:
@@ -172,7 +179,7 @@ class _Agent:
         self._door = onboard.door if onboard else None
         self._actuators = onboard.actuators if onboard else None
         self._mapping: Mapping = pipeline.mapping
-        self._delivery, self._campaigns = delivery, campaigns
+        self._delivery, self._campaigns, self._ecus = delivery, campaigns, ecus
         self._renewal = (
             identity_renewal(config.identity.folder, clock, delivery.reconnect)
             if config.identity is not None and delivery is not None
@@ -284,7 +291,7 @@ class _Agent:
         else:
             self._sources = self._opened(start_at=0)
         source = self._sources[0] if len(self._sources) == 1 else Merged(self._sources)
-        await self._sampling.run(source)
+        await self._sampling.run(Tapped(source, self._ecus.take))
 
     def _opened(self, *, start_at: int) -> list[FrameSource]:
         """Open every source: the log once, for all the buses it stands for."""
@@ -299,6 +306,7 @@ class _Agent:
                 sources.append(patient)
                 if self._actuators is not None:
                     self._actuators.connect(number, patient)
+                self._ecus.connect(number, patient)
         return sources
 
     def _log(self, replay: Replay, *, speed: float | None, start_at: int = 0) -> LogReplay:

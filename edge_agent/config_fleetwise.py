@@ -19,9 +19,9 @@ class FleetWise:
     def __post_init__(self) -> None:
         if self.vehicle:
             vehicle_id(self.vehicle)
-        if not 4_096 <= self.payload_max_bytes <= 4_194_304:
+        if not 4_096 <= self.payload_max_bytes <= 1_048_576:
             raise BadInput(
-                f"payload_max_bytes is {self.payload_max_bytes}; choose from 4096 to 4194304"
+                f"payload_max_bytes is {self.payload_max_bytes}; choose from 4096 to 1048576"
             )
         self.prefixes()
 

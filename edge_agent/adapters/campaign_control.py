@@ -2,12 +2,14 @@
 
     connected > check in > [ lists, templates, commands come | check-ins, answers, reports go ] > lost
 
-Rule 1: the vehicle checks in when it connects, when what it runs has changed, and every so often.
+Rule 1: the vehicle checks in when it connects, when what it runs has changed, when it stops, and every so
+        often; when counts alone have changed, every COUNTS_INTERVAL_S.
 Rule 2: nothing is kept for a cloud that is away: on the next connection the check-in says all.
 Rule 3: a cloud without this door is said once; its telemetry goes on.
 """
 
 import asyncio
+import contextlib
 from dataclasses import replace
 
 from edge_agent.adapters.campaign_orders import CampaignOrders
@@ -29,6 +31,10 @@ EVENTS = log.get("edge_agent.control")
 
 # What changes together is told together.
 CHANGE_PAUSE_S = 0.1
+# Counts that move are told no more often.
+COUNTS_INTERVAL_S = 10.0
+# What was handed over last leaves this machine within so long, or not at all.
+FAREWELL_S = 0.2
 
 
 class CampaignControl:
@@ -48,7 +54,7 @@ class CampaignControl:
         self._interval_ns = round(interval_s * NS_PER_S)
         self._purse = purse
         self._has_changed = asyncio.Event()
-        self._is_silent = False
+        self._is_silent = self._is_talking = False
         self.check_ins = 0
 
     def changed(self) -> None:
@@ -69,29 +75,44 @@ class CampaignControl:
                 EVENTS.warning("no_campaigns_from_this_cloud", reason=reason)
         except* FairwayError as errors:
             raise errors.exceptions[0] from None
+        finally:
+            self._is_talking = False
         await asyncio.Event().wait()
 
     async def _send(self, noun: FromVehicle) -> None:
         await self._door.send_control(from_vehicle_to_bytes(noun))
+
+    async def farewell(self) -> None:
+        """Say how everything stands at the end, if anybody listens, and give it time to leave."""
+        if self._is_talking:
+            with contextlib.suppress(FairwayError):
+                await self._send(self._orders.check_in())
+                await asyncio.sleep(FAREWELL_S)
 
     async def _check_in(self) -> None:
         while True:
             self._has_changed.clear()
             check_in = self._orders.check_in()
             await self._send(check_in)
+            self._is_talking = True
             self.check_ins += 1
-            sent_ns = self._clock.monotonic_ns()
-            while self._clock.monotonic_ns() - sent_ns < self._interval_ns:
-                left_s = (sent_ns + self._interval_ns - self._clock.monotonic_ns()) / NS_PER_S
-                try:
-                    async with asyncio.timeout(max(left_s, 0.0)):
-                        await self._has_changed.wait()
-                except TimeoutError:
-                    break
-                await asyncio.sleep(CHANGE_PAUSE_S)
-                if not _same(self._orders.check_in(), check_in):
-                    break
-                self._has_changed.clear()
+            await self._until_news(check_in)
+
+    async def _until_news(self, told: CheckIn) -> None:
+        """Wait until something has changed since `told`, counts for a while, or it is time again."""
+        again_ns = self._clock.monotonic_ns() + self._interval_ns
+        while (left_s := (again_ns - self._clock.monotonic_ns()) / NS_PER_S) > 0:
+            try:
+                async with asyncio.timeout(min(left_s, COUNTS_INTERVAL_S)):
+                    await self._has_changed.wait()
+            except TimeoutError:
+                if replace(self._orders.check_in(), time_ns=told.time_ns) != told:
+                    return
+                continue
+            await asyncio.sleep(CHANGE_PAUSE_S)
+            if not _same(self._orders.check_in(), told):
+                return
+            self._has_changed.clear()
 
     async def _hear(self) -> None:
         while True:

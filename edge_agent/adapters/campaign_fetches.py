@@ -19,8 +19,8 @@ from fairway.errors import FairwayError, Unavailable
 
 EVENTS = log.get("edge_agent.campaigns")
 
-# An ECU answers within seconds, or not at all.
-DTCS_TIMEOUT_S = 5.0
+# An ECU that asks for patience has five seconds (P2*), and is believed within a sixth.
+DTCS_TIMEOUT_S = 6.0
 FETCH_TIMEOUT_S = 30.0
 # Two signals a campaign: more waits only when an ECU is silent.
 WAITING_MAX = 512
@@ -98,7 +98,9 @@ class Fetches:
         for action in request.actions:
             try:
                 async with asyncio.timeout(FETCH_TIMEOUT_S):
-                    take(request.signal, await self._fetcher.fetch(action))
+                    text = await self._fetcher.fetch(action)
+                if text:  # else no ECU has anything to say of it
+                    take(request.signal, text)
                 self.failed.pop(request.signal, None)
             except (FairwayError, TimeoutError) as error:
                 reason = str(error) or f"no answer within {FETCH_TIMEOUT_S:g} s"

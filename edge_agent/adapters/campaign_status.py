@@ -8,11 +8,13 @@ from typing import Any
 from edge_agent.adapters.campaign_fetches import Fetches
 from edge_agent.adapters.campaigns import Campaigns
 from edge_agent.adapters.purse import BudgetPurse
+from edge_agent.functions.report import Report
 from edge_agent.telemetry.active import Standing
 from edge_agent.telemetry.budgets import VEHICLE
 from edge_agent.telemetry.campaign_counts import CampaignNumbers
 from edge_agent.telemetry.explain import sentences
 from edge_agent.telemetry.partitions import Holding
+from fairway.campaign.document import sync_id as engine_id
 from fairway.clock import Clock
 from fairway.control import CampaignState, CampaignStatus
 from fairway.errors import BadInput
@@ -31,6 +33,8 @@ class CampaignStatuses:
     ) -> None:
         self._campaigns, self._purse, self._fetches = campaigns, purse, fetches
         self._clock, self._is_connected = clock, is_connected
+        # What there is to say of a campaign's custom functions; None: it has none.
+        self.functions: Callable[[str], Report | None] = lambda _: None
 
     def all(self) -> tuple[CampaignStatus, ...]:
         """Return how every campaign stands, those that cannot be read among them."""
@@ -58,7 +62,11 @@ class CampaignStatuses:
             sync_id,
             standing.state if refused is None else CampaignState.REFUSED,
             refused or "",
-            (*warnings, *([f"held back: {held_back}"] if held_back else [])),
+            (
+                *warnings,
+                *self._functions(standing),
+                *([f"held back: {held_back}"] if held_back else []),
+            ),
             triggers=counts.triggers,
             samples=counts.samples,
             sent_bytes=counts.sent_bytes,
@@ -66,6 +74,10 @@ class CampaignStatuses:
             dropped_samples=counts.dropped_samples + self._dropped(sync_id),
             held_back_bytes=waiting if held_back else 0,
         )
+
+    def _functions(self, standing: Standing) -> tuple[str, ...]:
+        report = self.functions(engine_id(standing.order.campaign))
+        return report.sentences if report else ()
 
     def _dropped(self, sync_id: str) -> int:
         counts = self._campaigns.partitions.shelf.counts

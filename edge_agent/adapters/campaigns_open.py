@@ -13,6 +13,7 @@ from edge_agent.adapters.campaign_fetches import Fetches
 from edge_agent.adapters.campaign_orders import CampaignOrders
 from edge_agent.adapters.campaign_status import CampaignStatuses
 from edge_agent.adapters.campaigns import Campaigns, Setting
+from edge_agent.adapters.function_host import campaign_functions
 from edge_agent.adapters.kept_files import KeptFiles
 from edge_agent.adapters.lanes import OneLane
 from edge_agent.adapters.network import Network
@@ -29,13 +30,14 @@ from edge_agent.telemetry.fetching import Fetcher
 from edge_agent.telemetry.uplink import ControlDoor
 from fairway.campaign.document import campaign_from_json, sync_id
 from fairway.campaign.engine import Limits
-from fairway.campaign.functions import Functions, NoFunctions
 from fairway.clock import Clock
 from fairway.control import CampaignOrder
 from fairway.errors import BadInput
 from fairway.samples import SampleBlock, SignalTable
 
 FOLDER = "campaigns"
+# Processes of custom functions are started, and given up, at their leisure.
+FUNCTIONS_LOOK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,6 @@ class Around:
     table: SignalTable
     clock: Clock
     fetcher: Fetcher | None = None
-    functions: Functions | None = None
 
 
 class CampaignParts:
@@ -76,6 +77,7 @@ class CampaignParts:
             campaign_of=self.partitions.campaign_of,
         )
         self._fetches = Fetches(around.fetcher)
+        self._functions = campaign_functions(config.functions, clock)
         self.campaigns = Campaigns(
             Setting(
                 around.table,
@@ -86,7 +88,7 @@ class CampaignParts:
             self.partitions,
             kept,
             clock,
-            functions=around.functions or NoFunctions(),
+            functions=self._functions,
             fetches=self._fetches,
             keep_dictionary=spool.spool.keep_dictionary,
         )
@@ -94,6 +96,7 @@ class CampaignParts:
         self.statuses = CampaignStatuses(
             self.campaigns, self.purse, self._fetches, clock, self._is_reached
         )
+        self.statuses.functions = self._functions.report
         self.orders = CampaignOrders(
             self.campaigns, self.statuses, kept, clock, metadata.version("fairway")
         )
@@ -126,13 +129,22 @@ class CampaignParts:
         """Run until cancelled."""
         await self._door.start()
         try:
-            await self.campaigns.run()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.campaigns.run())
+                tasks.create_task(self._advance_functions())
         finally:
             await self._door.stop()
+
+    async def _advance_functions(self) -> None:
+        while True:
+            await asyncio.sleep(FUNCTIONS_LOOK_S)
+            self._functions.advance()
 
     async def finish(self) -> None:
         """Make durable what was collected, and what was spent."""
         await self.campaigns.finish()
+        if self._control is not None:
+            await self._control.farewell()
 
     async def until_room(self) -> None:
         """Wait while more is collected than the cloud takes: for logs played as fast as possible."""
@@ -143,9 +155,12 @@ class CampaignParts:
         """Wait until everything that may be sent was sent."""
         while not self.partitions.is_drained(self.purse.exhausted):
             await self.partitions.until_moved()
+        if self._control is not None:
+            await self._control.farewell()
 
     async def close(self) -> None:
         """Let go of files; nothing is sent any more."""
+        self._functions.close()
         await asyncio.to_thread(self.purse.close)
         await self.partitions.close()
 

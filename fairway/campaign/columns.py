@@ -169,8 +169,8 @@ class _Run:
         falses = np.flatnonzero(~true)
         after = np.append(falses, len(true))[np.searchsorted(falses, starts)]
         end_ns = np.append(times, np.iinfo(np.int64).max)[after]
-        is_timer = np.concatenate([[False], self.base.is_timer, [False]])[after]
-        lasts = (end_ns > due_ns) | ((end_ns == due_ns) & ~is_timer)
+        # What ends it by a sample of that very time comes after the timer; by a timer, is a point already.
+        lasts = end_ns >= due_ns
         found: Times = due_ns[(due_ns <= self.rows.until_ns) & lasts]
         return found
 

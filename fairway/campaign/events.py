@@ -81,9 +81,10 @@ class Cargo:
         taken = rings.newest(self._rings, self._most, self._since)
         self._since = rings.counts(self._rings)
         said = [
-            (self._names.index(name), time_ns, text)
+            (which, time_ns, text)
             for name, time_ns, text in collection.texts
             if name in self._names
+            and (self._is_text[which := self._names.index(name)] or number_of(text) is not None)
         ]
         parts = {}
         for number, partition in enumerate(self._partitions):
@@ -96,12 +97,15 @@ class Cargo:
     def _block(
         self, rings: Rings, taken: Taken, rows: NDArray[np.intp], extra: list[tuple[int, int, str]]
     ) -> SampleBlock:
-        which = np.concatenate([taken.which[rows], np.array([one[0] for one in extra], np.intp)])
+        every = np.concatenate([taken.which[rows], np.array([one[0] for one in extra], np.intp)])
         times = np.concatenate([taken.time_ns[rows], np.array([one[1] for one in extra], np.int64)])
-        signal = self._signal[which]
+        signal = self._signal[every]
         values, texts = self._values(rings, self._is_text[taken.which[rows]], taken.value[rows])
         known = {text: number for number, text in enumerate(texts)}
-        added = [known.setdefault(text, len(known)) for _, _, text in extra]
+        added = [
+            known.setdefault(text, len(known)) if self._is_text[which] else number_of(text)
+            for which, _, text in extra
+        ]
         value = np.concatenate([values, np.array(added, np.float64)])
         order = np.argsort(times, kind="stable")
         return SampleBlock(self._table, signal[order], times[order], value[order], tuple(known))
@@ -114,6 +118,16 @@ class Cargo:
         numbers, own = np.unique(value[is_text].astype(np.intp), return_inverse=True)
         value[is_text] = own
         return value, [rings.text(number) for number in numbers.tolist()]
+
+
+def number_of(text: str) -> float | None:
+    """Return what a custom function said for a signal of numbers, or of truths; None when it is neither."""
+    if text in ("true", "false"):
+        return float(text == "true")
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def event_of(cargo: Cargo, rings: Rings, collection: Collection, ids: EventIds) -> Event | None:

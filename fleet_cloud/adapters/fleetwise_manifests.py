@@ -29,11 +29,14 @@ _DEFAULT = "default.json"
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The documents of a kind of vehicle, as FleetWise's API has them."""
+    """The documents of a kind of vehicle, as FleetWise's API has them.
+
+    They are loaded when their version is new; it changes whenever they do.
+    """
 
     name: str
-    decoders: Any
-    nodes: Any
+    version: str
+    documents: Callable[[], tuple[Any, Any]]  # decoders, nodes
 
 
 class ManifestFiles:
@@ -48,19 +51,15 @@ class ManifestFiles:
         """`tenants` names the tenant of every vehicle, `models` knows the documents of one."""
         self._folder, self._tenants, self._models = folder, tenants, models
         self._lock = threading.Lock()
-        self._made: dict[tuple[str, bytes], NamedManifest] = {}  # by the hash of a document
+        self._made: dict[tuple[str, str, str], NamedManifest] = {}  # by tenant, name and version
         self._known: dict[tuple[str, str], NamedManifest] = {}
+        self._files: dict[Path, Model] = {}  # as read last
 
     def of_vehicle(self, vehicle: str) -> NamedManifest | None:
         model = self._models(vehicle)
-        if model is not None:
-            content = json.dumps([model.name, model.decoders, model.nodes]).encode()
-            return self._kept(vehicle, content, model)
         for path in (self._folder / f"{vehicle_id(vehicle)}.json", self._folder / _DEFAULT):
-            found = _read(path)
-            if found is not None:
-                return self._kept(vehicle, found, _model(found, path))
-        return None
+            model = model or self._file(path)
+        return self._kept(vehicle, model) if model else None
 
     def called(self, vehicle: str, sync_id: str) -> NamedManifest | None:
         tenant = self._tenants().get(vehicle, "")
@@ -68,29 +67,38 @@ class ManifestFiles:
             found = self._known.get((tenant, sync_id))
         if found is not None or not tenant:
             return found
-        path = self._path(tenant, sync_id)
-        content = _read(path)
-        if content is None:
-            return None
-        return self._kept(vehicle, content, _model(content, path))
+        model = self._file(self._path(tenant, sync_id))
+        return self._kept(vehicle, model) if model else None
 
-    def _kept(self, vehicle: str, content: bytes, model: Model) -> NamedManifest | None:
+    def _file(self, path: Path) -> Model | None:
+        version = _version(path)
+        if version is None:
+            return None
+        known = self._files.get(path)
+        if known is None or known.version != version:
+            known = self._files[path] = _read(path, version)
+        return known
+
+    def _kept(self, vehicle: str, model: Model) -> NamedManifest | None:
         tenant = self._tenants().get(vehicle, "")
         if not tenant:
             return None
-        key = (tenant, hashlib.sha256(content).digest())
+        key = (tenant, model.name, model.version)
         with self._lock:
             found = self._made.get(key)
             if found is None:
-                found = _named(model)
-                self._keep(tenant, found, model)
+                decoders, nodes = model.documents()
+                made = manifest_of(model.name, decoders_of(decoders), nodes_of(nodes))
+                found = NamedManifest(made.manifest, names_of(made.manifest, made.called))
+                self._keep(
+                    tenant, found, {"name": model.name, "decoders": decoders, "nodes": nodes}
+                )
                 self._made[key] = found
         return found
 
-    def _keep(self, tenant: str, named: NamedManifest, model: Model) -> None:
+    def _keep(self, tenant: str, named: NamedManifest, document: dict[str, Any]) -> None:
         sync_id = named.manifest.sync_id
         path = self._path(tenant, sync_id)
-        document = {"name": model.name, "decoders": model.decoders, "nodes": model.nodes}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if not path.exists():
@@ -104,27 +112,27 @@ class ManifestFiles:
         return self._folder / "known" / tenant / f"{name}.json"
 
 
-def _named(model: Model) -> NamedManifest:
-    made = manifest_of(model.name, decoders_of(model.decoders), nodes_of(model.nodes))
-    return NamedManifest(made.manifest, names_of(made.manifest, made.called))
-
-
-def _read(path: Path) -> bytes | None:
+def _version(path: Path) -> str | None:
+    """Return what changes whenever a file does; None: there is none."""
     try:
-        if path.stat().st_size > DOCUMENT_MAX_BYTES:
-            raise BadInput(f"{path} is larger than {DOCUMENT_MAX_BYTES} bytes")
-        return path.read_bytes()
+        there = path.stat()
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Unavailable(f"cannot read {path}: {error}") from error
+        raise Unavailable(f"cannot look at {path}: {error}") from error
+    if there.st_size > DOCUMENT_MAX_BYTES:
+        raise BadInput(f"{path} is larger than {DOCUMENT_MAX_BYTES} bytes")
+    return f"{path}:{there.st_mtime_ns}:{there.st_size}"
 
 
-def _model(content: bytes, path: Path) -> Model:
+def _read(path: Path, version: str) -> Model:
     try:
-        document = json.loads(content)
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise Unavailable(f"cannot read {path}: {error}") from error
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{path} is no JSON: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("name"), str):
         raise BadInput(f"{path}: write an object with name, decoders and nodes")
-    return Model(document["name"], document.get("decoders", []), document.get("nodes", []))
+    said = (document.get("decoders", []), document.get("nodes", []))
+    return Model(document["name"], version, lambda: said)

@@ -31,6 +31,7 @@ from fairway.telemetry import Batch, Dictionary, Outcome
 from fairway.wire.fleetwise.commands import answer_from_bytes
 from fairway.wire.fleetwise.states import state_data_from_bytes
 from fairway.wire.fleetwise.vehicle_data import (
+    PAYLOAD_MAX_BYTES,
     body_of,
     checkin_from_bytes,
     vehicle_data_from_body,
@@ -38,7 +39,7 @@ from fairway.wire.fleetwise.vehicle_data import (
 from fairway.wire.telemetry import batch_to_bytes, dictionary_of, dictionary_to_bytes
 from fleet_cloud.adapters.addresses import BrokerAddress
 from fleet_cloud.adapters.intake import Intake
-from fleet_cloud.adapters.mqtt_session import Heard, MqttSession
+from fleet_cloud.adapters.mqtt_session import Heard, Limits, MqttSession
 from fleet_cloud.fleetwise.documents import Wanted, documents, reports_of, request_of
 from fleet_cloud.fleetwise.ports import Fleet, NamedManifest
 from fleet_cloud.ingest.ports import Answer, Message, Misfit, Quarantine
@@ -46,8 +47,9 @@ from fleet_cloud.vehicles.registry import FLEETWISE_NAME
 
 log = logs.get("fleet_cloud.fleetwise")
 
-# Payloads on their way through here: at AWS IoT's 128 KiB each, 32 MiB, compressed.
-RECEIVE_MAXIMUM = 256
+# Payloads on their way through here: at AWS IoT's 128 KiB each, 16 MiB; 256 MiB at the very most.
+RECEIVE_MAXIMUM = 128
+PACKET_MAX_BYTES = 2 * PAYLOAD_MAX_BYTES
 # How long ingest may be full before an event is put aside, and for how long it is.
 STALL_S = 1.0
 AGAIN_NS = 5 * NS_PER_S
@@ -120,7 +122,7 @@ class FleetWiseDoor:
             address,
             client_id=FLEETWISE_NAME,
             topics=prefixes.up("+"),
-            receive_maximum=RECEIVE_MAXIMUM,
+            limits=Limits(RECEIVE_MAXIMUM, PACKET_MAX_BYTES),
             hear=self._jobs.put,
         )
         self._thread = threading.Thread(target=self._work, name="fleetwise")

@@ -44,6 +44,14 @@ class Heard:
     qos: int
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a broker of MQTT 5 is told: messages on their way at once, and how large one may be."""
+
+    receive_maximum: int
+    packet_max_bytes: int  # what is larger the broker passes over
+
+
 class MqttSession:
     """Hears topics in a session of its own, and speaks."""
 
@@ -53,11 +61,11 @@ class MqttSession:
         *,
         client_id: str,
         topics: Sequence[str],
-        receive_maximum: int,
+        limits: Limits,
         hear: Callable[[Heard], None],
     ) -> None:
         self._address, self._client_id = address, client_id
-        self._topics, self._receive_maximum, self._hear = topics, receive_maximum, hear
+        self._topics, self._limits, self._hear = topics, limits, hear
         self._connection = 0
         self._subscribed = threading.Event()
         self._stopping = False
@@ -103,7 +111,8 @@ class MqttSession:
         more: dict[str, Any] = {}
         if client.protocol == MQTTProtocolVersion.MQTTv5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            properties.ReceiveMaximum = self._receive_maximum
+            properties.ReceiveMaximum = self._limits.receive_maximum
+            properties.MaximumPacketSize = self._limits.packet_max_bytes
             properties.SessionExpiryInterval = SESSION_EXPIRY_S
             more = {"clean_start": False, "properties": properties}
         client.connect_async(host, port, keepalive=KEEPALIVE_S, **more)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,10 @@ def document(name: str, *signals: str) -> dict[str, object]:
     return {"name": name, "decoders": decoders, "nodes": []}
 
 
+def model(said: Any) -> Model:
+    return Model(said["name"], json.dumps(said), lambda: (said["decoders"], said["nodes"]))
+
+
 Give = Callable[[str, dict[str, object]], None]
 
 
@@ -59,7 +64,7 @@ def _memory(_folder: Path) -> tuple[Manifests, Give]:
     manifests = MemoryManifests()
 
     def give(vehicle, said):
-        made = ManifestFiles(_folder, lambda: TENANTS, lambda _vehicle: Model(**said))
+        made = ManifestFiles(_folder, lambda: TENANTS, lambda _vehicle: model(said))
         found = made.of_vehicle(vehicle)
         assert found is not None
         manifests.give(vehicle, found)
@@ -78,7 +83,7 @@ def _models(folder: Path) -> tuple[Manifests, Give]:
     models: dict[str, Model] = {}
 
     def give(vehicle, said):
-        models[vehicle] = Model(**said)
+        models[vehicle] = model(said)
 
     return ManifestFiles(folder, lambda: TENANTS, models.get), give
 

@@ -18,8 +18,8 @@ from fairway.foreign.fleetwise.v1 import vehicle_data_pb2 as v1
 from fairway.wire.fleetwise import snappy
 from fairway.wire.fleetwise.reading import read, sync_id
 
-# AWS IoT takes 128 KiB, other brokers more; with Snappy's best ratio on samples (some 5) that is 20 MiB.
-PAYLOAD_MAX_BYTES = 4 * 1024 * 1024
+# FleetWise's agent keeps to AWS IoT's 128 KiB.  Snappy makes samples 2 to 5 times smaller.
+PAYLOAD_MAX_BYTES = 1024 * 1024
 MESSAGE_MAX_BYTES = 16 * 1024 * 1024
 # A sample takes 11 bytes or more on the wire.
 SAMPLES_MAX = 1_000_000
@@ -33,7 +33,6 @@ CHECKIN_MAX_DOCUMENTS = 1024
 TIME_MAX_MS = (1 << 42) - 1
 _CAMPAIGN_TAG = b"\x0a"
 _SIGNAL_TAG = 0x2A
-_NO_TEXTS = np.zeros(0, np.bool_)
 
 
 def vehicle_data_to_bytes(data: VehicleData, *, compress: bool) -> bytes:
@@ -93,30 +92,32 @@ def vehicle_data_from_body(body: bytes) -> VehicleData:
         raise BadInput(f"an event has over {DTCS_MAX} trouble codes, or one that is too long")
     if len(message.objects) > OBJECTS_MAX:
         raise BadInput(f"an event has over {OBJECTS_MAX} objects")
-    plain = [one for one in message.signals if one.WhichOneof("signal") == "signal_id"]
-    values = [one for one in plain if one.WhichOneof("value") is not None]
+    signals = message.signals
+    kinds = [one.WhichOneof("value") for one in signals]
+    is_text = np.array([kind == "text" for kind in kinds], np.bool_)
+    number = np.array([one.signal_id for one in signals], np.int64)
+    value = np.array([one.number for one in signals], np.float64)
     texts: dict[str, int] = {}
-    is_text = np.array([one.WhichOneof("value") == "text" for one in values], np.bool_)
-    value = [
-        float(texts.setdefault(one.text, len(texts))) if text else one.number
-        for one, text in zip(values, is_text.tolist(), strict=True)
-    ]
+    for row in np.flatnonzero(is_text).tolist():
+        value[row] = texts.setdefault(signals[row].text, len(texts))
+    # Number 0 is nobody's: it is that of a sample in a structured signal, which has its number elsewhere.
+    taken = (number > 0) & np.array([kind is not None for kind in kinds], np.bool_)
+    structured = sum(signals[row].HasField("signal_part") for row in np.flatnonzero(number == 0))
+    relative_ms = np.array([one.relative_time_ms for one in signals], np.int64)
     return VehicleData(
         sync_id(message.campaign_sync_id, of="a campaign"),
         sync_id(message.decoder_sync_id, of="a decoder manifest"),
         message.event_id,
         message.event_time_ms,
-        np.array([one.signal_id for one in values], np.int64),
-        np.clip(
-            np.array([one.relative_time_ms for one in values], np.int64), -TIME_MAX_MS, TIME_MAX_MS
-        ),
-        np.array(value, np.float64),
-        is_text if values else _NO_TEXTS,
+        number[taken],
+        np.clip(relative_ms[taken], -TIME_MAX_MS, TIME_MAX_MS),
+        value[taken],
+        is_text[taken],
         tuple(texts),
         dtcs,
         max(-TIME_MAX_MS, min(message.dtcs.relative_time_ms, TIME_MAX_MS)),
         tuple(one.key for one in message.objects),
-        len(message.signals) - len(plain),
+        structured,
     )
 
 

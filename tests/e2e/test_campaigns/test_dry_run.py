@@ -93,7 +93,7 @@ DRIVES = {
                 f"held({LINING} > 100, 2 s)",
                 "can1.EBC4.*",
                 postTriggerCollectionDuration=1500,
-                fairway={"batchMaxAgeMs": 20_000},
+                fairway={"batchMaxSamples": 500},
             ),
             beat("can1.EEC2.*"),
         ),

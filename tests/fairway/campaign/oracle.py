@@ -40,6 +40,7 @@ class Condition:
         self.expression = expression
         self.since: dict[Any, int] = {}  # held input -> ms since when it is true
         self.result: Any = None
+        self.signals = set(expression.signals)
         self.functions: dict[Expression, Any] = {}
         self.reads = [
             node.input
@@ -137,7 +138,7 @@ class Oracle:
                 continue
             history.append((drive, wall, value))
             kept.add(name)
-        touched = [one for one in self._conditions() if kept & set(one.expression.signals)]
+        touched = [one for one in self._conditions() if kept & one.signals]
         self._evaluate(touched, moment[-1][1])
 
     def _is_due(self, condition: Condition) -> bool:

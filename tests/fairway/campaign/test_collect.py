@@ -1,8 +1,13 @@
 """What an event carries: history, counts, thinning out, partitions, each sample once."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from fairway.campaign.engine import Engine, Limits
+from fairway.campaign.functions import Answer, Invocation, NoFunctions
+from fairway.campaign.model import Campaign
+from fairway.expression.campaign import Value
 from fairway.samples import empty_block
 from tests.fairway.campaign.drives import (
     MS,
@@ -288,3 +293,31 @@ def test_a_condition_that_cannot_be_read_is_refused_with_the_character():
     (verdict,) = engine.set_campaigns([campaign("$variable.`Speed` >")], now_ns=0)
 
     assert "it: expression: character" in (verdict.refused or "")
+
+
+class Said(NoFunctions):
+    """A function that is true, and says a text for Speed and for Gear."""
+
+    def __init__(self, speed: str) -> None:
+        self._speed = speed
+
+    def knows(self, campaign: Campaign, name: str) -> bool:
+        return True
+
+    def call(self, invocation: Invocation, arguments: Sequence[Value | None]) -> Answer:
+        return Answer(value=True, texts={"Speed": self._speed, "Gear": "D"})
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("11", 11.0), ("-2.5e3", -2500.0), ("true", 1.0), ("eleven", None)]
+)
+def test_what_a_function_says_for_a_signal_of_numbers_is_a_number_or_left_out(
+    text: str, value: float | None
+):
+    one = campaign("custom_function('f')", collect=[{"name": "Speed"}, {"name": "Gear"}])
+    engine = engine_of(one, functions=Said(text))
+
+    event = engine.advance(50 * MS)[0]
+
+    found = {name: value for name, _, value in samples(event)}
+    assert found == {"Gear": "D"} | ({} if value is None else {"Speed": value})

@@ -1,5 +1,6 @@
 """`fleet-cloud serve` with campaigns: documents go to vehicles over both doors, and what they say is shown."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -12,12 +13,16 @@ import httpx
 import pytest
 
 from fairway.control import (
+    Answer,
+    AnswerState,
     CampaignList,
     CampaignState,
     CampaignStatus,
     Catalogue,
     CatalogueWanted,
     CheckIn,
+    Command,
+    ExplainCampaign,
     FromVehicle,
     ToVehicle,
 )
@@ -144,7 +149,27 @@ def test_a_started_campaign_reaches_its_vehicle_at_once_and_its_word_is_shown(
     assert isinstance(paused, CampaignList)
     assert paused.revision > told.revision
     assert [order.is_suspended for order in paused.campaigns] == [True]
+    assert why(cloud, line, vehicle, name) == {"waits_for": "resume"}
     line.close()
+
+
+def why(cloud: Cloud, line: MqttWay | GrpcWay, vehicle: str, name: str) -> Any:
+    """Ask a vehicle over the API, answer as the vehicle, and return what the API says."""
+    told: list[Any] = []
+    path = f"/v1/vehicles/{vehicle}/campaigns/{name}/why"
+    asking = threading.Thread(target=lambda: told.append(ask(cloud, "GET", path, timeout=30)))
+    asking.start()
+    command = line.hear()
+    assert isinstance(command, Command)
+    assert command.what == ExplainCampaign(name)
+    because = json.dumps({"waits_for": "resume"})
+    line.say(Answer(command.id, AnswerState.SUCCEEDED, 0, "it is suspended", because))
+    asking.join()
+    if told[0]["state"] == "open":  # this machine was too busy for the answer to come in time
+        deadline = time.monotonic() + 20
+        while told[-1]["state"] == "open" and time.monotonic() < deadline:
+            told.append(ask(cloud, "GET", f"/v1/commands/{command.id}"))
+    return told[-1]["answer"]
 
 
 def until_shown(cloud: Cloud, name: str, states: dict[str, int]) -> None:
