@@ -91,6 +91,7 @@ class CampaignStatuses:
         return CampaignNumbers(
             {state.name.lower(): states[state.name.lower()] for state in CampaignState},
             events=self._campaigns.events,
+            late_events=self._campaigns.late_events,
             samples=self._campaigns.samples,
             batches=sum(one.batches for one in counts),
             batch_bytes=sum(one.request_bytes for one in counts),

@@ -45,6 +45,8 @@ LIST = "list"
 COUNTS = "counts"
 # Counts are for people: ten seconds of them may be lost.
 SAVE_INTERVAL_NS = 10 * NS_PER_S
+# A bus is looked at every 5 ms: what takes twice as long was held up.
+LATE_NS = 2 * LOOK_INTERVAL_NS
 # The longest sleep of the timers: a safety net, every event wakes them.
 IDLE_MAX_S = 10.0
 
@@ -84,7 +86,7 @@ class Campaigns:
         self.orders = self._remembered(setting.own)
         self.plan = plan_of(self.orders, (), clock.now_ns())
         self.verdicts: dict[str, Verdict] = {}
-        self.events = self.samples = 0  # since the agent started
+        self.events = self.samples = self.late_events = 0  # since the agent started
         self.changed: Callable[[], None] = lambda: None
         self._packings: dict[Key, Packing] = {}
         self._planned_ns = 0
@@ -294,10 +296,19 @@ class Campaigns:
             counts.samples += samples
             self.events += 1
             self.samples += samples
+            self.late_events += self._is_late(owner, event)
             if event.wants_dtcs:
                 self._fetches.ask_dtcs(owner, event)
             else:
                 self._put(owner, event, (), "")
+
+    def _is_late(self, owner: str, event: Event) -> bool:
+        """Whether an event comes long after its trigger, although it waits for nothing by its campaign."""
+        order = self.orders.by_name(owner)
+        waits = order is None or bool(order.campaign.post_trigger_ms)
+        return (
+            self._drive is not None and not waits and self._clock.now_ns() - event.time_ns > LATE_NS
+        )
 
     def _put(self, owner: str, event: Event, dtcs: tuple[str, ...], missing: str) -> None:
         """Put an event into the batches of its partitions; trouble codes go with the first."""

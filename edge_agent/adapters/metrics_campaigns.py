@@ -16,6 +16,7 @@ def campaign_metrics(numbers: CampaignNumbers) -> Iterator[Metric]:
     yield states
     for name, text, value in (
         ("events", "Events collected", numbers.events),
+        ("late_events", "Events collected over 10 ms after their trigger", numbers.late_events),
         ("samples", "Samples of those events", numbers.samples),
         ("batches", "Batches put into partitions", numbers.batches),
         ("batch_bytes", "Bytes of those batches", numbers.batch_bytes),

@@ -214,7 +214,7 @@ class Partitions:
             await asyncio.sleep(DISK_RETRY_S if self.shelf.is_failing else max(pause_s, 0.0))
 
     async def flush(self) -> int:
-        """Write what waits; return to how many lanes.  What the disk does not take waits on."""
+        """Write what waits; return to how many lanes on the disk.  What it does not take waits on."""
         # Whoever is cancelled here must not leave pieces that are written and wait as well.
         return await asyncio.shield(asyncio.ensure_future(self._flush_whole()))
 
@@ -234,7 +234,7 @@ class Partitions:
                     self._has_pending.set()
             self._being_written = {}
         self._move()
-        return len(pending)
+        return sum(each.terms.is_durable for each in pending.values())
 
     async def tidy(self) -> None:
         """Give up what is too old, and remove what is gone and drained."""

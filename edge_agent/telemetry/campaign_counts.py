@@ -25,6 +25,7 @@ class CampaignNumbers:
 
     states: Mapping[str, int]
     events: int = 0
+    late_events: int = 0
     samples: int = 0
     batches: int = 0
     batch_bytes: int = 0

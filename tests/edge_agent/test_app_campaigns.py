@@ -11,7 +11,7 @@ import pytest
 
 from fairway.campaign.document import campaign_of, sync_id
 from fairway.control import CampaignList, CampaignOrder, CheckIn
-from fairway.telemetry import CampaignEvent, Outcome
+from fairway.telemetry import CampaignEvent, Outcome, SealedBatch
 from tests.certificates import Authority
 from tests.edge_agent.agents import VEHICLE, Agent, drive, end_all, write_log
 from tests.grpc_cloud import GrpcCloud
@@ -134,3 +134,28 @@ async def test_what_was_collected_survives_kill_9_and_is_sent_in_order(
     assert [name.sequence for name in first] == list(range(1, len(first) + 1))
     assert len({name.stream for name in first}) == 1
     await car.kill()
+
+
+async def test_a_budget_holds_over_kill_9(tmp_path: Path, cloud: GrpcCloud):
+    thrifty = OFTEN | {"name": "thrifty", "fairway": {"budget": {"maxBytes": 3000}}}
+    car = agent(tmp_path, cloud, thrifty, replay='[replay]\nlog = "drive.log"\nspeed = 8.0')
+    write_log(car.folder / "drive.log", drive(20_000))
+    sent: list[int] = []
+
+    def judge(sealed: SealedBatch) -> Outcome:
+        if sealed.campaign is not None:
+            sent.append(len(sealed.columns))
+        return Outcome.STORED
+
+    cloud.judge = judge
+    for number in range(1, 4):
+        await car.start()
+        await until(lambda number=number: len(sent) >= number or _is_held_back(cloud))
+        await car.kill()
+
+    assert 0 < sum(sent) <= 3000
+
+
+def _is_held_back(cloud: GrpcCloud) -> bool:
+    last = [one for one in cloud.said if isinstance(one, CheckIn)][-1:]
+    return any(status.held_back_bytes for one in last for status in one.campaigns)

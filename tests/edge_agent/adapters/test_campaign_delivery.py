@@ -1,6 +1,7 @@
 """What campaigns collected on its way: priorities, partitions, requests, budgets, restarts, clocks."""
 
 from pathlib import Path
+from typing import Any
 
 from edge_agent.config_campaigns import Budget, Campaigns
 from fairway.clock import NS_PER_S, SystemClock
@@ -20,7 +21,7 @@ FAST = "$variable.`Vehicle.Speed` > 90"
 GATE = "$variable.`Vehicle.Brake` == true"
 
 
-def stored(name: str, upload: str | None = None, **more: object) -> dict[str, object]:
+def stored(name: str, upload: str | None = None, **more: Any) -> dict[str, object]:
     """Return a campaign that keeps fast speeds in a partition."""
     partition = {
         "id": "bulk",
@@ -272,7 +273,7 @@ async def test_too_much_for_the_disk_costs_the_least_important_campaign(tmp_path
     settings = config(tmp_path, campaigns=Campaigns(max_bytes=1 << 20))
     wide = [{"name": "Vehicle.Speed", "maxSampleCount": 40_000, "dataPartitionId": "bulk"}]
     edge = {"conditionBasedCollectionScheme": {"expression": FAST, "triggerMode": "RISING_EDGE"}}
-    more = {"signalsToCollect": wide, "collectionScheme": edge}
+    more: dict[str, Any] = {"signalsToCollect": wide, "collectionScheme": edge}
     low = order(stored("low", priority=9, **more))
     high = order(stored("high", priority=1, **more))
     async with rig(settings) as agent:

@@ -75,6 +75,43 @@ async def test_why_names_a_signal_that_never_came_and_the_interval_that_is_not_o
     assert json.dumps(why)
 
 
+async def test_why_names_the_interval_that_has_not_passed(tmp_path: Path):
+    scheme = {"expression": "$variable.`Vehicle.Speed` > 90", "minimumTriggerIntervalMs": 3_600_000}
+    document = when("", "rare", collectionScheme={"conditionBasedCollectionScheme": scheme})
+    async with rig(config(tmp_path)) as agent:
+        await agent.connected()
+        await agent.run_campaigns(order(document))
+        agent.drive(100.0)
+        why = agent.parts.statuses.why("rare")
+
+    assert any("it waits for" in text and "interval" in text for text in why["sentences"])
+    assert any(text == "an event now would send 1 of Vehicle.Speed" for text in why["sentences"])
+
+
+async def test_why_names_the_condition_of_a_partition_that_is_closed(tmp_path: Path):
+    storage = {
+        "maximumSize": {"unit": "MB", "value": 1},
+        "storageLocation": "x",
+        "minimumTimeToLive": {"unit": "HOURS", "value": 1},
+    }
+    upload = "$variable.`Vehicle.Brake` == true"
+    parts = [{"id": "bulk", "storageOptions": storage, "uploadOptions": {"expression": upload}}]
+    signals = [{"name": "Vehicle.Speed", "dataPartitionId": "bulk"}]
+    document = when(
+        "$variable.`Vehicle.Speed` > 90", "kept", dataPartitions=parts, signalsToCollect=signals
+    )
+    async with rig(config(tmp_path)) as agent:
+        await agent.connected()
+        await agent.run_campaigns(order(document))
+        agent.drive(100.0)
+        await agent.until(lambda: any(one.waiting for one in agent.parts.partitions.holdings()))
+        why = agent.parts.statuses.why("kept")
+
+    (text,) = [one for one in why["sentences"] if one.startswith("partition bulk is closed")]
+    assert text.startswith("partition bulk is closed: 1 batches of")
+    assert text.endswith(f"wait until {upload} is true")
+
+
 async def test_why_of_a_campaign_that_is_not_there_says_which_are(tmp_path: Path):
     async with rig(config(tmp_path)) as agent:
         await agent.connected()
