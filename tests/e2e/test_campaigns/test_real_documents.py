@@ -217,7 +217,7 @@ def test_the_brake_event_triggers_each_second_and_has_the_second_after_and_what_
 
     # The last second passes while it is still true: what says otherwise comes at the same moment, but after.
     assert seconds(events) == [second + 0.007 for second in (*documents.BRAKES_S, 40)]
-    ends = [one["time_ns"] + NS_PER_S for one in events]
+    ends = [one["time_ns"] + NS_PER_S - 1 for one in events]
     for signal in (BRAKE, TORQUE, "Vehicle.Speed"):
         assert brought(cloud, demo, name, signal) == newest(demo, signal, ends), signal
     assert {one["samples"] for one in events[1:]} == {50 + 50 + 4 * 2}
@@ -319,12 +319,13 @@ def test_a_partition_is_sent_while_the_driver_brakes_hard_and_waits_before_and_a
 
 def test_the_snapshot_of_an_overcurrent_has_the_values_before_it(cloud: CampaignCloud, ev: Lived):
     name = "conditional-snapshot-campaign"
-    triggers, open_ns, is_true = list[int](), BEGIN_NS + 5 * NS_PER_S, False
+    triggers, ends, open_ns, is_true = list[int](), list[int](), BEGIN_NS + 5 * NS_PER_S, False
     for sample in ev.drive.of(documents.SHUNT):
-        # The interval that passes while it is true triggers, be it between two samples.
+        # An interval that passes while it is true triggers at once, before the sample of that moment.
         is_true, was_true = sample.value > 450, is_true
         if open_ns <= sample.time_ns and (is_true or was_true):
             triggers.append(open_ns if was_true else sample.time_ns)
+            ends.append(triggers[-1] - was_true)
             open_ns = triggers[-1] + 5 * NS_PER_S
 
     events = arrived(cloud, ev, name)
@@ -332,8 +333,7 @@ def test_the_snapshot_of_an_overcurrent_has_the_values_before_it(cloud: Campaign
     assert len(triggers) > 10
     assert [one["time_ns"] for one in events] == triggers
     for signal in names_of(name):
-        before = newest(ev, signal, [one - 1 for one in triggers], most=100)
-        assert set(before) <= set(brought(cloud, ev, name, signal)), signal
+        assert brought(cloud, ev, name, signal) == newest(ev, signal, ends, most=100), signal
 
 
 def test_continuous_monitoring_brings_the_newest_value_of_each_signal(
