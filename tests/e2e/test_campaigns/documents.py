@@ -25,7 +25,7 @@ TORQUE, BRAKE = "Vehicle.ECM.DemoEngineTorque", "Vehicle.ABS.DemoBrakePedalPress
 LATITUDE = "Vehicle.CurrentLocation.Latitude"
 HARD_KPA = 7500.0
 # The driver brakes hard in the middle of the drive.
-BRAKES_S = range(20, 40)
+BRAKES_S = range(30, 50)
 DEMO_S = 65
 
 STAND_INS = (

@@ -70,7 +70,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CampaignCloud]:
 def demo(cloud: CampaignCloud) -> Iterator[Lived]:
     documents.FILE_SIZE_PATH.write_bytes(bytes(4321))
     folder = cloud.add_vehicle(DEMO_CAR)
-    yield from lived(cloud, folder, documents.demo_drive(folder), DEMO, speed="12")
+    yield from lived(cloud, folder, documents.demo_drive(folder), DEMO, speed="6")
     documents.FILE_SIZE_PATH.unlink()
 
 
@@ -216,7 +216,9 @@ def test_the_brake_event_triggers_each_second_and_has_the_second_after_and_what_
     events = arrived(cloud, demo, name)
 
     # The last second passes while it is still true: what says otherwise comes at the same moment, but after.
-    assert seconds(events) == [second + 0.007 for second in (*documents.BRAKES_S, 40)]
+    assert seconds(events) == [
+        second + 0.007 for second in (*documents.BRAKES_S, documents.BRAKES_S.stop)
+    ]
     ends = [one["time_ns"] + NS_PER_S - 1 for one in events]
     for signal in (BRAKE, TORQUE, "Vehicle.Speed"):
         assert brought(cloud, demo, name, signal) == newest(demo, signal, ends), signal
@@ -251,7 +253,9 @@ def test_the_histogram_of_a_thousand_torques_comes_out_of_the_sandbox(
 
     histograms = [json.loads(text) for _, text in brought(cloud, demo, name, "Vehicle.Histogram")]
     assert [sum(bins) for bins in histograms] == [1000] * len(events)
-    assert len(events) in {2, 3}  # of 3,250 torques; those before the sandbox is up do not count
+    assert (
+        1 <= len(events) <= 4
+    )  # it is asked for each torque and every 50 ms, once its sandbox is up
     used = {number for number, count in enumerate(histograms[0]) if count}
     assert min(used) == int((-400 + 1000) * 99 / 2000)
     assert max(used) == int((400 + 1000) * 99 / 2000)
@@ -311,7 +315,7 @@ def test_a_partition_is_sent_while_the_driver_brakes_hard_and_waits_before_and_a
     events = cloud.events(name, demo.vehicle)
 
     # Those of 10 and 20 s waited for the brake, those of 50 and 60 s wait for the next time.
-    assert seconds(events) in ([10, 20], [10, 20, 30])
+    assert seconds(events) in ([10, 20, 30], [10, 20, 30, 40])
     assert told(demo, name)["waiting_bytes"] > 0
     pressures = brought(cloud, demo, name, BRAKE)
     assert pressures == said(demo, BRAKE, until_s=seconds(events)[-1] + 1)
