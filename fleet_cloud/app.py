@@ -37,6 +37,7 @@ from fleet_cloud.adapters.fleet import Fleet
 from fleet_cloud.adapters.fleet_files import open_fleet
 from fleet_cloud.adapters.fleetwise import Surroundings, serve_agents
 from fleet_cloud.adapters.fleetwise_control import Doors
+from fleet_cloud.adapters.fleetwise_plane import control_plane
 from fleet_cloud.adapters.grpc import GrpcDoor
 from fleet_cloud.adapters.grpc_control import ControlDoor
 from fleet_cloud.adapters.grpc_enrolment import EnrolmentDoor
@@ -224,9 +225,9 @@ async def _ingest(
             grpc_connections=grpc.connections if grpc else None,
         )
 
-    kept = cloud.registry.quarantine
+    kept, models = cloud.registry.quarantine, cloud.registry.models
     around = Surroundings(
-        cloud.pki, folder, control, intake, kept, tenants, cloud.clock, cloud.end.fail
+        cloud.pki, folder, control, intake, kept, models, tenants, cloud.clock, cloud.end.fail
     )
     agents = serve_agents(config, address, around)
     worker.start()
@@ -304,22 +305,24 @@ async def _api(
     settings = cloud.config.api
     is_own = settings.sign_in and where.is_loopback
     own = OwnIssuer(url, own_signer(cloud.data.folder)) if is_own else None
-    users = cloud.registry.users
+    region, folder, registry = cloud.config.region, cloud.data.folder, cloud.registry
+    users, campaigns = registry.users, _campaigns(cloud)
     ports = ApiPorts(
         telemetry=telemetry,
-        vehicles=cloud.registry.vehicles,
-        quarantine=cloud.registry.quarantine,
+        vehicles=registry.vehicles,
+        quarantine=registry.quarantine,
         ingest_status=status,
         feed=cloud.feed,
         metrics=cloud.metrics,
         clock=cloud.clock,
-        keys=cloud.registry.keys,
+        keys=registry.keys,
         tokens=tokens_of(settings.oidc, own.believed(users) if own else None, cloud.clock),
         audit=cloud.audit,
         acts=cloud.audit,
-        campaigns=_campaigns(cloud),
+        campaigns=campaigns,
         fleets_of=cloud.control.fleets_of,
         sign_in=SignIn(own, users) if own else None,
+        fleetwise=control_plane(region, folder, registry, campaigns.service, campaigns.poke),
     )
     api = make_api(ports)
     async with serving(api, opened, tls=tls, proxies=settings.proxies, ended=cloud.end.request):

@@ -88,6 +88,10 @@ class CampaignStatuses:
         statuses, partitions = self.all(), self._campaigns.partitions
         states = Counter(one.state.name.lower() for one in statuses)
         holdings, counts = partitions.holdings(), partitions.shelf.counts.values()
+        found = (
+            self.functions(engine_id(one.order.campaign)) for one in self._campaigns.plan.standings
+        )
+        reports = [one for one in found if one is not None]
         return CampaignNumbers(
             {state.name.lower(): states[state.name.lower()] for state in CampaignState},
             events=self._campaigns.events,
@@ -101,6 +105,8 @@ class CampaignStatuses:
             waiting_bytes=sum(one.size_bytes for one in holdings),
             held_back=sum(one.held_back_bytes > 0 for one in statuses),
             disk_failing=int(partitions.shelf.is_failing),
+            function_calls=sum(one.calls for one in reports),
+            function_failures=sum(one.errors + one.undefined for one in reports),
         )
 
     def listed(self) -> list[dict[str, Any]]:

@@ -29,5 +29,7 @@ def campaign_metrics(numbers: CampaignNumbers) -> Iterator[Metric]:
         ("waiting_bytes", "Their size", numbers.waiting_bytes),
         ("held_back", "Campaigns that a budget holds back", numbers.held_back),
         ("disk_failing", "1 while the partitions' disk takes nothing", numbers.disk_failing),
+        ("function_calls", "Calls of custom functions, so far", numbers.function_calls),
+        ("function_failures", "Those without a value", numbers.function_failures),
     ):
         yield GaugeMetricFamily(f"fairway_edge_campaign_{name}", text, value=value)

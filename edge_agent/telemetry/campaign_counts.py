@@ -35,6 +35,8 @@ class CampaignNumbers:
     waiting_bytes: int = 0
     held_back: int = 0
     disk_failing: int = 0
+    function_calls: int = 0  # of the campaigns there are
+    function_failures: int = 0
 
 
 class CampaignCounts:

@@ -79,13 +79,25 @@ def fresh_key(
     name: str, grant: Grant, now_ns: int, *, expires_time_ns: int | None = None
 ) -> tuple[ApiKey, str]:
     """Make a key, and return what is kept of it and the key itself.  Raises BadInput for an odd name."""
+    identifier, secret = secrets.token_hex(8), secrets.token_hex(24)
+    kept = kept_key(identifier, secret, name, grant, now_ns, expires_time_ns)
+    return kept, f"{PREFIX}{identifier}_{secret}"
+
+
+def kept_key(
+    identifier: str,
+    secret: str,
+    name: str,
+    grant: Grant,
+    now_ns: int,
+    expires_time_ns: int | None,
+) -> ApiKey:
+    """Return what is kept of a new key with this secret.  Raises BadInput for an odd name."""
     if not _NAME.fullmatch(name):
         raise BadInput(
             f"{name[:80]!r} is no name of a key: 1 to 64 of A-Z a-z 0-9 . _ - and spaces"
         )
-    identifier, secret = secrets.token_hex(8), secrets.token_hex(24)
-    kept = ApiKey(identifier, name, grant, _hash(secret), now_ns, expires_time_ns)
-    return kept, f"{PREFIX}{identifier}_{secret}"
+    return ApiKey(identifier, name, grant, _hash(secret), now_ns, expires_time_ns)
 
 
 def key_parts(text: str) -> tuple[str, str]:

@@ -25,6 +25,8 @@ class Permission(StrEnum):
     SELF_READ = "self:read"  # who one is, and what one may do
     VEHICLES_READ = "vehicles:read"
     VEHICLES_WRITE = "vehicles:write"  # what is known of them: attributes, fleets
+    MODELS_READ = "models:read"  # what kinds of vehicles can tell, and how it is decoded
+    MODELS_WRITE = "models:write"
     CAMPAIGNS_READ = "campaigns:read"
     CAMPAIGNS_WRITE = "campaigns:write"
     CAMPAIGNS_APPROVE = "campaigns:approve"
@@ -40,7 +42,7 @@ class Permission(StrEnum):
 
 
 _P = Permission
-_SEES = frozenset({_P.SELF_READ, _P.VEHICLES_READ})
+_SEES = frozenset({_P.SELF_READ, _P.VEHICLES_READ, _P.MODELS_READ})
 _OPERATES = _SEES | {
     _P.TELEMETRY_READ,
     _P.QUARANTINE_READ,
@@ -54,7 +56,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: _SEES | {_P.TELEMETRY_READ, _P.CAMPAIGNS_READ},
     Role.OPERATOR: _OPERATES,
     # Who answers for a fleet decides what is collected from it, and what belongs to it.
-    Role.FLEET_MANAGER: _OPERATES | {_P.CAMPAIGNS_APPROVE, _P.VEHICLES_WRITE},
+    Role.FLEET_MANAGER: _OPERATES | {_P.CAMPAIGNS_APPROVE, _P.VEHICLES_WRITE, _P.MODELS_WRITE},
     # Software is made for kinds of vehicles, not for what their drivers did.
     Role.RELEASE_AUTHOR: _SEES,
     Role.RELEASE_APPROVER: _SEES,

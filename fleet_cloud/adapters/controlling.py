@@ -11,6 +11,7 @@ from fleet_cloud.audit.acts import Audit
 from fleet_cloud.campaigns.desk import Desk, Stores
 from fleet_cloud.campaigns.service import Service
 from fleet_cloud.campaigns.staging import Staging
+from fleet_cloud.campaigns.tidying import Tidying
 
 
 def make_control(
@@ -31,6 +32,10 @@ def make_control(
     )
     desk = Desk(stores, lambda: fleet.tenants)
     staging = Staging(desk.plan, registry.said, Service(registry.plan, audit))
-    return Control(
-        desk=desk, tenants=lambda: fleet.tenants, tick=staging.tick, clock=clock, failed=failed
-    )
+    tidying = Tidying(desk.plan, registry.progress, registry.commands)
+
+    def tick(now_ns: int) -> None:
+        staging.tick(now_ns)
+        tidying.tick(now_ns)
+
+    return Control(desk=desk, tenants=lambda: fleet.tenants, tick=tick, clock=clock, failed=failed)

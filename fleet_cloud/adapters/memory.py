@@ -9,6 +9,7 @@ from fairway.ids import BatchName
 from fleet_cloud.adapters.memory_access import MemoryKeys, MemoryUsers
 from fleet_cloud.adapters.memory_campaigns import MemoryCampaigns, MemoryCheckIns, MemoryCommands
 from fleet_cloud.adapters.memory_enrolments import MemoryEnrolments
+from fleet_cloud.adapters.memory_models import MemoryDocuments
 from fleet_cloud.adapters.memory_progress import MemoryProgress
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.ingest.ledger import Claim, Stream, standing
@@ -289,6 +290,7 @@ def memory_registry() -> Registry:
         MemoryUsers(),
         enrolments,
         enrolments,
+        MemoryDocuments(),
         plan,
         plan,
         MemoryCheckIns(),

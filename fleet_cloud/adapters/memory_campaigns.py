@@ -264,6 +264,12 @@ class MemoryCommands:
                 self._orders[one.id] = replace(self._orders[one.id], is_sent=True)
             return ours
 
+    def forget_commands(self, before_ns: int) -> None:
+        with self._lock:
+            self._orders = {
+                name: one for name, one in self._orders.items() if one.expires_time_ns >= before_ns
+            }
+
     def answered(self, answers: Sequence[tuple[Vehicle, Answer]]) -> None:
         with self._lock:
             for vehicle, answer in answers:

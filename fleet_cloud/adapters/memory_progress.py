@@ -24,6 +24,7 @@ class MemoryProgress:
         of, part = (key.tenant, one.campaign.sync_id, key.name.vehicle), one.campaign
         with self._lock:
             events = self._events.setdefault(of, {})
+            begun = sum((event.time_ns, event.id) not in events for event in part.events)
             for event in part.events:
                 name = (event.time_ns, event.id)
                 known = events.get(
@@ -35,7 +36,7 @@ class MemoryProgress:
             before = self._progress.get(of, Progress(of[2], 0, 0, 0, 0))
             self._progress[of] = Progress(
                 of[2],
-                len(events),
+                before.events + begun,
                 before.samples + one.samples,
                 before.received_bytes + one.received_bytes,
                 one.received_time_ns,
@@ -72,6 +73,14 @@ class MemoryProgress:
             end = place_of(before)
             newest = [one for one in newest if _place(one) < end]
         return newest[: min(limit, PAGE_MAX)]
+
+    def trim_events(self, tenant: str, sync_id: str, keep: int) -> None:
+        newest = self.events(tenant, sync_id, limit=keep)
+        with self._lock:
+            for (of, campaign, _), events in self._events.items():
+                if (of, campaign) == (tenant, sync_id) and len(newest) == keep:
+                    for name in [name for name in events if name[0] < newest[-1].time_ns]:
+                        del events[name]
 
     def streams(self, tenant: str, sync_id: str, vehicle: str) -> list[tuple[str, str]]:
         with self._lock:

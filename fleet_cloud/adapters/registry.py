@@ -12,6 +12,7 @@ from fleet_cloud.adapters.registry_check_ins import SqlCheckIns
 from fleet_cloud.adapters.registry_commands import SqlCommands
 from fleet_cloud.adapters.registry_enrolments import SqlEnrolments
 from fleet_cloud.adapters.registry_ledger import SqlLedger
+from fleet_cloud.adapters.registry_models import SqlDocuments
 from fleet_cloud.adapters.registry_progress import SqlProgress
 from fleet_cloud.adapters.registry_quarantine import SqlDictionaries, SqlQuarantine
 from fleet_cloud.adapters.registry_sql import Database
@@ -19,6 +20,7 @@ from fleet_cloud.adapters.registry_vehicles import SqlVehicles
 from fleet_cloud.campaigns.ports import Commands, Lists, PlanKeeper, ProgressReader, Said
 from fleet_cloud.enrolment.model import Claims, Enrolments
 from fleet_cloud.ingest.ports import Dictionaries, Ledger, Quarantine
+from fleet_cloud.models.documents import Documents
 from fleet_cloud.vehicles.certificates import Certificates
 from fleet_cloud.vehicles.registry import VehicleRegistry
 
@@ -36,6 +38,7 @@ class Registry:
     users: Users
     claims: Claims
     enrolments: Enrolments
+    models: Documents
     plan: PlanKeeper
     lists: Lists
     said: Said
@@ -66,6 +69,7 @@ def open_registry(url: str, region: str = DEFAULT_REGION) -> Registry:
         SqlUsers(database, region),
         enrolments,
         enrolments,
+        SqlDocuments(database, region),
         SqlCampaigns(database, region),
         SqlLists(database, region),
         SqlCheckIns(database, region),

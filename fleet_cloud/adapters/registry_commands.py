@@ -103,6 +103,14 @@ class SqlCommands:
                 ours += [by_id[one.id] for one in marked]
         return ours
 
+    def forget_commands(self, before_ns: int) -> None:
+        with self._database.writing() as connection:
+            connection.execute(
+                registry_scope.removed_in_region(
+                    vehicle_commands, self._region, vehicle_commands.c.expires_time_ns < before_ns
+                )
+            )
+
     def answered(self, answers: Sequence[tuple[Vehicle, Answer]]) -> None:
         with self._database.writing() as connection:
             for vehicle, answer in answers:

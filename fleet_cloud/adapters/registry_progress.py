@@ -87,20 +87,19 @@ class ProgressWriter:
         rows: dict[tuple[Any, ...], dict[str, Any]] = {}
         for key, one in collected.items():
             of = (key.tenant, one.campaign.sync_id, key.name.vehicle)
+            whose = self._row(of)
             for event in one.campaign.events:
                 name = (*of, event.time_ns, event.id)
-                row = rows.setdefault(
-                    name,
-                    self._row(
-                        of,
-                        time_ns=event.time_ns,
-                        id=event.id,
-                        samples=0,
-                        dtcs=json.dumps(event.dtcs),
-                        dtcs_missing=event.dtcs_missing.replace("\0", "\\0"),
-                    ),
-                )
-                row["samples"] += event.samples
+                if name in rows:
+                    rows[name]["samples"] += event.samples
+                    continue
+                rows[name] = whose | {
+                    "time_ns": event.time_ns,
+                    "id": event.id,
+                    "samples": event.samples,
+                    "dtcs": json.dumps(event.dtcs) if event.dtcs else "[]",
+                    "dtcs_missing": event.dtcs_missing.replace("\0", "\\0"),
+                }
         if not rows:
             return {}
         added = connection.execute(self._add_event, [rows[name] for name in sorted(rows)])
@@ -177,6 +176,24 @@ class SqlProgress:
             return [
                 _happened(one) for one in connection.execute(newest.limit(min(limit, PAGE_MAX)))
             ]
+
+    def trim_events(self, tenant: str, sync_id: str, keep: int) -> None:
+        c, scope = campaign_events.c, Scope(self._region, tenant)
+        oldest = (
+            self._chosen(campaign_events, tenant, sync_id)
+            .with_only_columns(c.time_ns)
+            .order_by(c.time_ns.desc())
+            .offset(keep - 1)
+            .limit(1)
+        )
+        with self._database.writing() as connection:
+            time_ns = connection.execute(oldest).scalar()
+            if time_ns is not None:  # those of one moment stay together
+                connection.execute(
+                    registry_scope.removed(
+                        campaign_events, scope, c.sync_id == sync_id, c.time_ns < time_ns
+                    )
+                )
 
     def streams(self, tenant: str, sync_id: str, vehicle: str) -> list[tuple[str, str]]:
         wanted = self._chosen(campaign_streams, tenant, sync_id).where(

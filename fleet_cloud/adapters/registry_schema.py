@@ -7,6 +7,7 @@
     enrolments                                   what became of every request for a certificate
     streams, claims                              the ledger: which batches are stored, or being stored
     dictionaries, quarantine                     what vehicles sent that is not samples
+    models, model_references, model_revisions    what is known about kinds of vehicles, as documents
     audit, audit_heads                           who did what, and how far each chain goes
     counters                                     numbers that only grow: the fleet's revision, the plan's
     campaigns and their like                     registry_campaign_tables.py
@@ -33,7 +34,7 @@ from fleet_cloud.adapters.registry_metadata import scope as _scope
 metadata = registry_metadata.metadata
 
 # The newest migration, which leaves these tables behind.
-NEWEST = "0007"
+NEWEST = "0008"
 
 
 tenants = Table(
@@ -201,6 +202,35 @@ enrolments = Table(
     Column("certificate_pem", LargeBinary, nullable=False),
     Index("enrolments_by_vehicle", "region", "tenant", "vehicle", "key_sha256"),
     Index("enrolments_by_state", "region", "state"),
+)
+
+models = Table(
+    "models",
+    metadata,
+    *_scope(),
+    Column("kind", String(32), primary_key=True),
+    Column("name", String(256), primary_key=True),
+    Column("content", Text, nullable=False),
+    Column("created_time_ns", BigInteger, nullable=False),
+    Column("changed_time_ns", BigInteger, nullable=False),
+)
+
+model_references = Table(
+    "model_references",
+    metadata,
+    *_scope(),
+    Column("of_kind", String(32), primary_key=True),
+    Column("of_name", String(256), primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("name", String(256), primary_key=True),
+    Index("model_references_by_name", "region", "tenant", "kind", "name"),
+)
+
+model_revisions = Table(
+    "model_revisions",
+    metadata,
+    *_scope(),
+    Column("value", BigInteger, nullable=False),
 )
 
 audit = Table(

@@ -2,7 +2,8 @@
 
     Authorization --> key or token --> principal --> permission of the route --> Caller
 
-Rule 1: a route declares `needs(...)` or `public()`; tests/fleet_cloud/api/test_matrix.py fails for any other.
+Rule 1: a route declares `needs(...)`, `by_operation(...)` or `public()`; tests/fleet_cloud/api/test_matrix.py
+fails for any other.
 Rule 2: 401 says that nobody knows who asks, 403 which permission is missing, and neither says anything else.
 Rule 3: whoever may change something and asks for it is in the audit log (api.post, api.delete) before it is
 done; what it comes to is an act of its own.  What was denied is there too, folded to one entry a minute for
@@ -13,7 +14,7 @@ Rule 4: whoever fails too often waits; whoever was let in before is not held up 
 import hashlib
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -40,6 +41,8 @@ FAILURES = Limit(per_s=0.2, burst=20)
 # How long a credential counts as good when its neighbours fail.
 _GOOD_NS = 3600 * NS_PER_S
 _DENIED_STEP_NS = 60 * NS_PER_S
+
+_Proof = TypeVar("_Proof")
 
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -76,9 +79,7 @@ class Gate:
         now_ns = self._clock.now_ns()
         kept: ApiKey | None = self._ports.keys.key(identifier)
         found = holder(kept, secret, now_ns)
-        if self._used.is_new(identifier):
-            with suppress(Unavailable):  # it is good although nobody can note that it was used
-                self._ports.keys.used(identifier, now_ns)
+        self.note_use(identifier)
         return found
 
     def is_good(self, credential: str) -> bool:
@@ -95,6 +96,16 @@ class Gate:
         """Return who asks.  Raises NotSignedIn, NotAllowed, TooOften, Unavailable."""
         route = _route(request)
         principal, credential = self._identified(request, route)
+        self.let_in(principal, permission, route)
+        if request.method in _CHANGING:
+            changed = Act(
+                f"api.{request.method.lower()}", principal.actor, f"route:{_path(request)}"
+            )
+            self._ports.audit.write(changed)
+        return Caller(principal, permission, self._ports.fleets_of, credential)
+
+    def let_in(self, principal: Principal, permission: Permission, route: str) -> None:
+        """Raise TooOften or NotAllowed unless `principal` may come by this route now."""
         wait_s = self._requests.take(principal.actor)
         if wait_s:
             raise TooOften(
@@ -103,28 +114,30 @@ class Gate:
         if not may_somewhere(principal, permission):
             self._denials.note(principal.actor, route, f"403 {permission}")
             raise NotAllowed(permission)
-        if request.method in _CHANGING:
-            changed = Act(
-                f"api.{request.method.lower()}", principal.actor, f"route:{_path(request)}"
-            )
-            self._ports.audit.write(changed)
-        return Caller(principal, permission, self._ports.fleets_of, credential)
 
-    def _identified(self, request: Request, route: str) -> tuple[Principal, str]:
-        address = address_of(request.client.host if request.client else "")
-        try:
-            credential = _shown(request)
-        except NotSignedIn:
-            self._denials.note("anonymous", route, "401")
-            raise
-        digest = hashlib.sha256(credential.encode("utf-8", "surrogatepass")).hexdigest()
+    def proved(
+        self,
+        client: str,
+        route: str,
+        shown: str,
+        prove: Callable[[], _Proof],
+        *,
+        is_whole: bool = True,
+    ) -> _Proof:
+        """Return what `prove` finds by what is `shown` from the address `client`.
+
+        When that is not the whole proof, whoever passes does not count as good yet.
+        Raises NotSignedIn for whom `prove` denies, TooOften, Unavailable.
+        """
+        address = address_of(client)
+        digest = hashlib.sha256(shown.encode("utf-8", "surrogatepass")).hexdigest()
         wait_s = self._failures.wait_s(address)
         if wait_s and not self._good.knows(digest):
             raise TooOften(
                 f"too many attempts from this address: come again in {wait_s:.0f} s", wait_s=wait_s
             )
         try:
-            principal = self.principal(credential)
+            found = prove()
         except (
             Unavailable
         ) as error:  # whoever asks is nobody yet, and is told nothing about our parts
@@ -134,8 +147,29 @@ class Gate:
             self._failures.take(address)
             self._denials.note("anonymous", route, "401", address=address)
             raise NotSignedIn(str(error), is_wrong=True) from error
-        self._good.note(digest)
-        return principal, credential
+        if is_whole:
+            self._good.note(digest)
+        return found
+
+    def note_anonymous(self, route: str) -> None:
+        """Note that somebody came who showed nothing."""
+        self._denials.note("anonymous", route, "401")
+
+    def note_use(self, key: str) -> None:
+        """Note that a key is used, once a minute: it is good although nobody can note it."""
+        if self._used.is_new(key):
+            with suppress(Unavailable):
+                self._ports.keys.used(key, self._clock.now_ns())
+
+    def _identified(self, request: Request, route: str) -> tuple[Principal, str]:
+        try:
+            credential = _shown(request)
+        except NotSignedIn:
+            self.note_anonymous(route)
+            raise
+        return self.proved(
+            client_of(request), route, credential, lambda: self.principal(credential)
+        ), credential
 
 
 class Denials:
@@ -181,7 +215,26 @@ def public() -> Any:
     return Depends(_declared(nothing, None))
 
 
-def _declared(check: Callable[..., Any], permission: Permission | None) -> Callable[..., Any]:
+def by_operation(permissions: frozenset[Permission]) -> Any:
+    """Return the dependency of a route with many operations, each of which needs one of `permissions`.
+
+    The route asks `Gate.proved` and `Gate.let_in` itself, for the operation that is meant.
+    """
+
+    async def later() -> None:
+        """Let the route ask."""
+
+    return Depends(_declared(later, permissions))
+
+
+def client_of(request: Request) -> str:
+    """Return the address that a request comes from."""
+    return request.client.host if request.client else ""
+
+
+def _declared(
+    check: Callable[..., Any], permission: Permission | frozenset[Permission] | None
+) -> Callable[..., Any]:
     check.declares = permission  # type: ignore[attr-defined] # read by the test that walks the routes
     return check
 

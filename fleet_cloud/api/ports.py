@@ -25,6 +25,7 @@ from fleet_cloud.campaigns.ports import (
 from fleet_cloud.campaigns.service import Service
 from fleet_cloud.ingest.ports import LiveFeed, Quarantine
 from fleet_cloud.ingest.status import IngestStatus
+from fleet_cloud.models.control_plane import ControlPlane
 from fleet_cloud.vehicles.registry import VehicleReader
 from fleet_cloud.vehicles.telemetry import TelemetryReader, TelemetryStatistics
 
@@ -115,3 +116,4 @@ class ApiPorts:
     campaigns: CampaignPorts
     fleets_of: FleetsOf = default_fleet
     sign_in: SignIn | None = None  # None: people sign in elsewhere
+    fleetwise: ControlPlane | None = None  # None: models are kept elsewhere

@@ -2,8 +2,8 @@
 
 Rule 1: a route that asks a store is a plain function, so it runs in a thread and the loop stays live.
 Rule 2: every route says what it needs, or that it is public: gate.py.
-Rule 3: nothing here changes who belongs to the fleet; what is asked of its vehicles can be changed, and who is
-let in.
+Rule 3: below /v1 nothing changes who belongs to the fleet; what is asked of its vehicles can be changed, and
+who is let in.  The doors of compat/ change the fleet as well.
 """
 
 from typing import Any
@@ -28,6 +28,7 @@ from fleet_cloud.api import (
     twins,
     vehicles,
 )
+from fleet_cloud.api.compat import fleetwise
 from fleet_cloud.api.gate import Gate
 from fleet_cloud.api.limits import SizeLimits
 from fleet_cloud.api.ports import ApiPorts
@@ -75,6 +76,8 @@ def make_api(
     app.include_router(twins.router(ports))
     if ports.sign_in is not None:
         app.include_router(sign_in.router(ports, ports.sign_in))
+    if ports.fleetwise is not None:
+        app.include_router(fleetwise.router(ports, ports.fleetwise))
     _describe(app)
     return app
 

@@ -249,6 +249,10 @@ class Commands(Protocol):
         """Note answers; those to another vehicle's command, or to none, are ignored.  Raises Unavailable."""
         ...
 
+    def forget_commands(self, before_ns: int) -> None:
+        """Forget commands that expired before a time.  Raises Unavailable."""
+        ...
+
 
 class Catalogues(Protocol):
     """Knows what vehicles can collect.  Contract: tests/contracts/test_catalogues.py."""
@@ -317,6 +321,10 @@ class ProgressReader(Protocol):
         self, tenant: str, sync_id: str, *, vehicle: str = "", before: str = "", limit: int = 100
     ) -> list[Happened]:
         """Return events, the newest first.  Raises Unavailable."""
+        ...
+
+    def trim_events(self, tenant: str, sync_id: str, keep: int) -> None:
+        """Forget all events but about the newest `keep`; counts stay.  Raises Unavailable."""
         ...
 
     def streams(self, tenant: str, sync_id: str, vehicle: str) -> list[tuple[str, str]]:

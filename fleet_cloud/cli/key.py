@@ -11,15 +11,20 @@ from typing import Any
 from fairway.clock import NS_PER_S, SystemClock
 from fairway.errors import BadInput
 from fairway.identity import DEFAULT_TENANT
+from fleet_cloud.access.aws_keys import fresh_aws_key
 from fleet_cloud.access.grants import ALL, Grant, scope_name
 from fleet_cloud.access.keys import ApiKey, fresh_key
 from fleet_cloud.access.roles import Role
+from fleet_cloud.adapters.aws_root import aws_root
 from fleet_cloud.adapters.first_key import key_act, write_key
 from fleet_cloud.adapters.fleet_files import open_fleet
 from fleet_cloud.cli import settings
 from fleet_cloud.cli.people import actor, shown
 
 DAYS_MAX = 3650
+
+# As a file of credentials of AWS's clients has it.
+_CREDENTIALS = "[default]\naws_access_key_id = {}\naws_secret_access_key = {}"
 
 
 def add(commands: Any) -> None:
@@ -39,6 +44,11 @@ def add(commands: Any) -> None:
     making.add_argument(
         "--out", type=Path, metavar="FILE", help="write it there (mode 0600) instead of printing it"
     )
+    making.add_argument(
+        "--aws",
+        action="store_true",
+        help="as an access key for AWS's clients, which sign with it: see docs/reference/fleetwise-api.md",
+    )
     making.set_defaults(run=_create)
     listing = actions.add_parser("list", help="list the keys there are, and were")
     listing.add_argument("--json", action="store_true", help="for machines")
@@ -56,8 +66,13 @@ def _create(args: argparse.Namespace) -> int:
     grant = Grant(Role(args.role), scope_name(args.tenant), scope_name(args.fleet))
     now_ns = SystemClock().now_ns()
     expires_ns = now_ns + args.days * 86_400 * NS_PER_S
-    kept, text = fresh_key(args.name, grant, now_ns, expires_time_ns=expires_ns)
     with open_fleet(settings.read(args)) as fleet:
+        if args.aws:
+            root = aws_root(fleet.data.folder)
+            kept, pair = fresh_aws_key(root, args.name, grant, now_ns, expires_time_ns=expires_ns)
+            text = _CREDENTIALS.format(pair.access_key_id, pair.secret_access_key)
+        else:
+            kept, text = fresh_key(args.name, grant, now_ns, expires_time_ns=expires_ns)
         if args.out is not None:
             write_key(args.out, text)
         fleet.audit.write(key_act("key.create", actor(), kept))

@@ -185,3 +185,13 @@ def test_the_first_final_answer_of_the_commands_own_vehicle_counts(registry: Reg
     assert found.answer is not None
     assert (found.answer.state, found.answer.reason_code) == (AnswerState.FAILED, 3)
     assert (found.answer.sentence[0], found.answer.json) == ("é", '{"a": 1}')
+
+
+def test_commands_that_are_long_over_are_forgotten(registry: Registry):  # noqa: F811
+    registry.commands.add_command(order("c1"))
+    registry.commands.add_command(replace(order("c2"), expires_time_ns=NOW - 1))
+
+    registry.commands.forget_commands(NOW)
+
+    assert registry.commands.command(None, "c1") is not None
+    assert registry.commands.command(None, "c2") is None

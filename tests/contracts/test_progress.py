@@ -120,3 +120,17 @@ def test_streams_are_known_with_their_partition(registry: Registry):  # noqa: F8
         (OTHER_STREAM, ""),
     ]
     assert registry.progress.streams("acme", "c@1", "VIN2") == []
+
+
+def test_old_events_are_forgotten_while_counts_stay(registry: Registry):  # noqa: F811
+    events = [CampaignEvent(number, NOW + number // 2 * S, 1) for number in range(10)]
+    store(registry, {key(1): brought(*events), key(1, "VIN2"): brought(FIRST, campaign="d@1")})
+
+    registry.progress.trim_events("acme", "c@1", 3)
+    assert [one.id for one in registry.progress.events("acme", "c@1")] == [9, 8, 7, 6]
+    registry.progress.trim_events("acme", "c@1", 100)
+    assert len(registry.progress.events("acme", "c@1")) == 4
+    assert len(registry.progress.events("acme", "d@1")) == 1
+    assert registry.progress.total("acme", "c@1").events == 10
+    store(registry, {key(2): brought(CampaignEvent(11, NOW + 9 * S, 1))})
+    assert registry.progress.total("acme", "c@1").events == 11

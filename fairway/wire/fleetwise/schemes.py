@@ -38,6 +38,8 @@ from fairway.wire.fleetwise.conditions import compiled as condition_of
 # FleetWise's last second, for campaigns that never end; documents of its API have it too.
 FOREVER_MS = 253_402_214_400_000
 _NS_PER_MS = 1_000_000
+# What is sent at once waits for a connection all the same: a day, as long as a vehicle stands in a garage.
+_AT_ONCE_MIN_AGE_S = 86_400
 _MODES = {
     TriggerMode.ALWAYS: v1.TRIGGER_MODE_ALWAYS,
     TriggerMode.RISING_EDGE: v1.TRIGGER_MODE_RISING_EDGE,
@@ -172,6 +174,7 @@ def _put_partitions(message: v1.Scheme, campaign: Campaign, names: SignalNames) 
         at_once = message.partitions.partitions.add()
         at_once.storage.max_bytes = PARTITION_MAX_BYTES_DEFAULT
         at_once.storage.location = "at-once"
+        at_once.storage.min_age_s = _AT_ONCE_MIN_AGE_S
         at_once.upload.condition.truth = True
     return looked_at
 

@@ -96,3 +96,50 @@ async def test_campaigns_run_right_after_a_restart_without_a_cloud(tmp_path: Pat
     async with rig(config(tmp_path), cloud) as agent:
         await agent.until(lambda: bool(cloud.events(braking.sync_id)))
         assert cloud.check_ins()[-1].campaigns[0].triggers >= 1
+
+
+async def test_a_function_of_the_campaigns_own_decides_and_says_more(tmp_path: Path):
+    source = "def invoke(x):\n    return (x > 90, {'Vehicle.Note': f'fast {x:.0f}'})\n"
+    noted = order(
+        when(
+            "custom_function('python', 'note', $variable.`Vehicle.Speed`)",
+            fairway={"functions": [{"name": "note", "source": source}]},
+            signalsToCollect=[{"name": "Vehicle.Note"}],
+        )
+    )
+    async with rig(config(tmp_path)) as agent:
+        await agent.connected()
+        await agent.run_campaigns(noted)
+
+        def driven() -> bool:
+            agent.drive(100.0)  # its process may not have started yet
+            return bool(agent.cloud.batches)
+
+        await agent.until(driven)
+        numbers = agent.parts.statuses.numbers()
+
+    rows = list(agent.cloud.batches[0][1].rows())
+    assert [(name, value) for name, _, value in rows] == [("Vehicle.Note", "fast 100")]
+    assert numbers.function_calls > 0
+    assert numbers.states["running"] == 1
+
+
+async def test_a_campaign_that_comes_with_a_new_text_leaves_the_others_running(tmp_path: Path):
+    braking = order(when("$variable.`Vehicle.Brake` == true"))
+    fetch = {
+        "fullyQualifiedName": "Vehicle.ECU1.DTC_INFO",
+        "signalFetchConfig": {"timeBased": {"executionFrequencyMs": 1000}},
+        "actions": ['custom_function("DTC_QUERY", -1, 2, -1)'],
+    }
+    asking = order(every(60_000, "asking", signalsToFetch=[fetch]))
+    async with rig(config(tmp_path)) as agent:
+        await agent.connected()
+        await agent.run_campaigns(braking)
+        first = agent.cloud.check_ins()[-1].catalogue_id
+        await agent.run_campaigns(braking, asking, revision=2)
+        agent.drive(50.0)
+        agent.drive(1.0, signal=BRAKE)
+        await agent.until(lambda: bool(agent.cloud.events(braking.sync_id)))
+
+    assert agent.cloud.check_ins()[-1].catalogue_id != first
+    assert len(agent.cloud.dictionaries) == 1

@@ -154,8 +154,9 @@ steps = st.lists(
 
 @given(steps)
 def test_no_day_and_no_total_is_ever_exceeded(steps: list[tuple[str, int, bool]]):
-    limits = {"max_bytes": 5000, "max_bytes_per_day": 1000, "max_metered_bytes_per_day": 300}
-    made, durable, now_ns = budgets(**limits), Ledger(20_000), TODAY_NS
+    said = Budget(max_bytes=5000, max_bytes_per_day=1000, max_metered_bytes_per_day=300)
+    made, durable, now_ns = budgets(), Ledger(20_000), TODAY_NS
+    made.set_campaigns(campaign_limits(CAMPAIGN, said), [CAMPAIGN])
     total, day, metered, highest = 0, 0, 0, 20_000
     for step, much, is_metered in steps:
         if step == "send" and not made.pay(CAMPAIGN, much, is_metered=is_metered):
@@ -175,7 +176,7 @@ def test_no_day_and_no_total_is_ever_exceeded(steps: list[tuple[str, int, bool]]
                 highest, day, metered = now_ns // DAY_NS, 0, 0
         else:
             made = Budgets({}, durable if step == "crash" else made.final_ledger())
-            made.set_campaigns(campaign_limits(CAMPAIGN, Budget(**limits)), [CAMPAIGN])
+            made.set_campaigns(campaign_limits(CAMPAIGN, said), [CAMPAIGN])
             if made.look(now_ns=now_ns, monotonic_ns=1):  # the day was not durable yet
                 day, metered = 0, 0
             durable = made.ledger()

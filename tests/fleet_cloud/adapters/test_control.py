@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -47,7 +47,7 @@ class WilfulCheckIns(MemoryCheckIns):
 
     fails = False
 
-    def note(self, checked_in: list[CheckedIn]) -> None:  # type: ignore[override]
+    def note(self, checked_in: Sequence[CheckedIn]) -> None:
         if self.fails:
             raise Unavailable("the disk is full")
         super().note(checked_in)

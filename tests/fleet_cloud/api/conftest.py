@@ -23,9 +23,16 @@ from fleet_cloud.access.roles import Role
 from fleet_cloud.access.tokens import NoTokens
 from fleet_cloud.adapters.catalogues import KeptCatalogues
 from fleet_cloud.adapters.feed import Feed
-from fleet_cloud.adapters.memory import MemoryQuarantine, MemoryVehicles, memory_registry
+from fleet_cloud.adapters.fleetwise_campaigns import ServiceCampaigns
+from fleet_cloud.adapters.memory import (
+    MemoryCertificates,
+    MemoryQuarantine,
+    MemoryVehicles,
+    memory_registry,
+)
 from fleet_cloud.adapters.memory_access import MemoryKeys
 from fleet_cloud.adapters.memory_audit import MemoryAudit
+from fleet_cloud.adapters.memory_models import MemoryDocuments
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.adapters.telemetry_store_memory import MemoryTelemetryStore
 from fleet_cloud.api.ports import ApiPorts, CampaignPorts, SignIn
@@ -37,10 +44,12 @@ from fleet_cloud.campaigns.ports import Vehicle as VehicleOf
 from fleet_cloud.campaigns.service import Service
 from fleet_cloud.ingest.ports import AcceptedBatch, Misfit
 from fleet_cloud.ingest.status import STARTING, IngestStatus
+from fleet_cloud.models.control_plane import ControlPlane
 from fleet_cloud.vehicles.registry import Vehicle, VehicleState
 
 START_NS = 1_700_000_000 * NS_PER_S  # 2023-11-14T22:13:20Z
 STREAM = "00000000000000aa"
+ROOT = bytes(range(32))
 
 DOCUMENT = {
     "collectionScheme": {"timeBasedCollectionScheme": {"periodMs": 10_000}},
@@ -63,7 +72,7 @@ class Cloud:
     quarantine: MemoryQuarantine = field(default_factory=MemoryQuarantine)
     feed: Feed = field(default_factory=Feed)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
-    clock: ManualClock = field(default_factory=ManualClock)
+    clock: Any = field(default_factory=ManualClock)
     status: IngestStatus = STARTING
     keys: MemoryKeys = field(default_factory=MemoryKeys)
     tokens: Any = field(default_factory=NoTokens)
@@ -74,6 +83,7 @@ class Cloud:
     self_approval: bool = False
     price_per_mb: float = 0.0
     sign_in: SignIn | None = None
+    documents: MemoryDocuments = field(default_factory=MemoryDocuments)
 
     def key(self, role: str = "admin", tenant: str = ALL, fleet: str = ALL) -> str:
         """Make a key, and return it."""
@@ -106,6 +116,20 @@ class Cloud:
         return kept
 
     def ports(self) -> ApiPorts:
+        campaigns = CampaignPorts(
+            service=Service(self.registry.plan, self.audit, self_approval=self.self_approval),
+            commanding=Commanding(
+                self.registry.commands, self.audit, lambda: f"c{next(self.numbers)}"
+            ),
+            plan=self.registry.plan,
+            said=self.registry.said,
+            commands=self.registry.commands,
+            progress=self.registry.progress,
+            catalogues=KeptCatalogues(self.registry.dictionaries),
+            poke=lambda: self.poked.append(self.clock.now_ns()),
+            price_per_mb=self.price_per_mb,
+            currency="EUR",
+        )
         return ApiPorts(
             telemetry=self.telemetry,
             vehicles=self.vehicles,
@@ -118,22 +142,19 @@ class Cloud:
             tokens=self.tokens,
             audit=self.audit,
             acts=self.audit,
-            campaigns=CampaignPorts(
-                service=Service(self.registry.plan, self.audit, self_approval=self.self_approval),
-                commanding=Commanding(
-                    self.registry.commands, self.audit, lambda: f"c{next(self.numbers)}"
-                ),
-                plan=self.registry.plan,
-                said=self.registry.said,
-                commands=self.registry.commands,
-                progress=self.registry.progress,
-                catalogues=KeptCatalogues(self.registry.dictionaries),
-                poke=lambda: self.poked.append(self.clock.now_ns()),
-                price_per_mb=self.price_per_mb,
-                currency="EUR",
-            ),
+            campaigns=campaigns,
             fleets_of=self.fleets_of,
             sign_in=self.sign_in,
+            fleetwise=ControlPlane(
+                region="local",
+                root=ROOT,
+                documents=self.documents,
+                vehicles=self.vehicles,
+                certificates=MemoryCertificates(self.vehicles),
+                campaigns=ServiceCampaigns(
+                    campaigns.service, campaigns.plan, campaigns.said, campaigns.poke
+                ),
+            ),
         )
 
 

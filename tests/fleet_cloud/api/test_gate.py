@@ -65,7 +65,13 @@ def test_who_one_is_can_be_asked(cloud: Cloud):
             "role": "viewer",
             "tenant": "default",
             "fleet": "north",
-            "permissions": ["self:read", "telemetry:read", "vehicles:read"],
+            "permissions": [
+                "campaigns:read",
+                "models:read",
+                "self:read",
+                "telemetry:read",
+                "vehicles:read",
+            ],
         }
     ]
 
