@@ -37,7 +37,7 @@ from fleet_cloud.adapters.fleet import Fleet
 from fleet_cloud.adapters.fleet_files import open_fleet
 from fleet_cloud.adapters.fleetwise import Surroundings, serve_agents
 from fleet_cloud.adapters.fleetwise_control import Doors
-from fleet_cloud.adapters.fleetwise_plane import control_plane
+from fleet_cloud.adapters.fleetwise_plane import KeptModels, control_plane
 from fleet_cloud.adapters.grpc import GrpcDoor
 from fleet_cloud.adapters.grpc_control import ControlDoor
 from fleet_cloud.adapters.grpc_enrolment import EnrolmentDoor
@@ -225,9 +225,10 @@ async def _ingest(
             grpc_connections=grpc.connections if grpc else None,
         )
 
-    kept, models = cloud.registry.quarantine, cloud.registry.models
+    kept = cloud.registry.quarantine
+    models = KeptModels(cloud.registry.models, tenants)
     around = Surroundings(
-        cloud.pki, folder, control, intake, kept, models, tenants, cloud.clock, cloud.end.fail
+        cloud.pki, folder, control, intake, kept, tenants, cloud.clock, cloud.end.fail, models
     )
     agents = serve_agents(config, address, around)
     worker.start()

@@ -8,15 +8,13 @@ from fairway.clock import Clock
 from fleet_cloud.adapters.addresses import BrokerAddress, fleetwise_broker
 from fleet_cloud.adapters.control import Control
 from fleet_cloud.adapters.fleetwise_control import FleetWiseControl
-from fleet_cloud.adapters.fleetwise_manifests import ManifestFiles
-from fleet_cloud.adapters.fleetwise_models import Models
+from fleet_cloud.adapters.fleetwise_manifests import ManifestFiles, Model
 from fleet_cloud.adapters.fleetwise_mqtt import FleetWiseDoor
 from fleet_cloud.adapters.intake import Intake
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.config import Config
 from fleet_cloud.fleetwise.ports import Fleet
 from fleet_cloud.ingest.ports import Quarantine
-from fleet_cloud.models.documents import Documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +34,10 @@ class Surroundings:
     control: Control
     intake: Intake
     quarantine: Quarantine
-    models: Documents  # what the control plane was told of vehicles
     tenants: Callable[[], Mapping[str, str]]
     clock: Clock
     failed: Callable[[BaseException], None]
+    models: Callable[[str], Model | None]  # what FleetWise's own operations have made
 
 
 def serve_agents(
@@ -53,12 +51,10 @@ def serve_agents(
     if prefixes is None or address is None:
         return None
     beside = FleetWiseControl(around.control, around.clock)
-    models = Models(around.models, around.tenants)
-    manifests = ManifestFiles(around.folder, around.tenants, models.of_vehicle)
     door = FleetWiseDoor(
         fleetwise_broker(config, around.pki, address),
         prefixes=prefixes,
-        fleet=Fleet(manifests, beside, beside),
+        fleet=Fleet(ManifestFiles(around.folder, around.tenants, around.models), beside, beside),
         intake=around.intake,
         quarantine=around.quarantine,
         tenants=around.tenants,

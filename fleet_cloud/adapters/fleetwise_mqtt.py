@@ -251,6 +251,8 @@ class FleetWiseDoor:
         ):
             if document is not None:
                 self._session.publish(topic, document)
+        # An agent need not check in for what it was sent; when it does, its own word counts again.
+        self._checkins[vehicle] = found.will_have
         if is_news:
             catalogue = self._dictionary(manifest) if manifest else None
             fleet.campaigns.checked_in(vehicle, found.check_in, catalogue)

@@ -13,7 +13,7 @@ Rule 5: the sync id of a state template names its content; who has an older one 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fairway.control import (
     ActivateState,
@@ -62,6 +62,7 @@ class Documents:
     schemes: bytes | None
     templates: bytes | None
     check_in: CheckIn
+    will_have: Checkin  # what it has once it has all of it
 
 
 def documents(has: Checkin, wanted: Wanted, *, now_ns: int) -> Documents:
@@ -85,7 +86,7 @@ def documents(has: Checkin, wanted: Wanted, *, now_ns: int) -> Documents:
         ),
     )
     if manifest is None:
-        return Documents(None, None, None, check_in)
+        return Documents(None, None, None, check_in, has)
     own = manifest.manifest.sync_id
     has_manifest = own in there
     stale = tuple(sorted(there - known - {own})) if wanted.orders is not None else ()
@@ -97,11 +98,14 @@ def documents(has: Checkin, wanted: Wanted, *, now_ns: int) -> Documents:
     is_complete = wanted.orders is None or (
         has_manifest and not stale and all(body.sync_id in there for body in bodies)
     )
+    kept = there - set(stale) - set(removed)
+    will_have = kept | known | {own} if wanted.orders is not None else kept | {own}
     return Documents(
         manifest=None if has_manifest else manifest_to_bytes(manifest.manifest),
         schemes=None if is_complete else scheme_list_to_bytes(bodies, time_ms=now_ms),
         templates=change_to_bytes(change) if missing or removed else None,
         check_in=check_in,
+        will_have=replace(has, sync_ids=tuple(sorted(will_have))),
     )
 
 

@@ -105,6 +105,18 @@ def test_a_suspended_and_an_ended_campaign_are_not_in_the_list():
     assert sent(("manifest@1",), Wanted(NAMED, (suspended, ended), NONE)).schemes is None
 
 
+def test_what_was_sent_counts_until_the_agent_says_otherwise():
+    suspended = Wanted(NAMED, (replace(BEAT, is_suspended=True),), NONE)
+    running = Wanted(NAMED, (BEAT,), NONE)
+
+    paused = sent(("manifest@1", BEAT.sync_id), suspended)
+    resumed = sent(paused.will_have.sync_ids, running)
+
+    assert schemes_in(paused) == []
+    assert schemes_in(resumed) == [BEAT.sync_id]
+    assert sent(resumed.will_have.sync_ids, running).schemes is None
+
+
 def test_a_campaign_that_begins_later_is_ready():
     later = CampaignOrder("later@1", replace(CAMPAIGN, start_time_ns=NOW_NS + 1))
 
