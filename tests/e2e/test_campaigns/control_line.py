@@ -80,7 +80,7 @@ class ControlLine:
                     self.lists.append(message)
                     self.say(self._check_in())
         except grpc.RpcError as error:
-            if error.code() is not grpc.StatusCode.CANCELLED:  # type: ignore[attr-defined]
+            if error.code() is not grpc.StatusCode.CANCELLED:
                 raise Unavailable(str(error)) from error
 
     def _messages(self) -> Iterator[ToVehicle]:

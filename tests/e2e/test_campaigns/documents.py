@@ -118,7 +118,9 @@ class Drive:
             "can1": shared("edge/fleetwise/dbc/ev_overcurrent_detection.dbc"),
             "can2": self._stand_in,
         }
-        read = {bus: cantools.database.load_file(str(path)) for bus, path in self.databases.items()}
+        read: dict[str, Any] = {
+            bus: cantools.database.load_file(str(path)) for bus, path in self.databases.items()
+        }
         self._said_by = {
             name: (
                 bus,

@@ -50,9 +50,8 @@ class Tap:
         self._vehicle_files = [
             (folder / name).read_bytes() for name in ("key.pem", "certificate.pem")
         ]
-        self._server_files = [
-            (pki / name).read_bytes() for name in ("server-key.pem", "server.pem")
-        ]
+        self._server_key = (pki / "server-key.pem").read_bytes()
+        self._server_certificate = (pki / "server.pem").read_bytes()
         self._server: grpc.Server | None = None
         self._channel: grpc.Channel | None = None
         self._lock = threading.Lock()
@@ -69,13 +68,12 @@ class Tap:
         )
         for method in (TELEMETRY, CONTROL):
             service, name = method[1:].split("/")
-            handler = grpc.stream_stream_rpc_method_handler(self._forwards(method))
+            handler: Any = grpc.stream_stream_rpc_method_handler(self._forwards(method))
             self._server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler(service, {name: handler}),)
             )
-        self._server.add_secure_port(
-            f"127.0.0.1:{self.port}", grpc.ssl_server_credentials([tuple(self._server_files)])
-        )
+        keys = [(self._server_key, self._server_certificate)]
+        self._server.add_secure_port(f"127.0.0.1:{self.port}", grpc.ssl_server_credentials(keys))
         self._server.start()
 
     def close(self) -> None:
@@ -98,7 +96,8 @@ class Tap:
     def _forwards(self, method: str) -> Any:
         def forward(requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
             assert self._channel is not None
-            call: Any = self._channel.stream_stream(method)(self._up(requests, method))
+            open_call: Any = self._channel.stream_stream(method)
+            call = open_call(self._up(requests, method))
             context.add_callback(call.cancel)
             try:
                 for answer in call:
