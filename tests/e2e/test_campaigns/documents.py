@@ -145,11 +145,12 @@ class Drive:
             (time_ns, f"{stamp} {bus} {message.frame_id:03X}#{data.hex().upper()}\n")
         )
 
-    def write(self, log: Path) -> Path:
-        """Write the log, in order of time."""
+    def write(self, log: Path, *, parked_s: int = 0) -> Path:
+        """Write the log, in order of time; nobody knows the frame that it begins with when it is parked."""
         self._frames.sort(key=lambda one: one[0])
         self.samples.sort(key=lambda one: one.time_ns)
-        log.write_text("".join(line for _, line in self._frames))
+        parked = f"({BEGIN_NS // NS_PER_S - parked_s}.000000) can0 7FF#00\n" if parked_s else ""
+        log.write_text(parked + "".join(line for _, line in self._frames))
         return log
 
     def of(self, name: str) -> list[Sample]:

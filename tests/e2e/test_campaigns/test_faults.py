@@ -204,12 +204,11 @@ def test_a_wall_clock_that_is_set_by_hours_changes_nothing_but_stamps(scene: Sce
         ),
         held_two_seconds("held"),
     )
-    wall, six = FakeWall(tmp_path / "wall"), 6 * HOUR_S - int(time.time()) % DAY_S
-    wall.set(six)
-    environment = wall.environment | {"FAKETIME_NO_CACHE": "1"}  # bus and agent share a clock
-    scene.beacon(environment)
+    six = 6 * HOUR_S - int(time.time()) % DAY_S
+    clock = OneClock(tmp_path, six)
+    scene.beacon(clock.bus.environment | {"FAKETIME_NO_CACHE": "1"})
     agent = scene.agent()
-    agent.environment = environment
+    agent.environment = clock.agent.environment
     scene.tap.open()
     scene.start(agent)
     for campaign in campaigns:
@@ -223,20 +222,20 @@ def test_a_wall_clock_that_is_set_by_hours_changes_nothing_but_stamps(scene: Sce
     first_day = spent()
     assert 0 < first_day <= 1500
     for hours in (5, -4, 9):  # all of them the same day
-        wall.set(six + hours * HOUR_S)
-        time.sleep(2.2)
+        clock.set(six + hours * HOUR_S)
+        time.sleep(1.5)
     assert spent() == first_day
-    wall.set(six + 24 * HOUR_S)  # the day after begins early ...
+    clock.set(six + 24 * HOUR_S)  # the day after begins early ...
     until("a new day's budget", lambda: spent() > first_day)
     for hours in (0, 25):  # ... and only once
-        wall.set(six + hours * HOUR_S)
+        clock.set(six + hours * HOUR_S)
         time.sleep(6)
     assert spent() <= 3000
 
     assert "clock_jumped" in agent.log.read_text()
     beats = scene.tap.of("beat")
     gaps = [b.at_s - a.at_s for a, b in itertools.pairwise(beats)]
-    assert max(gaps) < 3, "it did not go on"
+    assert max(gaps) < 3, ("it did not go on", [(round(one.at_s, 1), one.events) for one in beats])
     assert {event.samples for one in beats[1:-1] for event in one.events} <= set(range(40, 61))
     holds = [event.samples for one in scene.tap.of("held") for event in one.events]
     assert len(holds) > 3
@@ -249,6 +248,24 @@ def test_a_wall_clock_that_is_set_by_hours_changes_nothing_but_stamps(scene: Sce
     for name in ("beat", "kept"):
         counts = [value for _, value in scene.cloud.data(name, CAR, COUNT)]
         assert sorted(counts) == list(range(int(min(counts)), int(max(counts)) + 1)), name
+
+
+class OneClock:
+    """The wall clock of a vehicle, for two programs that look at it on their own.
+
+    A sample stamped before a jump may be seen after it; one that is stamped after it is not seen before it.
+    """
+
+    def __init__(self, folder: Path, ahead_s: int) -> None:
+        self.agent, self.bus = FakeWall(folder / "agent-wall"), FakeWall(folder / "bus-wall")
+        for wall in (self.agent, self.bus):
+            wall.set(ahead_s)
+
+    def set(self, ahead_s: int) -> None:
+        """Set it; the agent looks once a second."""
+        self.agent.set(ahead_s)
+        time.sleep(1.1)
+        self.bus.set(ahead_s)
 
 
 def held_two_seconds(name: str) -> dict[str, Any]:

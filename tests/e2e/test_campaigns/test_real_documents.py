@@ -91,7 +91,8 @@ def lived(
     agent = campaign_agent(
         folder,
         url=f"grpcs://127.0.0.1:{cloud.grpc_port}",
-        log=drive.write(folder / "drive.log"),
+        # Parked until it has surely reached the cloud; the drive begins with its first sample.
+        log=drive.write(folder / "drive.log", parked_s=60),
         databases=drive.databases,
         speed=speed,
         more=AGENT.format(
