@@ -127,6 +127,8 @@ class Partitions:
         found = await self._in_thread(
             lambda: opened.spool.read(after, max_batches=max_batches, max_bytes=max_bytes)
         )
+        if not self._is_open(opened):
+            return []  # it closed while it was read: some of this may have come after that
         key, request = opened.terms.key, self._requests.get(opened.terms.key)
         if request is not None and key not in self._open_now:
             found, self._requests[key] = asked_for(found, request)

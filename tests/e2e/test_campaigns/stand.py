@@ -5,18 +5,15 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
-from tests.e2e.programs import Program, run, until
-from tests.e2e.scene import Cloud
+from tests.e2e.programs import Program, free_port, run, until
+from tests.e2e.scene import EMBEDDED_BROKER, Cloud
 
 AGENT = """\
 [vehicle]
 id = "{vehicle}"
 {buses}
-[replay]
-log = "{log}"
-speed = {speed}
-
 [telemetry]
 collect = "none"
 
@@ -33,7 +30,12 @@ key = "key.pem"
 
 
 class CampaignCloud(Cloud):
-    """A cloud, with the keys of an author and of somebody who approves."""
+    """A cloud, with the keys of an author and of somebody who approves; its broker has a port of its own."""
+
+    def __init__(self, folder: Path, more: str = "") -> None:
+        self.mqtt_port = free_port()
+        broker = EMBEDDED_BROKER.format(port=self.mqtt_port, program="any")
+        super().__init__(folder, f"{broker}{more}")
 
     def start(self) -> None:
         super().start()
@@ -90,25 +92,46 @@ class CampaignCloud(Cloud):
             within_s=30,
         )
 
+    def events(self, name: str, vehicle: str = "") -> list[dict[str, Any]]:
+        """Return the events of a campaign that have arrived, the oldest first."""
+        found: list[dict[str, Any]] = []
+        page: dict[str, Any] = {"next": ""}
+        while page["next"] is not None:
+            asked = {"vehicle": vehicle, "before": page["next"], "limit": 1000}
+            page = self.ask("GET", f"/v1/campaigns/{name}/events?{urlencode(asked)}")
+            found += page["events"]
+        return sorted(found, key=lambda one: int(one["time_ns"]))
+
+    def data(self, name: str, vehicle: str, signal: str) -> list[tuple[int, Any]]:
+        """Return the samples of a signal that a campaign has brought, in order of time."""
+        asked = {"vehicle": vehicle, "signal": signal, "limit": 1_000_000, "format": "json"}
+        found = self.ask("GET", f"/v1/campaigns/{name}/data?{urlencode(asked)}")
+        return list(zip(found["time_ns"], found["value"], strict=True))
+
 
 def campaign_agent(
     folder: Path,
     *,
     url: str,
-    log: Path,
+    log: Path | None,
     databases: dict[str, Path],
     speed: str = '"max"',
     more: str = "",
     arguments: tuple[str, ...] = (),
 ) -> Program:
-    """Write the settings of an agent that collects by campaigns only, and return it, not started."""
+    """Write the settings of an agent that collects by campaigns only, and return it, not started.
+
+    Without a log it listens to a bus on a socket beside its settings, called like the bus.
+    """
     buses = "\n".join(
-        f'[[bus]]\nname = "{name}"\ndatabases = ["{path}"]' for name, path in databases.items()
+        f'[[bus]]\nname = "{name}"\ndatabases = ["{path}"]'
+        + (f'\nsource = "unix:{folder / name}.sock"' if log is None else "")
+        for name, path in databases.items()
     )
+    if log is not None:
+        buses += f'\n[replay]\nlog = "{log}"\nspeed = {speed}'
     config = folder / "edge-agent.toml"
-    config.write_text(
-        AGENT.format(vehicle=folder.name, buses=buses, log=log, speed=speed, url=url, more=more)
-    )
+    config.write_text(AGENT.format(vehicle=folder.name, buses=buses, url=url, more=more))
     return Program(
         "edge-agent", "run", "--config", config, *arguments, log=folder / "edge-agent.log"
     )

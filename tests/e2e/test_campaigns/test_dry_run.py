@@ -103,7 +103,7 @@ DRIVES = {
 
 @pytest.fixture
 def cloud(tmp_path: Path, socket_enabled: None) -> Iterator[CampaignCloud]:
-    one = CampaignCloud(tmp_path, "")
+    one = CampaignCloud(tmp_path)
     one.start()
     yield one
     one.program.close()
