@@ -39,7 +39,7 @@ from fairway.wire.fleetwise.vehicle_data import (
 from fairway.wire.telemetry import batch_to_bytes, dictionary_of, dictionary_to_bytes
 from fleet_cloud.adapters.addresses import BrokerAddress
 from fleet_cloud.adapters.intake import Intake
-from fleet_cloud.adapters.mqtt_session import Heard, Limits, MqttSession
+from fleet_cloud.adapters.mqtt_session import Heard, MqttSession, Terms
 from fleet_cloud.fleetwise.documents import Wanted, documents, reports_of, request_of
 from fleet_cloud.fleetwise.ports import Fleet, NamedManifest
 from fleet_cloud.ingest.ports import Answer, Message, Misfit, Quarantine
@@ -122,7 +122,7 @@ class FleetWiseDoor:
             address,
             client_id=FLEETWISE_NAME,
             topics=prefixes.up("+"),
-            limits=Limits(RECEIVE_MAXIMUM, PACKET_MAX_BYTES),
+            terms=Terms(RECEIVE_MAXIMUM, PACKET_MAX_BYTES),
             hear=self._jobs.put,
         )
         self._thread = threading.Thread(target=self._work, name="fleetwise")

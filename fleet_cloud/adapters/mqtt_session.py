@@ -1,19 +1,22 @@
-"""A session at a broker that outlives connections: what comes in meanwhile waits there.
+"""A session at a broker: topics are heard, and messages sent, over one connection after the other.
 
-Rule 1: a message is acknowledged by whoever asked for it, when it is done with it; until then the broker keeps
-        it, and sends it again over the next connection.
-Rule 2: MQTT 5 is tried first, for its receive maximum; 3.1.1 serves as well.
-Rule 3: one process at a time has the session: its client id is its name.
+    broker --PUBLISH--> network thread --Heard--> whoever asked for it --acknowledge--> PUBACK
+
+Rule 1: a message is acknowledged by whoever asked for it, when it is done with it.
+Rule 2: MQTT 5 is tried first, for its shared subscriptions and receive maximum; 3.1.1 serves as well.
+Rule 3: a kept session outlives connections: the broker keeps what was not acknowledged, and what comes in
+        meanwhile, and sends it over the next one.
+Rule 4: one process at a time has a kept session: its client id is its name.
 """
 
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -33,9 +36,8 @@ OUT_IN_FLIGHT_MAX = 1_000
 OUT_QUEUED_MAX = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A message, and what it is acknowledged by."""
+class Heard(NamedTuple):
+    """A message, and what it is acknowledged by; a tuple, for thousands are made in a second."""
 
     topic: str
     payload: bytes
@@ -45,11 +47,13 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What a broker of MQTT 5 is told: messages on their way at once, and how large one may be."""
+class Terms:
+    """What a broker is asked for: all but the session's keeping of those that speak MQTT 5."""
 
-    receive_maximum: int
-    packet_max_bytes: int  # what is larger the broker passes over
+    receive_maximum: int  # messages on their way to us at once
+    packet_max_bytes: int | None = None  # what is larger the broker passes over
+    keeps_session: bool = True
+    share_group: str = ""  # where brokers can: each message goes to one process of this group
 
 
 class MqttSession:
@@ -61,11 +65,11 @@ class MqttSession:
         *,
         client_id: str,
         topics: Sequence[str],
-        limits: Limits,
+        terms: Terms,
         hear: Callable[[Heard], None],
     ) -> None:
         self._address, self._client_id = address, client_id
-        self._topics, self._limits, self._hear = topics, limits, hear
+        self._topics, self._terms, self._hear = topics, terms, hear
         self._connection = 0
         self._subscribed = threading.Event()
         self._stopping = False
@@ -76,6 +80,11 @@ class MqttSession:
     def connected(self) -> bool:
         """Whether messages can come in now."""
         return self._subscribed.is_set()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the end has begun."""
+        return self._stopping
 
     @property
     def connection(self) -> int:
@@ -91,39 +100,48 @@ class MqttSession:
         return self._subscribed.wait(timeout_s)
 
     def stop(self) -> None:
-        """End the connection; the session stays."""
+        """End the connection, after what was handed over before; a kept session stays."""
         self._stopping = True
         client = self._client
         client.disconnect()
         client.loop_stop()
 
-    def publish(self, topic: str, payload: bytes) -> None:
-        """Send a message once, at least; when too many wait already it is dropped."""
-        self._client.publish(topic, payload, qos=1)
+    def publish(self, topic: str, payload: bytes) -> paho.MQTTMessageInfo | None:
+        """Send a message once, at least; when too many wait already it is dropped.
 
-    def acknowledge(self, heard: Heard) -> None:
-        """Have the broker forget a message, if it came over this connection."""
-        if heard.qos == 1 and heard.connection == self._connection:
-            self._client.acknowledge([heard.packet])
+        None: it is not on its way yet, or never will be, for want of a connection or of room.
+        """
+        sent = self._client.publish(topic, payload, qos=1)
+        return sent if sent.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
+
+    def acknowledge(self, *heard: Heard) -> None:
+        """Have the broker forget those messages that came over this connection."""
+        now = self._connection
+        self._client.acknowledge(
+            [packet for _, _, connection, packet, qos in heard if connection == now and qos == 1]
+        )
 
     def _run(self, client: MqttClient) -> None:
         host, port = host_and_port(self._address.url)
         more: dict[str, Any] = {}
         if client.protocol == MQTTProtocolVersion.MQTTv5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            properties.ReceiveMaximum = self._limits.receive_maximum
-            properties.MaximumPacketSize = self._limits.packet_max_bytes
-            properties.SessionExpiryInterval = SESSION_EXPIRY_S
-            more = {"clean_start": False, "properties": properties}
+            properties.ReceiveMaximum = self._terms.receive_maximum
+            if self._terms.packet_max_bytes is not None:
+                properties.MaximumPacketSize = self._terms.packet_max_bytes
+            if self._terms.keeps_session:
+                properties.SessionExpiryInterval = SESSION_EXPIRY_S
+            more = {"clean_start": not self._terms.keeps_session, "properties": properties}
         client.connect_async(host, port, keepalive=KEEPALIVE_S, **more)
         client.loop_start()
 
     def _made(self, protocol: MQTTProtocolVersion) -> MqttClient:
+        is_5 = protocol == MQTTProtocolVersion.MQTTv5
         client = MqttClient(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
             protocol=protocol,
-            clean_session=None if protocol == MQTTProtocolVersion.MQTTv5 else False,
+            clean_session=None if is_5 else not self._terms.keeps_session,
             manual_ack=True,
         )
         if self._address.url.startswith("mqtts://"):
@@ -146,7 +164,7 @@ class MqttSession:
         _user: object,
         _flags: object,
         reason: ReasonCode,
-        _properties: Properties | None,
+        properties: Properties | None,
     ) -> None:
         if reason.getName() == "Unsupported protocol version":
             self._speak_311()
@@ -155,7 +173,14 @@ class MqttSession:
             log.error("broker_refuses", url=self._address.url, reason=str(reason))
             return
         self._connection += 1
-        client.subscribe([(topic, 1) for topic in self._topics])
+        group = self._terms.share_group
+        is_shared = (
+            group
+            and client.protocol == MQTTProtocolVersion.MQTTv5
+            and getattr(properties, "SharedSubscriptionAvailable", 1) != 0
+        )
+        before = f"$share/{group}/" if is_shared else ""
+        client.subscribe([(before + topic, 1) for topic in self._topics])
 
     def _on_connect_fail(self, _client: object, _user: object) -> None:
         # paho calls this while it handles the error, and tries again for ever: one line for each reason.
@@ -181,15 +206,17 @@ class MqttSession:
         reasons: list[ReasonCode],
         _properties: object,
     ) -> None:
-        refused = [
-            topic for topic, one in zip(self._topics, reasons, strict=True) if one.is_failure
-        ]
-        if refused:
-            log.error("broker_refuses_subscription", url=self._address.url, topic=refused[0])
+        # A kept session is known by its topics and its name; clean ones are all alike.
+        url, is_kept = self._address.url, self._terms.keeps_session
+        failed = [place for place, reason in enumerate(reasons) if reason.is_failure]
+        if failed:
+            why = {"topic": self._topics[failed[0]]} if is_kept else {"reason": str(reasons[0])}
+            log.error("broker_refuses_subscription", url=url, **why)
             return
         self._unreachable = ""
         self._subscribed.set()
-        log.info("broker_connected", url=self._address.url, client_id=self._client_id)
+        who = {"client_id": self._client_id} if is_kept else {}
+        log.info("broker_connected", url=url, **who)
 
     def _on_disconnect(
         self,

@@ -17,7 +17,7 @@ from fairway.errors import BadInput
 from fairway.telemetry import Outcome, Receipt
 from fairway.topics import down_telemetry, up_telemetry
 from fairway.wire.telemetry import receipts_from_bytes
-from fleet_cloud.adapters import mqtt
+from fleet_cloud.adapters import mqtt, mqtt_session
 from fleet_cloud.adapters.addresses import BrokerAddress, embedded_broker
 from fleet_cloud.adapters.broker_child import BrokerPlace, find_program, make_broker
 from fleet_cloud.adapters.child import Child
@@ -282,8 +282,8 @@ async def test_a_broker_with_passwords_lets_the_cloud_in(house: House):
 async def test_a_broker_that_is_not_there_is_told_once_for_each_reason(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    monkeypatch.setattr(mqtt, "RECONNECT_MIN_S", 0.01)
-    monkeypatch.setattr(mqtt, "RECONNECT_MAX_S", 0.01)
+    monkeypatch.setattr(mqtt_session, "RECONNECT_MIN_S", 0.01)
+    monkeypatch.setattr(mqtt_session, "RECONNECT_MAX_S", 0.01)
     door = MqttDoor(
         BrokerAddress(f"mqtt://127.0.0.1:{free_port()}"),
         client_id="cloud",
