@@ -59,6 +59,7 @@ class Cargo:
         self._partition = np.array(partition, np.intp)
         kinds = [table[one.signal].kind for one in plan.collected]
         self._is_text = np.array([kind is Kind.TEXT for kind in kinds], np.bool_)
+        self._has_texts = bool(self._is_text.any())
         self._rings = np.empty(0, np.intp)
         self._since: NDArray[np.int64] | None = None
 
@@ -86,29 +87,35 @@ class Cargo:
             if name in self._names
             and (self._is_text[which := self._names.index(name)] or number_of(text) is not None)
         ]
+        if not said and len(self._partitions) == 1:  # nearly always: it is asked for at every event
+            whole = self._block(rings, taken, [])
+            return {self._partitions[0]: whole} if len(whole) else {}
         parts = {}
         for number, partition in enumerate(self._partitions):
             mine = self._partition[taken.which] == number
             extra = [one for one in said if self._partition[one[0]] == number]
             if extra or mine.any():
-                parts[partition] = self._block(rings, taken, np.flatnonzero(mine), extra)
+                some = Taken(taken.which[mine], taken.time_ns[mine], taken.value[mine])
+                parts[partition] = self._block(rings, some, extra)
         return parts
 
-    def _block(
-        self, rings: Rings, taken: Taken, rows: NDArray[np.intp], extra: list[tuple[int, int, str]]
-    ) -> SampleBlock:
-        every = np.concatenate([taken.which[rows], np.array([one[0] for one in extra], np.intp)])
-        times = np.concatenate([taken.time_ns[rows], np.array([one[1] for one in extra], np.int64)])
-        signal = self._signal[every]
-        values, texts = self._values(rings, self._is_text[taken.which[rows]], taken.value[rows])
+    def _block(self, rings: Rings, taken: Taken, extra: list[tuple[int, int, str]]) -> SampleBlock:
+        which, times, value = taken.which, taken.time_ns, taken.value
+        texts: list[str] = []
+        if self._has_texts:
+            value, texts = self._values(rings, self._is_text[which], value)
         known = {text: number for number, text in enumerate(texts)}
-        added = [
-            known.setdefault(text, len(known)) if self._is_text[which] else number_of(text)
-            for which, _, text in extra
-        ]
-        value = np.concatenate([values, np.array(added, np.float64)])
+        if extra:
+            added = [
+                known.setdefault(text, len(known)) if self._is_text[one] else number_of(text)
+                for one, _, text in extra
+            ]
+            which = np.concatenate([which, np.array([one[0] for one in extra], np.intp)])
+            times = np.concatenate([times, np.array([one[1] for one in extra], np.int64)])
+            value = np.concatenate([value, np.array(added, np.float64)])
         order = np.argsort(times, kind="stable")
-        return SampleBlock(self._table, signal[order], times[order], value[order], tuple(known))
+        signal = self._signal[which[order]]
+        return SampleBlock(self._table, signal, times[order], value[order], tuple(known))
 
     def _values(
         self, rings: Rings, is_text: NDArray[np.bool_], value: NDArray[np.float64]
