@@ -58,6 +58,19 @@ def test_a_block_that_the_jump_went_through_is_one_drive(jump_ns: int):
     assert drive_of(drive.pieces(rows, at(1.6, jump_ns))) == [1.0, 1.5]
 
 
+@pytest.mark.parametrize("wrong_ns", [5 * 3600 * NS_PER_S, -5 * 3600 * NS_PER_S, -START_NS])
+def test_rows_of_a_clock_that_is_wrong_happen_when_they_are_seen(wrong_ns: int):
+    drive = DriveTime(at(0))
+    right, half_s = START_NS + 2 * NS_PER_S, NS_PER_S // 2
+
+    pieces = drive.pieces(block(right + wrong_ns, right + half_s + wrong_ns), at(2.6))
+    mixed = drive.pieces(block(right + NS_PER_S, right + wrong_ns, right + NS_PER_S), at(3.0))
+
+    assert drive_of(pieces) == [2.1, 2.6]
+    assert drive_of(mixed) == [3.0, 3.0, 3.0]
+    assert drive_of(drive.pieces(block(right + 2 * NS_PER_S), at(4.1))) == [4.0]
+
+
 def test_an_empty_block_right_after_a_jump_is_no_trouble():
     drive = DriveTime(at(0))
 
