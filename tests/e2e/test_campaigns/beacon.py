@@ -3,6 +3,7 @@
 python -m tests.e2e.test_campaigns.beacon SOCKET
 
 BEACON.Count    one more every 10 ms
+BEACON.Wave     9 for three seconds, 0 for two, by the time that has really passed, whatever a wall clock says
 """
 
 import asyncio
@@ -18,11 +19,14 @@ DBC = """VERSION ""
 NS_ :
 BS_:
 BU_: ECU
-BO_ 256 BEACON: 4 ECU
+BO_ 256 BEACON: 6 ECU
  SG_ Count : 0|32@1+ (1,0) [0|0] "" Vector__XXX
+ SG_ Wave : 32|8@1+ (1,0) [0|0] "" Vector__XXX
 """
-COUNT = "can0.BEACON.Count"
+COUNT, WAVE = "can0.BEACON.Count", "can0.BEACON.Wave"
 STEP_NS = 10 * NS_PER_MS
+CREST_S, TROUGH_S = 3, 2
+CYCLE_S = CREST_S + TROUGH_S
 
 
 async def shine(path: Path) -> None:
@@ -32,7 +36,8 @@ async def shine(path: Path) -> None:
     start_ns, count = clock.monotonic_ns(), 0
     try:
         while True:
-            data = count.to_bytes(4, "little")
+            wave = 9 if (clock.monotonic_ns() - start_ns) / NS_PER_S % CYCLE_S < CREST_S else 0
+            data = count.to_bytes(4, "little") + bytes([wave, 0])
             await bus.send(block_of([Frame(256, data, time_ns=clock.now_ns())]))
             count += 1
             left_ns = start_ns + count * STEP_NS - clock.monotonic_ns()

@@ -1,8 +1,9 @@
-"""What happens to a vehicle happens to its campaigns: power cuts, and a day without network.
+"""What happens to a vehicle happens to its campaigns: power cuts, clocks that are set, a day without network.
 
 The agent, its bus and the cloud are real programs; the road between them is the test's (tap.py).
 """
 
+import itertools
 import json
 import random
 import shutil
@@ -22,7 +23,7 @@ from fairway.wire.telemetry import request_from_bytes
 from tests.e2e.fake_wall import FakeWall
 from tests.e2e.programs import Program, run, until
 from tests.e2e.test_campaigns import beacon
-from tests.e2e.test_campaigns.beacon import COUNT
+from tests.e2e.test_campaigns.beacon import COUNT, WAVE
 from tests.e2e.test_campaigns.stand import CampaignCloud, campaign_agent
 from tests.e2e.test_campaigns.tap import Tap
 
@@ -72,11 +73,12 @@ class Scene:
         (self.car / "beacon.dbc").write_text(beacon.DBC)
         self._stack = stack
 
-    def beacon(self) -> None:
+    def beacon(self, environment: dict[str, str]) -> None:
         """Have a live bus, until the end."""
         lamp = Program("edge-agent", log=self.car / "beacon.log", name="beacon")
         module = ["-m", "tests.e2e.test_campaigns.beacon", str(self.car / "can0.sock")]
         lamp.arguments = [sys.executable, *module]
+        lamp.environment = environment
         self._stack.callback(lamp.close)
         lamp.start()
         until("the bus", (self.car / "can0.sock").exists)
@@ -158,7 +160,7 @@ def test_what_was_durable_arrives_once_and_in_order_although_the_agent_is_killed
         every(250, "thrifty", COUNT, priority=3, fairway={"budget": {"maxBytes": 3000}}),
     )
     dice, durable = random.Random(5), set[tuple[str, int, int]]()
-    scene.beacon()
+    scene.beacon({})
     agent = scene.start(scene.agent())
     scene.tap.open()
     for campaign in campaigns:
@@ -187,6 +189,90 @@ def test_what_was_durable_arrives_once_and_in_order_although_the_agent_is_killed
     spent = sum(one.size_bytes for one in scene.tap.of("thrifty"))
     assert 0 < spent <= 3000, "resends and crashes count as well"
     assert scene.told("thrifty")["held_back_bytes"] > 0
+
+
+def test_a_wall_clock_that_is_set_by_hours_changes_nothing_but_stamps(scene: Scene, tmp_path: Path):
+    campaigns = (
+        every(500, "beat", COUNT),
+        every(500, "thrifty", COUNT, fairway={"budget": {"maxBytesPerDay": 1500}}),
+        every(
+            500,
+            "kept",
+            COUNT,
+            partition="kept",
+            dataPartitions=[partition("kept", hours=1, upload=None)],
+        ),
+        held_two_seconds("held"),
+    )
+    six = 6 * HOUR_S - int(time.time()) % DAY_S
+    clock = OneClock(tmp_path, six)
+    scene.beacon(clock.bus.environment | {"FAKETIME_NO_CACHE": "1"})
+    agent = scene.agent()
+    agent.environment = clock.agent.environment
+    scene.tap.open()
+    scene.start(agent)
+    for campaign in campaigns:
+        scene.cloud.run_campaign(campaign, CAR)
+    scene.cloud.until_running("held", CAR)
+    until("the end of the budget", lambda: scene.told("thrifty")["held_back_bytes"] > 0)
+
+    def spent() -> int:
+        return sum(one.size_bytes for one in scene.tap.of("thrifty"))
+
+    first_day = spent()
+    assert 0 < first_day <= 1500
+    for hours in (5, -4, 9):  # all of them the same day
+        clock.set(six + hours * HOUR_S)
+        time.sleep(1.5)
+    assert spent() == first_day
+    clock.set(six + 24 * HOUR_S)  # the day after begins early ...
+    until("a new day's budget", lambda: spent() > first_day)
+    for hours in (0, 25):  # ... and only once
+        clock.set(six + hours * HOUR_S)
+        time.sleep(6)
+    assert spent() <= 3000
+
+    assert "clock_jumped" in agent.log.read_text()
+    beats = scene.tap.of("beat")
+    gaps = [b.at_s - a.at_s for a, b in itertools.pairwise(beats)]
+    assert max(gaps) < 5, ("it did not go on", [(round(one.at_s, 1), one.events) for one in beats])
+    holds = [one.at_s for one in scene.tap.of("held")]
+    assert len(holds) > 3
+    assert len(holds) <= (holds[-1] - holds[0]) / beacon.CYCLE_S + 2, holds
+    waiting = scene.told("kept")
+    assert waiting["dropped_samples"] == 0, "it was given up for its age"
+    scene.cloud.ask("POST", f"/v1/vehicles/{CAR}/campaigns/kept/upload", {})
+    assert agent.stop() == 0
+    for name in ("beat", "kept"):
+        counts = [value for _, value in scene.cloud.data(name, CAR, COUNT)]
+        assert sorted(counts) == list(range(int(min(counts)), int(max(counts)) + 1)), name
+
+
+class OneClock:
+    """The wall clock of a vehicle, for two programs that look at it on their own.
+
+    A sample stamped before a jump may be seen after it; one that is stamped after it is not seen before it.
+    """
+
+    def __init__(self, folder: Path, ahead_s: int) -> None:
+        self.agent, self.bus = FakeWall(folder / "agent-wall"), FakeWall(folder / "bus-wall")
+        for wall in (self.agent, self.bus):
+            wall.set(ahead_s)
+
+    def set(self, ahead_s: int) -> None:
+        """Set it; the agent looks once a second."""
+        self.agent.set(ahead_s)
+        time.sleep(1.1)
+        self.bus.set(ahead_s)
+
+
+def held_two_seconds(name: str) -> dict[str, Any]:
+    scheme = {"expression": f"held($variable.`{WAVE}` > 5, 2 s)", "triggerMode": "RISING_EDGE"}
+    return {
+        "name": name,
+        "collectionScheme": {"conditionBasedCollectionScheme": scheme},
+        "signalsToCollect": [{"name": WAVE}],
+    }
 
 
 NOISE_DBC = """VERSION ""
