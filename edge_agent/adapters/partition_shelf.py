@@ -178,12 +178,15 @@ class PartitionShelf:
             created_time_ns=now_ns,
             max_bytes=seal.max_bytes,
         )
+        steady_ns = (
+            self._age_clock.now_ns()
+        )  # its age is not that of a wall clock that was set meanwhile
         return [
             SpooledBatch(
                 batch.name.sequence,
                 batch.dictionary_id,
                 len(batch.block),
-                now_ns,
+                steady_ns,
                 Cursor(),
                 request,
             )
