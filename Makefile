@@ -62,10 +62,16 @@ packages:
 
 tpm: .venv/tpm
 
-# Many tests wait for programs of theirs, so one process more than there are cores; a file's tests stay together.
-WORKERS ?= $(shell expr $$(nproc) + 1)
+# One process for each core; a file's tests stay together.  What starts whole programs by the dozen goes alone after
+# them: beside others it would wait in vain.
+WORKERS ?= $(shell nproc)
 test: .venv/tpm .kuksa/ready .velocitas/ready
-	$(RUN)python -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
+ifdef ARGS
+	$(RUN)python -m pytest -q $(ARGS)
+else
+	$(RUN)python -m pytest -q -n $(WORKERS) --dist loadfile --ignore=tests/e2e --ignore=tests/docs
+	$(RUN)python -m pytest -q tests/e2e tests/docs
+endif
 
 check: .venv/ready node_modules/ready
 	$(RUN)ruff format --check .

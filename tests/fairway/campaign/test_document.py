@@ -140,7 +140,7 @@ def _with(path: str, value: object) -> dict[str, Any]:
         ("name", "a b", "name: "),
         ("name", "x" * 101, "name: "),
         ("name", 5, "name: must be a text"),
-        ("collectionScheme", ..., "collectionScheme: a campaign has one"),
+        ("collectionScheme", ..., "collectionScheme: is missing: when does it collect?"),
         ("collectionScheme", {}, "collectionScheme: give one of"),
         (
             "collectionScheme",
