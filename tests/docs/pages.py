@@ -31,7 +31,7 @@ _PORT = re.compile(r"(?<=127\.0\.0\.1:)\d{4,5}\b|(?<=^listener )\d{4,5}\b", re.M
 _NUMBER = re.compile(r"\d[\d.,:]*\d|\d")
 _MARK = "@@ block"
 # Pages wait for programs most of the time and run side by side; one alone takes 5 to 20 s.
-PAGE_MAX_S = 90
+PAGE_MAX_S = 240.0  # pages go side by side, and each starts whole programs
 
 
 @dataclass(frozen=True)
