@@ -42,6 +42,12 @@ def waiting(agent: Rig) -> int:
     return sum(one.waiting for one in agent.parts.partitions.holdings())
 
 
+def bulk(agent: Rig) -> dict[str, Any]:
+    parts = agent.parts.statuses.why("asked")["partitions"]
+    (found,) = [one for one in parts if one["partition"] == "bulk"]
+    return dict(found)
+
+
 async def collected(agent: Rig, *speeds: float) -> None:
     """Collect an event for each speed, and wait until it is in its partition."""
     for speed in speeds:
@@ -100,11 +106,11 @@ async def test_a_request_with_an_end_time_sends_what_was_collected_until_then(tm
         agent.say(Command("c1", end_ns + 60 * NS_PER_S, command))
         await agent.until(lambda: bool(agent.cloud.events()))
         await agent.until(lambda: waiting(agent) == 1)
-        why = agent.parts.statuses.why("asked")
+        # The partition finds at its next turn that nothing before the end is left.
+        await agent.until(lambda: not bulk(agent)["is_asked_for"])
 
-    assert [one.samples for one in agent.cloud.events()] == [1]
-    (partition,) = [one for one in why["partitions"] if one["partition"] == "bulk"]
-    assert (partition["is_asked_for"], partition["is_open"]) == (False, False)
+        assert [one.samples for one in agent.cloud.events()] == [1]
+        assert not bulk(agent)["is_open"]
 
 
 async def test_a_request_for_nothing_is_refused_with_a_sentence(tmp_path: Path):
