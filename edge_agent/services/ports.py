@@ -67,6 +67,6 @@ class Kept(Protocol):
         """Return a record, None when there is none."""
         ...
 
-    def write(self, name: str, record: bytes) -> None:
+    def keep(self, name: str, record: bytes) -> None:
         """Replace a record, and return once it is durable; after a power cut it is the old one or the new."""
         ...
