@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from edge_agent.services.model import Instance, Probe, Root
+from edge_agent.services.instance import Instance, Root
+from fairway.services.model import Probe
 
 
 class Images(Protocol):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from edge_agent.services.model import Instance
+from edge_agent.services.instance import Instance
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,13 @@
-"""A service and what it may do, in the words of the field; manifest.py reads one from YAML.
+"""A service and what it may do, in the words of the field; vehicle and cloud agree on this.
 
-    manifest > Service > Instance (one version of it, ready to run) > Runtime
+    manifest.py: YAML > Service > edge_agent: Instance (one version of it, ready to run) > Runtime
 
 Rule 1: what a service does not ask for it does not get: signals, other services, network, memory.
-Rule 2: an instance is named by its service and by all that its manifest says: two that differ in anything are
-        two instances, and the same manifest is always the same one.
 """
 
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 
 from fairway.errors import BadInput
 
@@ -238,45 +235,3 @@ def service_name(text: str) -> str:
             f"a service is called {text[:80]!r}: use a-z, 0-9 and - inside, {NAME_MAX_CHARS} at most"
         )
     return text
-
-
-@dataclass(frozen=True, slots=True)
-class ImageSettings:
-    """What an image says about how it is run (OCI image configuration, `config`)."""
-
-    argv: tuple[str, ...] = ()  # entry point and command
-    environment: tuple[tuple[str, str], ...] = ()
-    folder: str = "/"
-    user: str = ""
-    stop_signal: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """An image that lies unpacked in the vehicle."""
-
-    digest: str
-    layers: tuple[Path, ...]  # the lowest first; read only, shared with other images
-    settings: ImageSettings
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """One version of a service, ready to run."""
-
-    id: str  # "<service>.<12 hex digits>": container, control group and folders are called so
-    service: Service
-    root: Root | None  # None with Runner.PROCESS
-    uid: int  # of this service alone, and its group
-    sockets: Path  # on the vehicle; inside it is SOCKETS
-    data: tuple[tuple[Path, Data], ...] = ()  # on the vehicle, and where it is inside
-    environment: tuple[tuple[str, str], ...] = ()  # what the agent adds
-
-    @property
-    def argv(self) -> tuple[str, ...]:
-        """What is run."""
-        return self.service.command or (self.root.settings.argv if self.root else ())
-
-
-# Where a service finds its sockets, its token and those of the services that it uses.
-SOCKETS = "/run/ecu"
