@@ -1,6 +1,7 @@
 """The supervisor has what is wanted run, restarts what ends, and says how everything stands."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -353,7 +354,7 @@ def test_without_a_cloud_each_does_as_its_policy_says_but_not_in_a_tunnel():
     run(main())
 
 
-async def _refused(services: Services, **more: object) -> str:
+async def _refused(services: Services, **more: Any) -> str:
     with pytest.raises(BadInput) as refused:
         await services.apply([service(**more)])
     assert services.statuses() == []

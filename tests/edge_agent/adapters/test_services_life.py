@@ -173,7 +173,7 @@ class Vehicles(RuleBasedStateMachine):
         self.runner.close()
 
     async def _settle(self, services: Services, wanted: Service) -> None:
-        """Whatever happened, in a quarter of an hour of peace what is good runs, if there ever was something good."""
+        """Whatever happened, after a quarter of an hour of peace what is good runs, if there was any."""
         await services.start("one")
         await asyncio.sleep(900)
         why, running = services.why("one"), self.vehicle.versions()
