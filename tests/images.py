@@ -56,7 +56,7 @@ def layer(*members: tuple[tarfile.TarInfo, bytes], format_: int = tarfile.PAX_FO
 
 def packed(tar: bytes, how: str) -> bytes:
     if how == "gzip":
-        return gzip.compress(tar, mtime=0)
+        return gzip.compress(tar, compresslevel=1, mtime=0)
     return zstandard.compress(tar) if how == "zstd" else tar
 
 

@@ -185,3 +185,34 @@ def until_begun(folder_: Path, taking: "asyncio.Task[tuple[str, ...]]") -> None:
     end = time.monotonic() + 30
     while not any(folder_.iterdir()) and not taking.done() and time.monotonic() < end:
         time.sleep(0.001)
+
+
+MEASURE = """
+import asyncio, resource, sys
+from pathlib import Path
+from edge_agent.adapters.images import ImageStore
+from fairway.oci.model import Platform
+store = ImageStore(Path(sys.argv[2]), here=Platform("linux", "amd64"))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+(digest,) = asyncio.run(store.take(Path(sys.argv[1])))
+asyncio.run(store.docker_archive(digest, Path(sys.argv[2]) / "docker.tar"))
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["", "gzip", "zstd"])
+def test_a_large_layer_is_never_held_in_memory(tmp_path: Path, how: str):
+    needs_mounts()
+    noise = os.urandom(1 << 20)
+    image = Made([layer(*(file(f"f{at}", noise[at:] + noise[:at]) for at in range(64)))], how=how)
+    path = layout(tmp_path / "layout", image)
+
+    said = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(path), str(tmp_path / "store")],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    assert int(said.stdout) < 24 << 20  # of 64 MiB; a window of zstd is 8
