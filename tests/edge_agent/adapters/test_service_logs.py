@@ -1,5 +1,6 @@
 """Pipes that services print into, and the files their lines end in."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -108,7 +109,8 @@ async def test_files_are_rotated_and_the_oldest_is_dropped(tmp_path: Path):
 
     for number in range(100):
         os.write(out, b"%d %s\n" % (number, b"x" * 50))
-        await until(lambda number=number: said(book)[-1:] == [f"stdout {number} {'x' * 50}"])
+        while said(book)[-1:] != [f"stdout {number} {'x' * 50}"]:
+            await asyncio.sleep(0)
     os.close(out)
     os.close(err)
     book.close(ID)
