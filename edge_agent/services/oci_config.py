@@ -199,12 +199,9 @@ def _bind(source: str, where: str, options: list[str]) -> dict[str, Any]:
 def _inside(data: Data) -> str:
     """Return where a folder of data is inside.  Raises BadInput for a place that the container stands on."""
     path = PurePosixPath(data.path)
-    is_plain = (
-        path.is_absolute()
-        and ".." not in path.parts
-        and "\0" not in data.path
-        and len(path.parts) > 1
-    )
+    # Two slashes at the start are a root of their own, for POSIX and for pathlib.
+    is_plain = path.root == "/" and len(path.parts) > 1
+    is_plain = is_plain and ".." not in path.parts and "\0" not in data.path
     if not is_plain or any(_overlap(path, PurePosixPath(taken)) for taken in _TAKEN):
         raise BadInput(f"data at {data.path[:80]!r}: give it a folder of its own, such as /data")
     return str(path)
