@@ -2,7 +2,10 @@
 
 import contextlib
 import os
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +54,28 @@ def busybox_layer(folder: Path) -> Path:
     return layer
 
 
+def python_layers(folder: Path) -> tuple[Path, ...]:
+    """Return the Python that runs this as layers of an image: /bin/python, with what it needs of the system."""
+    prefix = Path(sys.base_prefix)
+    python = prefix / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    libraries = folder / "libraries"
+    if not libraries.exists():
+        modules = (prefix / "lib" / python.name / "lib-dynload").glob("_*.so")
+        listed = subprocess.run(
+            ["ldd", python, *modules], capture_output=True, text=True, check=True
+        ).stdout
+        for found in set(re.findall(r"(/\S+\.so\S*)(?= \()", listed)):
+            if not found.startswith(str(prefix)):
+                (libraries / found[1:]).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(found, libraries / found[1:])
+        (libraries / "bin").mkdir()
+        (libraries / "bin" / "python").symlink_to(python.name)
+    return prefix, libraries
+
+
+PYTHON = ("/bin/python", "-S", "-P")
+
+
 def need(program: str) -> str:
     """Return where a container program is, or end the test that needs it."""
     path = shutil.which(program)
@@ -64,10 +89,10 @@ def need(program: str) -> str:
 
 @dataclass
 class Yard:
-    """A folder in which instances live, and the layer that they are made of."""
+    """A folder in which instances live, and the layers that they are made of."""
 
     folder: Path
-    layer: Path
+    layers: tuple[Path, ...]
     numbers: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -87,7 +112,9 @@ class Yard:
         data = tuple(
             (self.folder / "data" / name / str(place), one) for place, one in enumerate(made.data)
         )
-        root = Root("sha256:" + "0" * 64, (self.layer,), ImageSettings(("/bin/busybox",)))
+        root = Root(
+            "sha256:" + "0" * 64, self.layers, ImageSettings((BUSYBOX,), (("PYTHONHOME", "/"),))
+        )
         return Instance(id_, made, root, uid, sockets, data)
 
     def script(self, name: str, script: str, **service: Any) -> Instance:
@@ -102,7 +129,7 @@ class Yard:
 @contextlib.asynccontextmanager
 async def oci_yard(folder: Path) -> AsyncIterator[Yard]:
     """Yield a yard, and leave no container, control group or mount behind, whatever happens inside."""
-    yard = Yard(folder, busybox_layer(folder))
+    yard = Yard(folder, (busybox_layer(folder),))
     try:
         yield yard
     finally:

@@ -43,6 +43,8 @@ class Bundle:
         self.root.mkdir()
         for name in folders:
             _make_open(self.skeleton, name)
+        # runc gives what it mounts the rights of the folder below.
+        (self.skeleton / "tmp").chmod(0o1777)
         for name, text in files.items():
             _make_open(self.skeleton, str(Path(name).parent))
             (self.skeleton / name).write_text(text)
