@@ -1,6 +1,6 @@
 """Containers of services, beside the container program alone: needs root, runc and busybox.
 
-start      from an instance to its running container; the peer is `run --detach` of the same bundle, in turn with it
+start      from an instance to its running container; the peer is `run --detach` of the same bundle, in turn
 memory     resident memory of the agent's process for each container that it runs
 idle       processor time of the agent's process for those containers, which it does not poll
 """
@@ -56,6 +56,7 @@ async def _rows(folder: Path) -> list[Row]:
             await runtime.stop(id_, grace_s=0)
         await runtime.close()
         await cgroups.remove(cgroups.look(), "/fairway-bench")
+    many = f"{CONTAINERS} of them"
     return [
         Row(
             "container start, overhead over the container program",
@@ -67,7 +68,7 @@ async def _rows(folder: Path) -> list[Row]:
         ),
         Row(
             "agent's memory for each container",
-            f"{CONTAINERS} of them",
+            many,
             "-",
             memory_mib,
             "<= 0.3",
@@ -75,7 +76,7 @@ async def _rows(folder: Path) -> list[Row]:
         ),
         Row(
             "agent's time for idle containers",
-            f"{CONTAINERS} of them",
+            many,
             "-",
             idle * 100,
             "<= 3",

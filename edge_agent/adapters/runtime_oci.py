@@ -136,7 +136,8 @@ class OciRuntime:
             if known is not None and known.seen.exit is None:
                 return
             made = self._config(instance)
-            await self._remove(instance.id)
+            if known is not None:
+                await self._remove(instance.id)
             try:
                 await self._begin(instance, made)
             except BaseException as error:
@@ -211,8 +212,7 @@ class OciRuntime:
     async def _begin(self, instance: Instance, made: Mapping[str, Any]) -> None:
         bundle = Bundle(self._bundles / instance.id)
         bundle.make(made, *skeleton(instance, self._vehicle))
-        for place, _ in instance.data:
-            data_folders.make(place, instance.uid)
+        data_folders.make(instance)
         assert instance.root is not None
         await mount_root(_with(instance.root, bundle.skeleton), bundle.root)
         words = ("run", "--detach", "--pid-file", str(bundle.pid_file))

@@ -114,7 +114,11 @@ def skeleton(instance: Instance, vehicle: Vehicle) -> tuple[tuple[str, ...], dic
 
 
 def _process(instance: Instance, vehicle: Vehicle) -> dict[str, Any]:
-    files_max = min(instance.service.resources.files_max, vehicle.files_hard_max)
+    resources = instance.service.resources
+    files_max = min(resources.files_max, vehicle.files_hard_max)
+    # No single file is larger than all that the service may have of anything: a log that never ends.
+    sizes = (data.max_bytes for _, data in instance.data)
+    file_max_bytes = max(resources.memory_max_bytes, resources.tmp_max_bytes, *sizes)
     nothing: list[str] = []
     kinds = ("bounding", "effective", "inheritable", "permitted", "ambient")
     return {
@@ -129,6 +133,7 @@ def _process(instance: Instance, vehicle: Vehicle) -> dict[str, Any]:
         "rlimits": [
             {"type": "RLIMIT_NOFILE", "hard": files_max, "soft": files_max},
             {"type": "RLIMIT_CORE", "hard": 0, "soft": 0},
+            {"type": "RLIMIT_FSIZE", "hard": file_max_bytes, "soft": file_max_bytes},
         ],
     }
 
