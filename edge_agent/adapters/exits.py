@@ -32,6 +32,14 @@ def become_subreaper() -> None:
         raise Unavailable(f"orphans cannot be waited for: {os.strerror(ctypes.get_errno())}")
 
 
+def signal_of(name: str) -> signal.Signals:
+    """Return the signal that an image or a manifest names: TERM, SIGTERM, 15; one that is none is TERM."""
+    known = {one.name: one for one in signal.Signals} | {
+        str(one.value): one for one in signal.Signals
+    }
+    return known.get(name.upper()) or known.get(f"SIG{name.upper()}") or signal.SIGTERM
+
+
 class Watched:
     """One process, until it has ended.  Of one event loop."""
 
@@ -48,8 +56,9 @@ class Watched:
 
     def signal(self, name: str) -> None:
         """Send a signal such as TERM; a process that has ended does not mind."""
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._file, signal.Signals[f"SIG{name}"])
+        if self._file >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._file, signal_of(name))
 
     def forget(self) -> None:
         """Watch it no longer."""
@@ -69,7 +78,7 @@ def reap_strays(*but: int) -> None:
 
     A container cannot end before each of its dead was waited for, by whoever is its parent outside.
     """
-    for pid in _children() - set(but):
+    for pid in children_of(os.getpid()) - set(but):
         if _is_dead_elsewhere(pid):
             with contextlib.suppress(ChildProcessError):
                 os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG)
@@ -82,13 +91,14 @@ def parent_of(pid: int) -> int:
     return 0
 
 
-def _children() -> set[int]:
-    lists = [Path(task.path) / "children" for task in os.scandir("/proc/self/task")]
+def children_of(parent: int) -> set[int]:
+    """Return the children of a process, also those that have ended and wait for it."""
     try:
+        lists = [Path(task.path) / "children" for task in os.scandir(f"/proc/{parent}/task")]
         return {int(pid) for path in lists for pid in path.read_text().split()}
     except FileNotFoundError:  # a thread has ended meanwhile, or this kernel has no such lists
         every = (int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit())
-        return {pid for pid in every if parent_of(pid) == os.getpid()}
+        return {pid for pid in every if parent_of(pid) == parent}
 
 
 def _is_dead_elsewhere(pid: int) -> bool:

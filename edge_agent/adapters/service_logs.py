@@ -32,7 +32,6 @@ _READ_BYTES = 64 * 1024
 # So much is read of a stream in so long; more waits in the pipe, so that no service keeps the agent busy.
 _READ_MAX_BYTES = 256 * 1024
 _READ_PER_S = 0.1
-_STAMP_BYTES = 32
 # Lines dropped are told at most so often.
 _TELL_EVERY_NS = 10 * NS_PER_S
 LINES_MAX = 10_000
@@ -87,6 +86,11 @@ class LogBook:
         book = self._books.pop(id_, None)
         if book is not None:
             book.close()
+
+    def stop(self) -> None:
+        """Read no instance any longer; what runs prints on for the next agent."""
+        for id_ in tuple(self._books):
+            self.close(id_)
 
     def forget(self, id_: str) -> None:
         """Remove the lines of an instance."""
@@ -200,15 +204,11 @@ class _Book:
 
     def _take(self, name: str, lines: list[bytes]) -> None:
         now_ns, mono_ns = self._clock.now_ns(), self._clock.monotonic_ns()
-        kept = []
-        for number, line in enumerate(lines):
-            if not self._budget.takes(len(line) + _STAMP_BYTES, mono_ns):
-                # The rest is counted, no more: it must not cost the agent what it would not cost the disk.
-                self._dropped += len(lines) - number
-                break
-            if self._dropped and mono_ns - self._told_ns >= _TELL_EVERY_NS:
-                kept.append(self._dropped_line(now_ns, mono_ns))
-            kept.append(stamped(name, printable(line), now_ns))
+        room = self._budget.take(len(lines), mono_ns)
+        kept = [stamped(name, printable(line), now_ns) for line in lines[:room]]
+        if kept and self._dropped and mono_ns - self._told_ns >= _TELL_EVERY_NS:
+            kept.insert(0, self._dropped_line(now_ns, mono_ns))
+        self._dropped += len(lines) - room
         if kept:
             self._write("\n".join(kept))
 

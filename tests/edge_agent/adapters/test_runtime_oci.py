@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -245,22 +246,28 @@ async def test_a_start_that_still_goes_on_without_its_agent_is_waited_for(yard: 
     await second.close()
 
 
-@pytest.mark.parametrize("delay_ms", [0, 15, 30, 45, 70])
-async def test_an_agent_killed_at_any_moment_of_a_start_leaves_a_service_or_nothing(
-    yard: Yard, delay_ms: int
+@pytest.mark.parametrize("killed", ["agent", "agent and program"])
+@pytest.mark.parametrize("delay_ms", [0, 20, 45])
+async def test_a_kill_at_any_moment_of_a_start_leaves_a_service_or_nothing(
+    yard: Yard, delay_ms: int, killed: str
 ):
-    agent = ("-m", "tests.oci_agent", str(yard.folder), "start", "tyres", SLEEPS)
+    agent = ("-m", "tests.oci_agent", str(yard.folder), "start", "tyres", "echo up; " + SLEEPS)
     with program(*agent) as first:
         assert line(first) == "opened"
-        await asyncio.sleep((delay_ms + random.random() * 15) / 1000)
+        await asyncio.sleep((delay_ms + random.random() * 25) / 1000)
+        children = exits.children_of(first.pid) if killed == "agent and program" else set[int]()
         first.kill()
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
         first.wait()
 
     second = await open_oci(yard, "runc")
 
-    for id_, seen in (await second.instances()).items():
-        assert seen.exit is None
-        assert Path(f"/proc/{seen.pid}").exists()
+    instances = await second.instances()
+    for id_, seen in instances.items():
+        if seen.exit is None:
+            await until(partial(second.logs.lines, id_, 1))  # it does what it is for
         await second.stop(id_)
     assert left(yard) == NOTHING
     await second.close()
@@ -349,6 +356,21 @@ async def test_a_command_runs_with_no_more_rights_than_its_service(yard: Yard, r
     assert (said["NoNewPrivs"].strip(), said["Seccomp"].strip()) == ("1", "2")
     assert done.code == 1
     assert "not permitted" in done.output
+
+
+@pytest.mark.parametrize("name", ["INT", "SIGINT", "2"])
+def test_a_signal_is_known_by_any_of_its_names(name: str):
+    assert exits.signal_of(name) is signal.SIGINT
+
+
+def test_what_is_no_signal_asks_to_end_all_the_same():
+    assert exits.signal_of("PLEASE") is signal.SIGTERM
+
+
+@pytest.mark.parametrize("id_", ["..", "../x.0123456789ab", "x", "", "x.0123456789ab/.."])
+async def test_a_name_that_leads_elsewhere_is_refused(runtime: OciRuntime, id_: str):
+    with pytest.raises(BadInput, match="no name of an instance"):
+        await runtime.stop(id_)
 
 
 async def test_many_start_and_end_at_once(yard: Yard, runtime: OciRuntime):
