@@ -434,9 +434,10 @@ os.chmod("/data/python", 0o755)
 print(json.dumps({
     "run": tried(lambda: subprocess.run(["/data/python"]) and "done"),
     "mode": oct(os.stat("/data").st_mode & 0o777), "mine": os.stat("/data").st_uid == os.getuid(),
+    "large": tried(lambda: os.truncate("/data/python", 1 << 30)),
 }))
 """,
         data=(Data("/data"),),
     )
 
-    assert found == {"run": "EACCES", "mode": "0o700", "mine": True}
+    assert found == {"run": "EACCES", "mode": "0o700", "mine": True, "large": "EFBIG"}
