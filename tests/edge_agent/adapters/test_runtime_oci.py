@@ -398,6 +398,20 @@ async def test_the_program_is_chosen_by_how_control_groups_are_laid_out():
     assert (await oci_tool.find(here, "runc")).has_seccomp
 
 
+async def test_a_program_without_seccomp_is_passed_over(tmp_path: Path, monkeypatch):
+    for name, says in {
+        "crun": "crun version 1.8.1\n+SYSTEMD",
+        "runc": "runc version 1.1.5\nlibseccomp: 2.5",
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\necho '{says}'\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+
+    assert (await oci_tool.find(Groups(Mode.V2, {}))).name == "runc"
+    with pytest.raises(BadInput, match="crun was built without seccomp"):
+        await oci_tool.find(Groups(Mode.V2, {}), "crun")
+
+
 async def test_a_program_that_makes_no_containers_is_refused():
     groups = Groups(Mode.V2, {})
 
