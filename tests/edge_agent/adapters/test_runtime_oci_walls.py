@@ -75,10 +75,15 @@ class Inside:
         raise AssertionError("\n".join(lines))
 
 
+@pytest.fixture(scope="module")
+def layers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    return python_layers(tmp_path_factory.mktemp("python"))
+
+
 @pytest.fixture
-async def inside(tmp_path) -> AsyncIterator[Inside]:
+async def inside(tmp_path: Path, layers: tuple[Path, ...]) -> AsyncIterator[Inside]:
     async with oci_yard(tmp_path) as yard:
-        yard.layers = python_layers(tmp_path)
+        yard.layers = layers
         runtime = await open_oci(yard, "runc")
         yield Inside(yard, runtime)
         for id_ in await runtime.instances():
