@@ -6,7 +6,8 @@ Rule 1: who calls is known by the socket: one server for each, so no call can sa
 Rule 2: what is served is made once for all doors: a door costs a listening socket and a guard.
 Rule 3: the door's rights are those of the manifest, as long as it is open; what they deny is noted.
 
-Measured: 14 KiB of the agent's memory for a door, 26 KiB more for each connection to it.
+Measured with 100 of them: 3 KiB of memory for a door, 39 KiB more for a connection with a subscription;
+4 ms to open one, 0.8 ms for a look after all.
 """
 
 from dataclasses import dataclass, field

@@ -100,11 +100,12 @@ def sights(user: Service, offers: Iterable[Offered], instance: str = "") -> tupl
 def differences(
     before: Iterable[Sight], after: Iterable[Sight]
 ) -> tuple[tuple[Sight, ...], tuple[Sight, ...]]:
-    """Return what is new or otherwise in `after`, and what was in `before` alone."""
+    """Return what is new or otherwise in `after`, and which offers were in `before` alone."""
     old = {sight.key: sight for sight in before}
     new = {sight.key: sight for sight in after}
     changed = tuple(sight for key, sight in new.items() if old.get(key) != sight)
-    return changed, tuple(sight for key, sight in old.items() if key not in new)
+    gone = [sight for key, sight in old.items() if key not in new and sight.offered is not None]
+    return changed, tuple(gone)
 
 
 def announce(
