@@ -32,15 +32,18 @@ from edge_agent.broker.access import parse
 from edge_agent.broker.claims import Grant
 from edge_agent.services.denials import Denials, WatchedRights
 from edge_agent.services.instance import SOCKETS, Instance
-from edge_agent.services.ranges import range_of, version_of
 from edge_agent.services.registry import Sight
 from fairway.clock import Clock
 from fairway.errors import BadInput, FairwayError, Unavailable
 from fairway.services.model import Access, Runner
+from fairway.services.ranges import range_of, version_of
 
 # Calls of one service at a time: some streams, and a burst.
 CALLS_MAX = 64
+# A service is one program or a few; each connection takes a file of the agent's, which all services share.
+CONNECTIONS_MAX = 16
 STOP_GRACE_S = 0.5
+_OPTIONS = [*OPTIONS, ("grpc.max_allowed_incoming_connections", CONNECTIONS_MAX)]
 
 
 class Handlers:
@@ -115,7 +118,7 @@ async def open_door(
     socket = SocketFile(instance.sockets / AGENT_SOCKET, group=folder.group)
     guard = _guard(instance, mint, denials, clock)
     server = grpc.aio.server(
-        interceptors=[guard], options=OPTIONS, maximum_concurrent_rpcs=CALLS_MAX
+        interceptors=[guard], options=_OPTIONS, maximum_concurrent_rpcs=CALLS_MAX
     )
     server.add_generic_rpc_handlers(handlers.all)
     try:
@@ -136,11 +139,9 @@ async def open_door(
 
 def environment(instance: Instance) -> tuple[tuple[str, str], ...]:
     """Return what leads an instance, and the libraries it may be built with, to its door."""
-    folder, service = inside(instance), instance.service
+    folder = inside(instance)
     socket = f"unix:{folder}/{AGENT_SOCKET}"
     names = {
-        "FAIRWAY_SERVICE": service.name,
-        "FAIRWAY_INSTANCE": instance.id,
         "FAIRWAY_SOCKETS": folder,
         "FAIRWAY_AGENT": socket,
         "FAIRWAY_TOKEN_FILE": f"{folder}/{TOKEN}",

@@ -30,7 +30,7 @@ PATH_MAX_BYTES = 107
 _LONGEST = ".onboard-01234567/s"
 
 _RESERVED = frozenset({USES, TOKEN, KEYS, AGENT_SOCKET})
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 # Sticky: who may write to the folder still removes and renames nothing of another's.
 _FOLDER_MODE = 0o1770
 _USES_MODE = 0o750

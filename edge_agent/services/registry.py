@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from edge_agent.services.instance import Instance
-from edge_agent.services.ranges import range_of, version_of
 from fairway.errors import Denied
 from fairway.services.model import Offer, Service, Use
+from fairway.services.ranges import range_of, version_of
 
 
 @dataclass(frozen=True, slots=True)

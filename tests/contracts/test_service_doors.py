@@ -79,7 +79,7 @@ async def test_an_opened_door_is_told_by_the_environment(rig):
     outside = dict(await rig.doors.open(program))
 
     assert inside["FAIRWAY_SOCKETS"] == "/run/ecu"
-    assert inside["FAIRWAY_INSTANCE"] == instance.id
+    assert inside["FAIRWAY_AGENT"] == "unix:/run/ecu/agent.sock"
     assert outside["FAIRWAY_SOCKETS"] == str(program.sockets)
     assert outside["FAIRWAY_TOKEN_FILE"] == f"{program.sockets}/token"
 

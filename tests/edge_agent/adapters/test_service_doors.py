@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
+from edge_agent.adapters.service_door import CONNECTIONS_MAX
 from edge_agent.adapters.service_tokens import RENEW_AFTER_S, TOKEN_LIFE_S
 from edge_agent.adapters.tokens import unchecked_claims
 from edge_agent.services.audit import checked
@@ -353,6 +354,36 @@ async def test_an_offer_whose_names_can_lead_elsewhere_is_refused(rig, offer):
     with pytest.raises(BadInput):
         await rig.doors.open(instance)
     assert not instance.sockets.exists()
+
+
+async def test_it_cannot_use_up_the_files_of_the_agent(rig):
+    instance, other = await rig.opened(NOSY), await rig.opened(BATTERY)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    flood = """
+import time
+opened = []
+for _ in range(200):
+    made = socket.socket(socket.AF_UNIX)
+    made.connect(sys.argv[1])
+    opened.append(made)
+    made.settimeout(20)
+left = 0
+for made in opened:
+    try:
+        left += made.recv(1) != b""  # the greeting of HTTP/2, or the end
+    except OSError:
+        pass
+print(left)
+"""
+
+    left = await asyncio.to_thread(
+        rigs.as_user, instance.uid, flood, instance.sockets / "agent.sock"
+    )
+
+    assert int(left) <= CONNECTIONS_MAX
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + CONNECTIONS_MAX + 8
+    async with caller(other) as app:
+        await app.get(SPEED_PATH)
 
 
 async def test_what_is_open_is_served_on(rig):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.services.ranges import range_of, version_of
 from fairway.errors import BadInput
+from fairway.services.ranges import range_of, version_of
 
 IN = {
     "*": ("0.0.0", "99.0.0"),
