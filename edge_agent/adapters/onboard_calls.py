@@ -174,8 +174,11 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
             self._told, self._told_s = dict(self.counts.refused), now_s
 
     def _grant(self, details: _Details) -> Grant:
+        # kuksa-client without a token sends an empty one.
         shown = [
-            value for name, value in details.invocation_metadata or () if name == "authorization"
+            value
+            for name, value in details.invocation_metadata or ()
+            if name == "authorization" and value
         ]
         if not shown and self._is_socket_trusted:
             return self._socket
