@@ -1,4 +1,4 @@
-"""A service that uses KUKSA's own client, unmodified, as the environment of its door says: run in that client's own.
+"""A service that uses KUKSA's own client, unmodified, at its door: run in that client's own environment.
 
 python kuksa_service.py sync|async [TOKEN_FILE]        prints what it saw as one line of JSON
 """

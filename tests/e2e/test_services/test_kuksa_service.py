@@ -29,15 +29,14 @@ async def used(rig: Rig, mode: str, access: Access) -> dict[str, Any]:
     service = replace(BATTERY, access=access, runner=Runner.PROCESS)
     environment = dict(await rig.doors.open(rig.instance(service)))
     shown = [environment["TOKEN_OR_TOKENFILE"]] if access is Access.TOKEN else []
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [python, SERVICE, mode, *shown],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+    command = [str(python), str(SERVICE), mode, *shown]
+
+    def run() -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=90, check=False
+        )
+
+    done = await asyncio.to_thread(run)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -118,7 +118,7 @@ async def caller(instance: Instance, shown: str | None = "") -> AsyncIterator[An
 
 
 # The interpreter may lie where only its own user goes: it starts as that one, and becomes the other.
-_BECOME = """
+BECOME = """
 import os, socket, sys
 uid = int(sys.argv.pop(1))
 if uid >= 0:
@@ -129,7 +129,7 @@ if uid >= 0:
 def program(uid: int | None, code: str, *arguments: object) -> list[str]:
     """Return how to run a few lines of Python, which have os, socket and sys, as a user."""
     user = uid if IS_ROOT and uid is not None else -1
-    return [sys.executable, "-I", "-S", "-c", _BECOME + code, str(user), *map(str, arguments)]
+    return [sys.executable, "-I", "-S", "-c", BECOME + code, str(user), *map(str, arguments)]
 
 
 def as_user(uid: int | None, code: str, *arguments: object) -> str:
@@ -177,12 +177,15 @@ def bound(path: Path) -> socket.socket:
 
 
 @asynccontextmanager
-async def served(kind: Any = Rig, clock: Any = None) -> AsyncIterator[Any]:
+async def served(
+    kind: Any = Rig, clock: Any = None, data: VehicleData | None = None
+) -> AsyncIterator[Any]:
     """Have doors in a folder with a short name, which all users may pass."""
     folder = Path(tempfile.mkdtemp(prefix="ecu-"))
     folder.chmod(0o755)
     clock = clock or SystemClock()
-    data, mint, audit = vehicle(), Mint.of(folder, clock), SmallAudit(clock)
+    data = vehicle() if data is None else data
+    mint, audit = Mint.of(folder, clock), SmallAudit(clock)
     rig = kind(folder, _doors(data, mint, audit, clock), data, mint, audit, clock)
     try:
         yield rig
