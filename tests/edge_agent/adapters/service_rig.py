@@ -111,7 +111,14 @@ def token(instance: Instance) -> str:
 async def caller(instance: Instance, shown: str | None = "") -> AsyncIterator[Any]:
     """Connect as a service; `shown` is its own token, another one, or None for none."""
     shown = token(instance) if shown == "" else shown
-    async with grpc.aio.insecure_channel(f"unix:{instance.sockets}/agent.sock") as channel:
+    async with at(f"unix:{instance.sockets}/agent.sock", shown) as app:
+        yield app
+
+
+@asynccontextmanager
+async def at(where: str, shown: str | None = None) -> AsyncIterator[Any]:
+    """Connect to a door."""
+    async with grpc.aio.insecure_channel(where) as channel:
         app: Any = App(channel, bearer(shown) if shown else ())
         app.registry = services_pb2_grpc.ServiceRegistryServiceStub(channel)
         yield app
@@ -173,6 +180,13 @@ def bound(path: Path) -> socket.socket:
     made = socket.socket(socket.AF_UNIX)
     made.bind(str(path))
     made.listen()
+    return made
+
+
+def connected(path: Path) -> socket.socket:
+    """Return a connection to a socket that says nothing and reads nothing."""
+    made = socket.socket(socket.AF_UNIX)
+    made.connect(str(path))
     return made
 
 

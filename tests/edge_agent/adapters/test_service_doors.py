@@ -356,6 +356,33 @@ async def test_an_offer_whose_names_can_lead_elsewhere_is_refused(rig, offer):
     assert not instance.sockets.exists()
 
 
+async def test_what_is_opened_and_closed_at_once_is_in_order(rig):
+    instance = rig.instance(BATTERY)
+
+    await asyncio.gather(*(rig.doors.open(instance) for _ in range(3)))
+    await asyncio.gather(rig.doors.close(instance.id), rig.doors.open(instance))
+
+    async with caller(instance) as app:
+        await app.get(SPEED_PATH)
+    await asyncio.gather(rig.doors.open(instance), rig.doors.close(instance.id))
+    assert not instance.sockets.exists()
+
+
+async def test_who_reads_nothing_does_not_keep_others_from_their_doors(rig):
+    slow, other = await rig.opened(NOSY), rig.instance(BATTERY)
+    stuck = await asyncio.to_thread(rigs.connected, slow.sockets / "agent.sock")
+    closing = asyncio.create_task(rig.doors.close(slow.id))
+    await asyncio.sleep(0)
+
+    await rig.doors.open(other)
+
+    async with caller(other) as app:
+        await app.get(SPEED_PATH)
+    await closing
+    stuck.close()
+    assert not slow.sockets.exists()
+
+
 async def test_it_cannot_use_up_the_files_of_the_agent(rig):
     instance, other = await rig.opened(NOSY), await rig.opened(BATTERY)
     before = len(list(Path("/proc/self/fd").iterdir()))
