@@ -12,7 +12,7 @@ Rule 3: an agent that ends leaves folders and links: services go on calling each
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from weakref import WeakValueDictionary
 
@@ -21,7 +21,14 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from edge_agent.adapters.edge_audit import Audit
 from edge_agent.adapters.onboard_grpc import AddService
-from edge_agent.adapters.service_door import Handlers, Link, ServiceDoor, environment, open_door
+from edge_agent.adapters.service_door import (
+    Handlers,
+    Link,
+    ServiceDoor,
+    environment,
+    has_loopback,
+    open_door,
+)
 from edge_agent.adapters.service_folder import TOKEN
 from edge_agent.adapters.service_registry import ServiceRegistry
 from edge_agent.adapters.service_tokens import RENEW_AFTER_S, Mint
@@ -41,6 +48,8 @@ LOOK_INTERVAL_S = 1.0
 # Denials that wait for a full disk.
 _UNTOLD_MAX = 1000
 
+PidOf = Callable[[str], Awaitable[int]]
+
 
 class ServiceDoors:
     """Opens doors, and leads from one to the other."""
@@ -52,8 +61,12 @@ class ServiceDoors:
         audit: Audit,
         clock: Clock,
         services: Sequence[AddService] = (),
+        pid_of: PidOf | None = None,
     ) -> None:
-        """`services` are what the on-board door serves too, of the same Service: Opened.serving."""
+        """`services` are what the on-board door serves too, of the same Service: Opened.serving.
+
+        `pid_of` says which process an instance is, 0 for none: with `access: socket` it gets a port.
+        """
         self.denied = Denials()
         self._data, self._mint, self._audit, self._clock = data, mint, audit, clock
         self._doors: dict[str, ServiceDoor] = {}
@@ -64,6 +77,7 @@ class ServiceDoors:
         self._renewed_ns = clock.monotonic_ns()
         self._jumps = JumpWatch(clock)
         self._untold: deque[Denial] = deque(maxlen=_UNTOLD_MAX)
+        self._pid_of = pid_of
         self._health = health.aio.HealthServicer()
         self._handlers = self._gathered(services)
 
@@ -104,6 +118,8 @@ class ServiceDoors:
 
     async def look(self) -> None:
         """Do what is due now."""
+        for id_ in tuple(self._doors):
+            await self.reach(id_)
         self._relink()
         now_ns = self._clock.monotonic_ns()
         is_due = now_ns - self._renewed_ns >= RENEW_AFTER_S * NS_PER_S
@@ -113,6 +129,22 @@ class ServiceDoors:
         for door in self._doors.values():
             door.guard.review()
         await self._tell_audit()
+
+    async def reach(self, id_: str) -> None:
+        """Lead an instance that was started to its door by its own loopback, if it is to have one."""
+        async with self._turn(id_):
+            door = self._doors.get(id_)
+            if self._pid_of is None or door is None or not has_loopback(door.instance):
+                return
+            pid = await self._pid_of(id_)
+            if not pid or pid == door.pid:
+                return
+            try:
+                await door.reach(pid)
+            except FairwayError as error:
+                if isinstance(error, BadInput):
+                    door.pid = pid  # it never will be
+                log.warning("no_loopback", instance=id_, reason=str(error))
 
     async def stop(self) -> None:
         """Close all doors and leave the folders: services outlive the agent."""

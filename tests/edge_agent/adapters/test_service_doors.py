@@ -118,6 +118,19 @@ async def test_without_a_token_it_gets_nothing_unless_its_socket_is_enough(rig):
         ] == "PERMISSION_DENIED"  # its manifest has none
 
 
+@pytest.mark.parametrize("empty", ["", "Bearer ", "bearer"])
+async def test_an_empty_token_is_none_where_none_is_needed(rig, empty):
+    strict, trusted = await rig.opened(BATTERY), await rig.opened(NOSY)
+    codes = []
+    for instance in (strict, trusted):
+        async with caller(instance, None) as app:
+            app.with_token = {"metadata": (("authorization", empty),)}
+            codes.append(await refused(app.get(SPEED_PATH)))
+
+    assert codes[0][0] == "UNAUTHENTICATED"
+    assert codes[1][0] == "PERMISSION_DENIED"  # its manifest has none
+
+
 @pytest.mark.parametrize("access", Access)
 async def test_tokens_of_others_are_refused_even_good_ones(rig, access, tmp_path):
     instance = await rig.opened(replace(BATTERY, access=access))
