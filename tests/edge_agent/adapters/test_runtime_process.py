@@ -96,7 +96,7 @@ async def test_a_process_has_its_own_user_no_rights_and_no_descriptors_of_the_ag
     found = said(place, instance.id)
     assert found["uid"] == f"{place.uid} {place.uid} {place.uid}"
     assert {name for name in found if name.startswith("fd")} == {"fd0", "fd1", "fd2"}
-    assert {found[f"Cap{kind}:"] for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {"0" * 16}
+    assert {found[f"Cap{kind}:"] for kind in ("Prm", "Eff", "Bnd", "Amb")} == {"0" * 16}
     assert (found["NoNewPrivs:"], found["open"], found["core"]) == ("1", "77", "0")
     leader, pid = found["session"].split()
     assert leader == pid
