@@ -7,6 +7,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from edge_agent.adapters.process_groups import ProcessGroups
@@ -75,14 +76,19 @@ class Site:
             command=argv or ("sh", "-c", script),
             resources=resources or Resources(),
         )
-        folder = self.folder / "data" / name
+        if data:
+            service = replace(service, data=(Data("/var/lib/lamp"),))
+        return self.of(service, uid=uid)
+
+    def of(self, service: Service, *, uid: int | None = None) -> Instance:
+        """Return an instance of a service."""
         return Instance(
-            f"{name}.0123456789ab",
+            f"{service.name}.0123456789ab",
             service,
             None,
             self.uid if uid is None else uid,
-            self.folder / "sockets" / name,
-            ((folder, Data("/var/lib/lamp")),) if data else (),
+            self.folder / "sockets" / service.name,
+            tuple((self.folder / "data" / service.name, one) for one in service.data),
         )
 
 
