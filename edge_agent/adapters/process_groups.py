@@ -8,73 +8,23 @@ Rule 2: who is in a group cannot leave it, so that a group is the list of all th
 
 import contextlib
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from edge_agent.adapters import group_counters
+from edge_agent.adapters.group_counters import Hierarchies, text_of
 from edge_agent.services.runtime import Usage
 from fairway.errors import Unavailable
 from fairway.services.model import Resources
 
-_CONTROLLERS = ("memory", "cpu", "cpuacct", "pids")
 _CPU_PERIOD_US = 100_000  # the kernel's own; the smallest quota is 1 ms of it
 _CPU_QUOTA_MIN_US = 1_000
-_US_PER_NS = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Hierarchies:
-    """Where controllers are."""
-
-    folders: dict[str, Path]  # by controller
-    is_unified: dict[str, bool]  # whether a controller speaks version 2
-
-
-def hierarchies(mounts: str, controllers_of: Callable[[Path], str]) -> Hierarchies:
-    """Return where each controller is, by the text of /proc/self/mounts; version 1 where it has both.
-
-    `controllers_of` returns the text of cgroup.controllers of a mount of version 2.
-    """
-    folders: dict[str, Path] = {}
-    unified: dict[str, bool] = {}
-    for line in sorted(mounts.splitlines(), key=lambda line: " cgroup2 " in line):
-        words = line.split()
-        if len(words) < 4 or words[2] not in ("cgroup", "cgroup2"):
-            continue
-        place = Path(words[1].replace("\\040", " "))
-        is_unified = words[2] == "cgroup2"
-        has = controllers_of(place).split() if is_unified else words[3].split(",")
-        if is_unified and "cpu" in has:
-            has.append("cpuacct")  # cpu.stat counts there without being asked
-        for controller in set(has) & set(_CONTROLLERS) - set(folders):
-            folders[controller], unified[controller] = place, is_unified
-    return Hierarchies(folders, unified)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("ascii")
-    except OSError:
-        return ""
-
-
-def _fields(path: Path) -> dict[str, int]:
-    pairs = (line.split() for line in _text(path).splitlines())
-    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
-
-
-def _number(path: Path) -> int:
-    text = _text(path).strip()
-    return int(text) if text.isdigit() else 0
 
 
 class ProcessGroups:
     """The control groups of one agent's instances, below `parent` in each hierarchy."""
 
     def __init__(self, parent: str, found: Hierarchies | None = None) -> None:
-        found = found or hierarchies(
-            _text(Path("/proc/self/mounts")), lambda place: _text(place / "cgroup.controllers")
-        )
+        found = found or group_counters.look()
         self.parent, self._unified = parent, found.is_unified
         self._parents: dict[str, Path] = {}
         for controller, place in found.folders.items():
@@ -125,27 +75,16 @@ class ProcessGroups:
         return {
             int(line)
             for parent in self._places()
-            for line in _text(parent / id_ / "cgroup.procs").split()
+            for line in text_of(parent / id_ / "cgroup.procs").split()
         }
 
     def usage(self, id_: str) -> Usage | None:
         """Return what an instance takes; None when nobody counts memory or CPU time here."""
-        memory, cpu = self._parents.get("memory"), self._parents.get("cpuacct")
-        if memory is None or cpu is None or not (memory / id_).is_dir():
-            return None
-        pids = self._parents.get("pids")
-        count = _number(pids / id_ / "pids.current") if pids else len(self.members(id_))
-        return Usage(
-            self._cpu_ns(cpu / id_), self._memory(memory / id_), count, self.memory_kills(id_)
-        )
+        return group_counters.usage(self._group(id_))
 
     def memory_kills(self, id_: str) -> int:
         """Return how many processes of an instance the kernel ended because of its memory limit."""
-        parent = self._parents.get("memory")
-        if parent is None:
-            return 0
-        name = "memory.events" if self._unified["memory"] else "memory.oom_control"
-        return _fields(parent / id_ / name).get("oom_kill", 0)
+        return group_counters.memory_kills(self._group(id_))
 
     def names(self) -> set[str]:
         """Return the ids of all instances that have a group."""
@@ -180,7 +119,7 @@ class ProcessGroups:
             at = place
             for part in ("", *Path(parent).parts):
                 at = at / part
-                if controller not in _text(at / "cgroup.subtree_control").split():
+                if controller not in text_of(at / "cgroup.subtree_control").split():
                     (at / "cgroup.subtree_control").write_text(f"+{controller}", "ascii")
         except OSError:
             return False
@@ -206,14 +145,6 @@ class ProcessGroups:
         elif controller == "pids":
             (group / "pids.max").write_text(str(resources.pids_max), "ascii")
 
-    def _cpu_ns(self, group: Path) -> int:
-        if self._unified["cpuacct"]:
-            return _fields(group / "cpu.stat").get("usage_usec", 0) * _US_PER_NS
-        return _number(group / "cpuacct.usage")
-
-    def _memory(self, group: Path) -> int:
-        """Return the memory in use, without what is cached of files and can go at once."""
-        is_unified = self._unified["memory"]
-        used = _number(group / ("memory.current" if is_unified else "memory.usage_in_bytes"))
-        idle = "inactive_file" if is_unified else "total_inactive_file"
-        return max(used - _fields(group / "memory.stat").get(idle, 0), 0)
+    def _group(self, id_: str) -> Hierarchies:
+        folders = {controller: parent / id_ for controller, parent in self._parents.items()}
+        return Hierarchies(folders, self._unified)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.adapters.process_groups import Hierarchies, ProcessGroups, hierarchies
+from edge_agent.adapters.group_counters import Hierarchies, hierarchies
+from edge_agent.adapters.process_groups import ProcessGroups
 from edge_agent.services.runtime import Usage
 from fairway.errors import Unavailable
 from fairway.services.model import MIB, Resources
