@@ -169,7 +169,7 @@ def test_no_sequence_of_readings_breaks_it(readings: list[Reading]):
 
 
 def test_a_real_car_that_stands_tells_its_state_of_charge_but_no_health():
-    """A parked EV's own battery controller, asked over UDS every 2 s for 5 minutes."""
+    """A parked EV's own battery controller, asked over UDS every 2 s for 4 minutes."""
     pack = Pack(cells=98, capacity_ah=180.0)
     readings = list(_kona())
 
@@ -178,7 +178,7 @@ def test_a_real_car_that_stands_tells_its_state_of_charge_but_no_health():
     assert len(readings) == 120
     assert {one.current_a for one in readings} <= {0.0, 0.1, 0.2, 0.3}
     assert health(state, pack) == replace(Health(), parked_s=health(state, pack).parked_s)
-    assert health(state, pack).parked_s > 290
+    assert health(state, pack).parked_s > 230
     assert state.anchor is not None
     assert math.isclose(state.anchor.soc, 0.50, abs_tol=0.1)  # the car itself says 50 %
 
