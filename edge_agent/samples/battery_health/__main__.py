@@ -71,11 +71,11 @@ class Service:
             update.time_s, update.values[VOLTAGE], update.values[CURRENT], self._temperature_c
         )
         self._state = observe(self._state, reading, self._pack)
-        if update.time_s - self._published_s >= PUBLISH_S:
+        if abs(update.time_s - self._published_s) >= PUBLISH_S:  # also when a clock is set back
             self.health = health(self._state, self._pack)
             if self._vehicle.publish(signals_of(self.health), update.time_s):
                 self._published_s = update.time_s
-        if update.time_s - self._kept_s >= KEEP_S:
+        if abs(update.time_s - self._kept_s) >= KEEP_S:
             self._keep()
             self._kept_s = update.time_s
 

@@ -19,6 +19,7 @@ STEP_MIN_A = 20.0
 STEP_MAX_S = 0.5  # a slower step shows the cells' relaxation, too
 STEP_ERROR_V = 0.1
 GAP_MAX_S = 2.0  # over a longer gap nobody counted
+BACK_MAX_S = 60.0  # a reading that is older than that comes from a clock that was set
 REST_A = 1.0  # what a parked vehicle takes
 REST_S = 180.0  # six time constants of the relaxation
 TRAVEL_MIN = 0.05  # state of charge between two rests that can tell a capacity
@@ -112,10 +113,15 @@ class Health:
 
 
 def observe(state: State, reading: Reading, pack: Pack) -> State:
-    """Return what is known after one more reading; one that is older than the last changes nothing."""
+    """Return what is known after one more reading; one that is older than the last changes nothing.
+
+    Unless it is much older: the vehicle's clock was set, and the count begins anew.
+    """
     last = state.last
     if last is not None and reading.time_s <= last.time_s:
-        return state
+        if reading.time_s > last.time_s - BACK_MAX_S:
+            return state
+        state, last = replace(state, anchor=None, rest_since_s=None, last=None), None
     after = replace(state, last=reading)
     if last is None:
         return _rested(after, reading, pack)

@@ -69,10 +69,10 @@ class Service:
                 self.has_data = True
                 reading = Reading(wheel, update.time_s, pressure, self._temperature_c[wheel])
                 self._state = observe(self._state, reading)
-        if update.time_s - self._asked_s >= ASK_S:
+        if abs(update.time_s - self._asked_s) >= ASK_S:  # also when a clock is set back
             self._ask()
             self._asked_s = update.time_s
-        if self.has_data and update.time_s - self._published_s >= PUBLISH_S:
+        if self.has_data and abs(update.time_s - self._published_s) >= PUBLISH_S:
             self.alarm = judge(self._state, self._placard_kpa)
             if self._vehicle.publish(signals_of(self.alarm), update.time_s):
                 self._published_s = update.time_s

@@ -16,6 +16,7 @@ ZERO_C_K = 273.15
 REFERENCE_K = 293.15
 BIN_S = 10.0
 BINS_MAX = 360  # an hour
+BACK_MAX_S = 60.0  # a reading that is older than that comes from a clock that was set
 SPAN_MIN_S = 120.0
 FALL_MIN_KPA = 3.0  # within what is remembered
 CERTAIN = 4.0  # standard errors
@@ -82,7 +83,9 @@ def observe(state: State, reading: Reading) -> State:
     """Return what is known after one more reading."""
     wheel = state.wheels.get(reading.wheel, Wheel(start_s=reading.time_s))
     if reading.time_s < wheel.start_s:
-        return state
+        if reading.time_s > wheel.start_s - BACK_MAX_S:
+            return state
+        wheel = Wheel(start_s=reading.time_s)
     if wheel.count and reading.time_s - wheel.start_s >= BIN_S:
         mean = (wheel.start_s + BIN_S / 2, wheel.sum_kpa / wheel.count)
         wheel = Wheel((*wheel.bins, mean)[-BINS_MAX:], start_s=reading.time_s)

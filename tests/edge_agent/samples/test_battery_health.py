@@ -129,6 +129,16 @@ def test_readings_that_are_told_twice_or_late_change_nothing():
     assert learned(readings[-30:], state=state) == state
 
 
+def test_a_clock_that_is_set_back_loses_the_count_and_not_what_was_learned():
+    readings = list(driven([*REST, (1200, 60_000), *REST], dt_s=0.5))
+    state = learned(readings)
+
+    after = observe(state, replace(readings[-1], time_s=readings[-1].time_s - 1e5), AGED)
+
+    assert after.capacity == state.capacity
+    assert (state.anchor is None, after.anchor) == (False, None)
+
+
 def test_what_was_learned_goes_on_in_another_life():
     first = learned(driven([*REST, (1200, 60_000), *REST], dt_s=0.5))
     reborn = State(resistance=first.resistance, capacity=first.capacity, travels=first.travels)

@@ -77,6 +77,15 @@ def test_nothing_is_said_before_two_minutes():
     assert judge(driven(100, leaks={"Row1.Left": 2000.0}.items()), PLACARD_KPA) == Alarm()
 
 
+def test_a_clock_that_is_set_back_begins_anew():
+    state = driven(600)
+
+    state = observe(state, Reading("Row1.Left", -1e6, 240.0, 20.0))
+
+    assert state.wheels["Row1.Left"].bins == ()
+    assert observe(state, Reading("Row1.Left", -1e6 - 30, 240.0, 20.0)) == state
+
+
 def test_an_hour_is_remembered_and_no_more():
     state = driven(3 * 3600, every_s=5.0)
 
