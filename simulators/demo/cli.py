@@ -1,4 +1,4 @@
-"""`fairway demo`: simulated vehicles, their agents and the cloud, with nothing else installed."""
+"""`fairway`: simulated vehicles, their agents and the cloud with nothing else, and images of services."""
 
 import argparse
 import asyncio
@@ -11,6 +11,7 @@ from pathlib import Path
 from fairway import command_line
 from fairway.errors import BadInput
 from simulators.demo import show
+from simulators.images import cli as images
 
 # More do not fit two cores at frame level: an agent and a simulated vehicle take some 15 % of one each.
 VEHICLES_MAX = 8
@@ -44,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
         "--uplink", choices=("mqtt", "grpc"), default="mqtt", help="how vehicles reach the cloud"
     )
     demo.set_defaults(run=run)
+    images.add(commands)
     return root
 
 
