@@ -53,26 +53,31 @@ class Opened:
     """The door, what feeds the data behind it, and what acts on the vehicle where something may."""
 
     feed: Feed
-    door: Door
+    door: Door | None  # None: the data is there for services alone
     actuators: Acting | None
+    services: tuple[Any, ...] = ()  # what the door serves, for other doors
 
 
 def open_onboard(
     config: Config, mapping: Mapping, plan: Plan, catalog: Catalog, clock: Clock
 ) -> Opened | None:
     """Return what the settings want, None where there is to be no door.  Raises BadInput or Unavailable."""
-    settings = config.onboard
-    if settings is None:
+    if config.onboard is None and config.services is None:
         return None
     from edge_agent.adapters.acting import open_acting  # noqa: PLC0415 - gRPC comes with it
+    from edge_agent.adapters.kuksa import services_of  # noqa: PLC0415
 
+    settings = config.onboard or Onboard(trust_socket=True)
     history = HistoryLimits(
         settings.history_count, settings.history_age_s, settings.history_max_bytes
     )
     data = data_of(catalog, mapping.table, history, clock)
     actuators = open_acting(config.outbound, config.actuation, plan, catalog, data, clock)
-    door = open_door(settings, config.spool.dir, clock, data, actuators)
-    return Opened(Feed(mapping, data, clock), door, actuators)
+    door = None
+    if config.onboard is not None:
+        door = open_door(settings, config.spool.dir, clock, data, actuators)
+    served = services_of(data, clock, actuators) if config.services is not None else ()
+    return Opened(Feed(mapping, data, clock), door, actuators, served)
 
 
 def open_door(

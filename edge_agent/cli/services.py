@@ -11,7 +11,6 @@ Rule 2: exit code 0: done; 1: not, with one sentence why; 2: a wrong command lin
 import argparse
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from edge_agent.cli import services_files, services_images, services_orders, services_try
@@ -31,7 +30,9 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
     services_orders.add(below)
     listing = _command(below, "list", "print how all services stand", _list)
     add_where(listing)
-    why = _command(below, "why", "explain how a service stands: what it waits for, how it ended", _why)
+    why = _command(
+        below, "why", "explain how a service stands: what it waits for, how it ended", _why
+    )
     why.add_argument("name", metavar="NAME", help="the service")
     add_where(why)
     services_images.add(below)
@@ -70,4 +71,3 @@ def _why(args: argparse.Namespace) -> int:
     for line in explained(told):
         print(line)
     return 0
-

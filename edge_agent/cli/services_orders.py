@@ -1,7 +1,7 @@
 """`edge-agent services apply|stop|start|restart|remove|logs`: orders to the agent, and what services say.
 
-Rule 1: an image that a manifest calls by a name becomes its digest here, and that is said: what runs never changes
-        because a name moved.
+Rule 1: an image that a manifest calls by a name becomes its digest here, and that is said: what runs never
+        changes because a name moved.
 Rule 2: --wait ends when what was applied runs and is ready, or never will; then the exit code is 1.
 """
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.cli.services_desk import add_where, asked
+from edge_agent.cli.services_files import file_bytes
 from edge_agent.cli.services_text import news, state_of
 from edge_agent.cli.signals_text import shown
 from edge_agent.services.manifests import read_manifests
@@ -69,7 +70,7 @@ def _apply(args: argparse.Namespace) -> int:
         print(f"image {shown(name)} is {digest}", file=sys.stderr)
         return digest
 
-    services = read_manifests([(str(path), _bytes(path)) for path in args.file], digest_of)
+    services = read_manifests([(str(path), file_bytes(path)) for path in args.file], digest_of)
     documents = [service_document(one) for one in services]
     asked(args.config, "apply", services=documents, retry=args.retry)
     names = [one.name for one in services]
@@ -169,10 +170,3 @@ def _logs(args: argparse.Namespace) -> int:
 def _print(args: argparse.Namespace, lines: list[str]) -> None:
     for line in lines:
         print(json.dumps(line) if args.json else shown(line), flush=True)
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadInput(f"the manifest {path} cannot be read: {error.strerror}") from error

@@ -22,7 +22,7 @@ def status_columns() -> list[Column]:
         Column("RESTARTS", lambda one: str(one["restarts"])),
         Column("CPU", lambda one: f"{100 * one['cpu']:.1f} %"),
         Column("MEMORY", lambda one: f"{one['memory_bytes'] / _MIB:.1f} MiB"),
-        Column("WHY", lambda one: _why(one)),
+        Column("WHY", _why),
     ]
 
 
@@ -58,6 +58,10 @@ def explained(why: dict[str, Any]) -> Iterator[str]:
         yield from _instance(id_, one)
     if why.get("out_of_memory"):
         yield f"  ended {why['out_of_memory']} times for lack of memory"
+    yield from _complaints(why)
+
+
+def _complaints(why: dict[str, Any]) -> Iterator[str]:
     for one in why.get("denied", ()):
         yield f"  denied: {', '.join(f'{key} {shown(value)}' for key, value in one.items())}"
     for warning in why.get("warnings", ()):
