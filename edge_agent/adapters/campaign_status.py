@@ -86,6 +86,7 @@ class CampaignStatuses:
     def numbers(self) -> CampaignNumbers:
         """Return what there is to tell of all campaigns together."""
         statuses, partitions = self.all(), self._campaigns.partitions
+        batches = self._campaigns.batches
         states = Counter(one.state.name.lower() for one in statuses)
         holdings, counts = partitions.holdings(), partitions.shelf.counts.values()
         found = (
@@ -94,9 +95,9 @@ class CampaignStatuses:
         reports = [one for one in found if one is not None]
         return CampaignNumbers(
             {state.name.lower(): states[state.name.lower()] for state in CampaignState},
-            events=self._campaigns.events,
-            late_events=self._campaigns.late_events,
-            samples=self._campaigns.samples,
+            events=batches.events,
+            lateness=batches.lateness,
+            samples=batches.samples,
             batches=sum(one.batches for one in counts),
             batch_bytes=sum(one.request_bytes for one in counts),
             dropped_samples=sum(one.dropped_samples for one in counts),
