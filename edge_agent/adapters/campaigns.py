@@ -93,6 +93,7 @@ class Campaigns:
         self.plan = plan_of(self.orders, (), clock.now_ns())
         self.verdicts: dict[str, Verdict] = {}
         self.changed: Callable[[], None] = lambda: None
+        self.due_ns: int | None = None  # monotonic: when a timer fires next
         self._planned_ns = 0
         self._use_table(setting.table)
         self.put_into_force(self.orders)
@@ -287,6 +288,7 @@ class Campaigns:
             self.partitions.set_open(frozenset(Key(owners[id_], of) for id_, of in open_now))
         if self._drive is not None:
             due_ns = self._engine.next_due_ns()
+            self.due_ns = None if due_ns is None else self._drive.monotonic_ns(due_ns)
             if due_ns is not None and due_ns < self._planned_ns:
                 self._wake.set()
 
