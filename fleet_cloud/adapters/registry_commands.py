@@ -13,8 +13,13 @@ from fairway.control import (
     Answer,
     AnswerState,
     DeactivateState,
+    ExecuteInService,
     ExplainCampaign,
+    ExplainService,
+    FetchServiceLogs,
+    RestartService,
     SnapshotState,
+    StopService,
     UploadPartition,
     What,
 )
@@ -33,6 +38,11 @@ _WHATS: tuple[type[What], ...] = (
     ActivateState,
     DeactivateState,
     SnapshotState,
+    FetchServiceLogs,
+    ExplainService,
+    RestartService,
+    StopService,
+    ExecuteInService,
 )
 _BY_NAME = {kind.__name__: kind for kind in _WHATS}
 _NO_ANSWER = 0
@@ -141,10 +151,15 @@ def _order(found: Row[Any]) -> Order:
     return Order(
         found.id,
         Vehicle(found.tenant, found.vehicle),
-        _BY_NAME[kind](**fields),
+        _BY_NAME[kind](**{name: _frozen(value) for name, value in fields.items()}),
         found.actor,
         found.created_time_ns,
         found.expires_time_ns,
         is_sent=bool(found.is_sent),
         answer=answer,
     )
+
+
+def _frozen(value: Any) -> Any:
+    """Return what JSON says, as a command has it."""
+    return tuple(value) if isinstance(value, list) else value
