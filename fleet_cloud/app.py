@@ -57,9 +57,9 @@ from fleet_cloud.adapters.worker import Limits, Worker
 from fleet_cloud.api.ports import ApiPorts, CampaignPorts, SignIn, Telemetry
 from fleet_cloud.api.server import ServerTls, serving
 from fleet_cloud.api.service import make_api
-from fleet_cloud.campaigns.commanding import Commanding
 from fleet_cloud.campaigns.service import Service
 from fleet_cloud.config import Config, Endpoint, endpoint
+from fleet_cloud.control.commanding import Commanding
 from fleet_cloud.enrolment.desk import Desk
 from fleet_cloud.ingest.groups import Groups
 from fleet_cloud.ingest.ports import Claimant, TelemetryStore

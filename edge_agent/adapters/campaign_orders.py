@@ -189,15 +189,9 @@ class CampaignOrders:
             case DeactivateState(template):
                 return await self._deactivate(command.id, template)
             case SnapshotState(template):
-                if not self.states.snapshot(template):
-                    return _no_template(command.id, template)
-                self._wake.set()
-                return Answer(command.id, AnswerState.SUCCEEDED)
-            case what if self.services is not None:
-                return await self.services.obey(command.id, what)
-            case _:
-                sentence = "this vehicle runs no services: set [services] in its agent's settings"
-                return Answer(command.id, AnswerState.FAILED, inbox.PRECONDITION_FAILED, sentence)
+                return self._snapshot(command.id, template)
+            case what:
+                return await self._of_service(command.id, what)
 
     def _explain(self, id_: str, campaign: str) -> Answer:
         try:
@@ -205,6 +199,18 @@ class CampaignOrders:
         except BadInput as error:
             return Answer(id_, AnswerState.FAILED, inbox.PRECONDITION_FAILED, str(error))
         return Answer(id_, AnswerState.SUCCEEDED, json=json.dumps(why))
+
+    def _snapshot(self, id_: str, template: str) -> Answer:
+        if not self.states.snapshot(template):
+            return _no_template(id_, template)
+        self._wake.set()
+        return Answer(id_, AnswerState.SUCCEEDED)
+
+    async def _of_service(self, id_: str, what: ServiceWhat) -> Answer:
+        if self.services is not None:
+            return await self.services.obey(id_, what)
+        sentence = "this vehicle runs no services: set [services] in its agent's settings"
+        return Answer(id_, AnswerState.FAILED, inbox.PRECONDITION_FAILED, sentence)
 
     def _upload(self, id_: str, campaign: str, partition: str, end_time_ns: int) -> Answer:
         order = self.campaigns.orders.by_name(campaign)

@@ -28,7 +28,10 @@ from fleet_cloud.adapters import registry_scope
 from fleet_cloud.adapters.registry_campaign_tables import vehicle_commands
 from fleet_cloud.adapters.registry_campaigns import PLAN_REVISION, moved_on
 from fleet_cloud.adapters.registry_sql import Database, chunks
-from fleet_cloud.campaigns.ports import Order, Vehicle
+from fleet_cloud.control.ports import (
+    Order,
+    Vehicle,
+)
 
 # What is waited for at once; an operator with more open questions than this asks slower.
 OPEN_MAX = 10_000

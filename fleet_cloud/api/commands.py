@@ -21,7 +21,10 @@ from fleet_cloud.api.ports import ApiPorts, NotFound
 from fleet_cloud.api.problems import responses
 from fleet_cloud.api.vehicles import VehicleName
 from fleet_cloud.api.visible import Caller, known_vehicle
-from fleet_cloud.campaigns.ports import Order, Vehicle
+from fleet_cloud.control.ports import (
+    Order,
+    Vehicle,
+)
 
 WAIT_MAX_S = 5.0
 _LOOK_S = 0.05

@@ -14,15 +14,17 @@ from fleet_cloud.access.tokens import TokenMaker, Tokens
 from fleet_cloud.access.users import UserReader
 from fleet_cloud.audit.acts import Audit
 from fleet_cloud.audit.ports import AuditReader
-from fleet_cloud.campaigns.commanding import Commanding
 from fleet_cloud.campaigns.ports import (
     Catalogues,
-    Commands,
     PlanKeeper,
     ProgressReader,
     Said,
 )
 from fleet_cloud.campaigns.service import Service
+from fleet_cloud.control.commanding import Commanding
+from fleet_cloud.control.ports import (
+    Commands,
+)
 from fleet_cloud.ingest.ports import LiveFeed, Quarantine
 from fleet_cloud.ingest.status import IngestStatus
 from fleet_cloud.models.control_plane import ControlPlane

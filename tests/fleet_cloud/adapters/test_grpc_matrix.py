@@ -40,8 +40,16 @@ from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.adapters.pki_issuer import PkiIssuer
 from fleet_cloud.adapters.worker import Limits, Worker
 from fleet_cloud.campaigns.life import State
-from fleet_cloud.campaigns.model import Kept, Target, TargetKind
-from fleet_cloud.campaigns.ports import Vehicle as VehicleOf
+from fleet_cloud.campaigns.model import (
+    Kept,
+)
+from fleet_cloud.control.ports import (
+    Vehicle as VehicleOf,
+)
+from fleet_cloud.control.targets import (
+    Target,
+    TargetKind,
+)
 from fleet_cloud.enrolment.desk import Desk as EnrolmentDesk
 from fleet_cloud.enrolment.desk import Place as EnrolmentPlace
 from fleet_cloud.enrolment.model import Claim

@@ -37,11 +37,19 @@ from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.adapters.telemetry_store_memory import MemoryTelemetryStore
 from fleet_cloud.api.ports import ApiPorts, CampaignPorts, SignIn
 from fleet_cloud.api.service import make_api
-from fleet_cloud.campaigns.commanding import Commanding
 from fleet_cloud.campaigns.life import State
-from fleet_cloud.campaigns.model import Kept, Target, TargetKind
-from fleet_cloud.campaigns.ports import Vehicle as VehicleOf
+from fleet_cloud.campaigns.model import (
+    Kept,
+)
 from fleet_cloud.campaigns.service import Service
+from fleet_cloud.control.commanding import Commanding
+from fleet_cloud.control.ports import (
+    Vehicle as VehicleOf,
+)
+from fleet_cloud.control.targets import (
+    Target,
+    TargetKind,
+)
 from fleet_cloud.ingest.ports import AcceptedBatch, Misfit
 from fleet_cloud.ingest.status import STARTING, IngestStatus
 from fleet_cloud.models.control_plane import ControlPlane

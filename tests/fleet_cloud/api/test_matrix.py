@@ -21,8 +21,12 @@ from fleet_cloud.adapters.own_issuer import OwnIssuer
 from fleet_cloud.api.ports import SignIn
 from fleet_cloud.api.service import make_api
 from fleet_cloud.audit.acts import Act
-from fleet_cloud.campaigns.ports import Order
-from fleet_cloud.campaigns.ports import Vehicle as VehicleOf
+from fleet_cloud.control.ports import (
+    Order,
+)
+from fleet_cloud.control.ports import (
+    Vehicle as VehicleOf,
+)
 from fleet_cloud.ingest.ports import Misfit
 from fleet_cloud.vehicles.registry import Vehicle, VehicleState
 from tests.fleet_cloud.api.conftest import (

@@ -5,7 +5,11 @@ from collections.abc import Callable
 from fairway.clock import NS_PER_S
 from fairway.control import What
 from fleet_cloud.audit.acts import Act, Audit
-from fleet_cloud.campaigns.ports import Commands, Order, Vehicle
+from fleet_cloud.control.ports import (
+    Commands,
+    Order,
+    Vehicle,
+)
 
 # A vehicle that drives into a garage comes out again; what somebody wanted to know a day ago is stale.
 EXPIRES_S = 3600
