@@ -282,6 +282,8 @@ What: TypeAlias = (
     | SnapshotState
     | ServiceWhat
 )
+# An answer's reason: the vehicle's own settings forbid it.  In the range that FleetWise leaves to the maker.
+FORBIDDEN_BY_VEHICLE = 0x1_0001
 # They change nothing, and are answered anew each time.
 QUESTIONS = (ExplainCampaign, FetchServiceLogs, ExplainService)
 

@@ -22,7 +22,6 @@ def make_control(
     audit: Audit,
     clock: Clock,
     failed: Callable[[BaseException], None],
-    *,
     artifacts_url: Callable[[], str] = lambda: "",
 ) -> Control:
     """Return a control thread that is not started; `failed` is told of an error nobody understood.

@@ -26,6 +26,17 @@ class Key(NamedTuple):
 _NO_FACTS = Facts()
 
 
+def means(target: Target, vehicle: str, facts: Facts) -> bool:
+    """Whether a target means a vehicle of its tenant of which this is known."""
+    match target.kind:
+        case TargetKind.VEHICLE:
+            return target.text == vehicle
+        case TargetKind.FLEET:
+            return target.text in facts.fleets
+        case TargetKind.QUERY:
+            return parse(target.text)({**facts.attributes, "id": vehicle})
+
+
 class Fleets:
     """What is known of vehicles; `tenants` names the tenant of every vehicle that may connect."""
 
