@@ -1,11 +1,14 @@
 """What people do to services, and what the audit log says of it."""
 
+from typing import Any
+
 import pytest
 
-from fairway.errors import Conflict, Denied
+from fairway.errors import Conflict, Denied, Unavailable
 from fairway.services.model import Service
 from fleet_cloud.adapters.memory import memory_registry
 from fleet_cloud.adapters.memory_audit import MemoryAudit
+from fleet_cloud.audit.acts import Act
 from fleet_cloud.control.targets import Target, TargetKind
 from fleet_cloud.services.life import MOVES, Move, State, moved
 from fleet_cloud.services.model import Kept
@@ -23,14 +26,14 @@ class Desk:
             self.registry.services, self.audit, lambda _: demands, self_approval=self_approval
         )
 
-    def apply(self, version: str = "1", actor: str = "ann") -> Kept:
+    def apply(self, version: str = "1", actor: str = "ann") -> Any:
         service = Service(name="watch", version=version, image="sha256:" + "a" * 64)
         return self.ordering.apply("acme", service, NORTH, actor=actor, now_ns=7)
 
-    def approve(self, kept: Kept, actor: str = "bob", sync_id: str = "") -> Kept:
+    def approve(self, kept: Kept, actor: str = "bob", sync_id: str = "") -> Any:
         return self.ordering.approve(kept, sync_id, actor=actor, now_ns=8)
 
-    def kept(self) -> Kept:
+    def kept(self) -> Any:
         (found,) = self.registry.services.all_desired()
         return found
 
@@ -118,7 +121,7 @@ def test_of_two_who_act_on_the_same_version_the_second_is_told():
 def test_what_waits_is_withdrawn_and_what_is_in_force_stays():
     desk = Desk()
     desk.approve(desk.apply("1"))
-    kept = desk.ordering.withdraw(desk.apply("2"), actor="ann", now_ns=9)
+    kept: Any = desk.ordering.withdraw(desk.apply("2"), actor="ann", now_ns=9)
 
     assert (kept.state, kept.in_force.version, kept.proposed) == (State.IN_FORCE, "1", None)
     with pytest.raises(Conflict, match="cannot withdraw"):
@@ -134,13 +137,13 @@ def test_what_is_removed_is_gone_and_can_be_desired_again():
 
 
 def test_what_cannot_be_audited_is_not_done():
+    class Broken(MemoryAudit):
+        def write(self, act: Act) -> None:
+            raise Unavailable(f"{act.action} cannot be written")
+
     desk = Desk(demands=False)
-
-    def fails(_act: object) -> None:
-        raise OSError
-
-    desk.audit.write = fails
-    with pytest.raises(OSError):
+    desk.ordering = Ordering(desk.registry.services, Broken())
+    with pytest.raises(Unavailable):
         desk.apply()
     assert desk.registry.services.all_desired() == []
 

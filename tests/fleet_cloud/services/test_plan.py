@@ -1,6 +1,7 @@
 """What each vehicle is to run, out of what is desired of it, of its fleets and of what queries mean."""
 
 from dataclasses import replace
+from typing import Any
 
 from fairway.services.model import Service
 from fleet_cloud.control.aims import NOTHING, Fleets
@@ -101,7 +102,7 @@ def test_a_change_concerns_the_vehicles_that_it_meant_and_means():
 
 
 def test_lists_are_in_order_of_name_and_named_by_their_content():
-    some = [desired(VEHICLE, "VIN1", name=name) for name in ("b", "a")]
+    some: list[Any] = [desired(VEHICLE, "VIN1", name=name) for name in ("b", "a")]
     listed = orders(merged(some))
 
     assert [one.sync_id for one in listed] == [
