@@ -20,10 +20,19 @@ from fleet_cloud.adapters.addresses import sqlite_url
 from fleet_cloud.adapters.catalogues import KeptCatalogues
 from fleet_cloud.adapters.registry import open_registry
 from fleet_cloud.campaigns.check import Fit, prepare, verdict
-from fleet_cloud.campaigns.desk import Desk, Heard, Stores
+from fleet_cloud.campaigns.desk import Desk, Stores
 from fleet_cloud.campaigns.life import State
-from fleet_cloud.campaigns.model import Kept, Target, TargetKind
-from fleet_cloud.campaigns.ports import Vehicle
+from fleet_cloud.campaigns.model import (
+    Kept,
+)
+from fleet_cloud.control.listing import Heard
+from fleet_cloud.control.ports import (
+    Vehicle,
+)
+from fleet_cloud.control.targets import (
+    Target,
+    TargetKind,
+)
 
 DOCUMENTS = 2_000
 SIGNALS = 1_000

@@ -25,7 +25,14 @@ from fairway.prediction import Assumptions, Prediction, added
 from fairway.samples import Kind, SampleBlock, Signal, SignalTable
 from fleet_cloud.audit.acts import Act
 from fleet_cloud.campaigns.check import Prepared, prepare
-from fleet_cloud.campaigns.ports import Catalogues, ProgressReader, Said, Vehicle
+from fleet_cloud.campaigns.ports import (
+    Catalogues,
+    ProgressReader,
+    Said,
+)
+from fleet_cloud.control.ports import (
+    Vehicle,
+)
 from fleet_cloud.vehicles.drives import ROWS_MAX, DriveReader, DriveSpan, drives
 from fleet_cloud.vehicles.telemetry import LatestValue, TelemetryReader
 
