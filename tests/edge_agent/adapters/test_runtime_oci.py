@@ -23,9 +23,10 @@ from edge_agent.adapters.runtime_oci import OciRuntime
 from edge_agent.services.runtime import Exit
 from fairway.errors import BadInput, Unavailable
 from fairway.services.model import MIB, Data, Resources
-from tests.containers import BUSYBOX, SLEEPS, Yard, need, oci_yard, open_oci
+from tests.containers import need, oci_yard
 from tests.shared_data import ROOT
 from tests.waiting import until
+from tests.yards import BUSYBOX, SLEEPS, Yard, open_oci
 
 # The first process of a machine: it waits for every orphan, as an agent that dies leaves them.
 INIT = """
