@@ -360,6 +360,31 @@ async def test_a_command_runs_with_no_more_rights_than_its_service(yard: Yard, r
     assert "not permitted" in done.output
 
 
+async def test_what_has_no_handler_for_a_signal_ends_at_once_as_it_would_elsewhere(
+    yard: Yard, runtime: OciRuntime
+):
+    tyres = yard.instance("tyres", BUSYBOX, "sleep", "1000")
+    await runtime.start(tyres)
+
+    async with asyncio.timeout(30):
+        await runtime.stop(tyres.id, grace_s=1000)
+
+    assert left(yard) == NOTHING
+
+
+async def test_what_ignores_a_signal_has_its_time(yard: Yard, runtime: OciRuntime):
+    tyres = yard.script("tyres", "trap '' TERM; echo up; sleep 1; echo done")
+    await runtime.start(tyres)
+    await until(partial(runtime.logs.lines, tyres.id, 1))
+
+    await runtime.stop(tyres.id, grace_s=1000)
+
+    assert [said.split(" ", 1)[1] for said in runtime.logs.lines(tyres.id, 2)] == [
+        "stdout up",
+        "stdout done",
+    ]
+
+
 @pytest.mark.parametrize("name", ["INT", "SIGINT", "2"])
 def test_a_signal_is_known_by_any_of_its_names(name: str):
     assert exits.signal_of(name) is signal.SIGINT
