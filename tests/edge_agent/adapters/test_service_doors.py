@@ -273,6 +273,46 @@ async def test_a_value_said_by_a_stream_or_by_v1_counts_as_published_and_none_do
     assert rig.doors.last_published(instance.id, doors.provide[1]) is not None
 
 
+async def test_two_versions_side_by_side_both_provide_by_streams_and_the_new_one_goes_on(rig):
+    path = "Vehicle.Cabin.Door.Row2.Left.Position"
+    position = Signals(read=(path,), provide=("Vehicle.Cabin.Door.*.*.*",))
+    beside = replace(NOSY, signals=position)
+    old, new = await rig.opened(beside), await rig.opened(beside, "b")
+    stranger = await rig.opened(replace(BATTERY, signals=position, access=Access.SOCKET))
+    async with (
+        caller(old, None) as first,
+        caller(new, None) as second,
+        caller(stranger, None) as third,
+    ):
+        was, comes, refused_one = first.provider(), second.provider(), third.provider()
+        for stream in (was, comes):
+            await stream.write(claims(POSITION))
+            assert (await stream.read()).HasField("provide_signal_response")
+        await refused_one.write(claims(POSITION))
+        conflict = await refused_one.code()
+        await was.write(values(1, **{f"s{POSITION}": {"uint32": 1}}))
+        await until_said(rig, old, path)
+        await comes.write(values(1, **{f"s{POSITION}": {"uint32": 2}}))
+        await until_said(rig, new, path)
+        both = await second.get(path)
+        was.cancel()
+        await rig.doors.close(old.id)
+        await comes.write(values(2, **{f"s{POSITION}": {"uint32": 3}}))
+        stream = aiter(second.subscribe(path))
+        async with asyncio.timeout(30):
+            while told(await anext(stream))[path] != 3:
+                pass
+
+    assert conflict is grpc.StatusCode.ALREADY_EXISTS
+    assert both == 2
+
+
+async def until_said(rig: Any, instance: Any, path: str) -> None:
+    async with asyncio.timeout(30):
+        while rig.doors.last_published(instance.id, path) is None:
+            await asyncio.sleep(0.01)
+
+
 async def test_the_environment_leads_it_to_its_door(rig):
     contained = dict(await rig.doors.open(rig.instance(BATTERY)))
     program = rig.instance(replace(TRIP_LOG, runner=Runner.PROCESS))
