@@ -99,47 +99,70 @@ class BusyboxArchives:
         busybox_archive(to, name)
 
 
+class PodmanService:
+    """Podman's service on a socket."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.socket = folder, folder / "podman.sock"
+        (folder / "containers.conf").write_text(_CONF)
+        self._environment = {**os.environ, "CONTAINERS_CONF": str(folder / "containers.conf")}
+        self._command = ["podman", "--root", str(folder / "r"), "--runroot", str(folder / "rr")]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        self.socket.unlink(missing_ok=True)
+        with (self.folder / "podman.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._command, "system", "service", "--time", "0", f"unix://{self.socket}"],
+                cwd=self.folder,  # conmon leaves a file there when memory ends a container
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + WAIT_S
+        while not self.socket.exists():
+            assert self._process.poll() is None, (self.folder / "podman.log").read_text()
+            assert time.monotonic() < deadline, "podman's service did not come"
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """End it as the kernel would; its containers run on."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(WAIT_S)
+            self._process = None
+
+    def clean(self) -> None:
+        """End it and its containers, and leave nothing of them."""
+        subprocess.run(
+            [*self._command, "rm", "--all", "--force", "--time", "0"],
+            env=self._environment,
+            check=False,
+            capture_output=True,
+            timeout=WAIT_S,
+        )
+        self.kill()
+        for mount in reversed(_mounts_below(self.folder)):
+            subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
 @contextlib.contextmanager
-def podman() -> Iterator[Path]:
-    """Give the socket of podman's service; it and its containers are gone afterwards."""
+def podman() -> Iterator[PodmanService]:
+    """Give podman's service; it and its containers are gone afterwards."""
     for program in ("podman", "runc", "conmon"):
         if shutil.which(program) is None:
             missing(f"{program} is not installed: a container engine cannot be tried")
     if os.geteuid() != 0:
         missing("containers need a test run as root")
-    folder = Path(tempfile.mkdtemp(prefix="engine-"))  # short: paths of sockets have 107 bytes
-    (folder / "containers.conf").write_text(_CONF)
-    environment = {**os.environ, "CONTAINERS_CONF": str(folder / "containers.conf")}
-    command = ["podman", "--root", str(folder / "r"), "--runroot", str(folder / "rr")]
-    socket = folder / "podman.sock"
-    with (folder / "podman.log").open("wb") as log:
-        service = subprocess.Popen(
-            [*command, "system", "service", "--time", "0", f"unix://{socket}"],
-            cwd=folder,  # conmon leaves a file there when memory ends a container
-            env=environment,
-            stdout=log,
-            stderr=log,
-        )
+    # Short: paths of sockets have 107 bytes.
+    service = PodmanService(Path(tempfile.mkdtemp(prefix="engine-")))
     try:
-        deadline = time.monotonic() + WAIT_S
-        while not socket.exists():
-            assert service.poll() is None, (folder / "podman.log").read_text()
-            assert time.monotonic() < deadline, "podman's service did not come"
-            time.sleep(0.05)
-        yield socket
+        service.start()
+        yield service
     finally:
-        subprocess.run(
-            [*command, "rm", "--all", "--force", "--time", "0"],
-            env=environment,
-            check=False,
-            capture_output=True,
-            timeout=WAIT_S,
-        )
-        service.terminate()
-        service.wait(WAIT_S)
-        for mount in reversed(_mounts_below(folder)):
-            subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
-        shutil.rmtree(folder, ignore_errors=True)
+        service.clean()
 
 
 def _mounts_below(folder: Path) -> list[str]:
@@ -165,6 +188,12 @@ class EngineYard(RuntimeYard):
             folder=self.folder / "engine",
         )
 
+    async def opened_engine(self) -> EngineRuntime:
+        """Return the runtime of the next agent."""
+        runtime = await self.agent()
+        assert isinstance(runtime, EngineRuntime)
+        return runtime
+
     def script(self, name: str, script: str, **service: object) -> Instance:
         made = replace(
             Service(name, "1.0.0", image=DIGEST, command=(BUSYBOX, "sh", "-c", script)),
@@ -182,24 +211,24 @@ class Podman:
 
     def __init__(self) -> None:
         self._running = contextlib.ExitStack()
-        self._socket: Path | None = None
+        self.service: PodmanService | None = None
         self._yards = 0
 
     def close(self) -> None:
         """End it, with all that runs in it."""
         self._running.close()
-        self._socket = None
+        self.service = None
 
     @contextlib.asynccontextmanager
     async def yard(self) -> AsyncIterator[EngineYard]:
         """Give a yard of an agent of its own, and leave nothing of it."""
-        if self._socket is None:
-            self._socket = self._running.enter_context(podman())
+        if self.service is None:
+            self.service = self._running.enter_context(podman())
         self._yards += 1
         agent = f"car-{self._yards}"
-        folder = self._socket.parent / agent
+        folder = self.service.folder / agent
         folder.mkdir()
-        yard = EngineYard(folder, self._socket, agent)
+        yard = EngineYard(folder, self.service.socket, agent)
         try:
             yield yard
         finally:
