@@ -29,6 +29,7 @@ from typing import Literal
 from edge_agent.config_campaigns import Budget, Campaigns, Network
 from edge_agent.config_diagnostics import Ecu, check_ecus
 from edge_agent.config_fleetwise import FleetWise
+from edge_agent.config_services import Services
 from fairway.errors import BadInput
 from fairway.identity import region_name
 from fairway.ids import vehicle_id
@@ -286,6 +287,7 @@ class Config:
     actuation: tuple[Actuation, ...] = ()
     ecu: tuple[Ecu, ...] = ()
     functions: Functions = field(default_factory=Functions)
+    services: Services | None = None
     log: Log = field(default_factory=Log)
 
     def __post_init__(self) -> None:

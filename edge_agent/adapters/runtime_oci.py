@@ -95,6 +95,7 @@ class OciRuntime:
         if os.geteuid() != 0:
             raise Unavailable("containers need an agent that runs as root")
         groups = cgroups.look()
+        cgroups.check_parent(groups, group_of(folder, group))
         tool = await oci_tool.find(groups, program)
         exits.become_subreaper()
         made = cls(folder, tool, groups, group, logs)
@@ -125,7 +126,7 @@ class OciRuntime:
             pids=self._groups.where("pids") is not None,
             read_only_root=True,
             no_capabilities=True,
-            system_calls=self._tool.has_seccomp,
+            system_calls=True,
             own_network=True,
             own_files=True,
             images=True,

@@ -19,7 +19,14 @@ from fleet_cloud.adapters.registry_campaign_tables import (
     campaign_streams,
 )
 from fleet_cloud.adapters.registry_sql import Database, chunks
-from fleet_cloud.campaigns.ports import PAGE_MAX, Happened, Progress, place_of
+from fleet_cloud.campaigns.ports import (
+    Happened,
+    Progress,
+    place_of,
+)
+from fleet_cloud.control.ports import (
+    PAGE_MAX,
+)
 from fleet_cloud.ingest.ports import BatchKey, Collected
 
 _Key = tuple[str, str, str]  # tenant, campaign, vehicle

@@ -150,9 +150,7 @@ async def test_an_instance_that_was_started_is_seen_running(kit: Kit):
 
 @runtimes()
 async def test_what_is_stopped_may_say_good_bye_and_leaves_nothing(kit: Kit):
-    tyres = kit.script(
-        "tyres", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done"
-    )
+    tyres = kit.script("tyres", "trap 'echo bye; exit 0' TERM; echo up; sleep 1000 & wait")
     await kit.runtime.start(tyres)
     await until(lambda: said(kit, tyres) == ["stdout up"])
 
@@ -165,7 +163,7 @@ async def test_what_is_stopped_may_say_good_bye_and_leaves_nothing(kit: Kit):
 
 @runtimes()
 async def test_it_is_stopped_with_the_signal_that_it_wants(kit: Kit):
-    script = "trap 'echo int; exit 0' INT; echo up; while :; do sleep 0.05; done"
+    script = "trap 'echo int; exit 0' INT; echo up; sleep 1000 & wait"
     tyres = kit.script("tyres", script)
     await kit.runtime.start(tyres)
     await until(lambda: said(kit, tyres))
@@ -331,9 +329,7 @@ async def test_an_instance_without_a_command_never_will_run(kit: Kit):
 
 @runtimes("survives_agent")
 async def test_another_agent_finds_what_runs_and_how_it_ends(kit: Kit):
-    tyres = kit.script(
-        "tyres", "trap 'echo more; exit 5' TERM; echo up; while :; do sleep 0.05; done"
-    )
+    tyres = kit.script("tyres", "trap 'echo more; exit 5' TERM; echo up; sleep 1000 & wait")
     await kit.runtime.start(tyres)
     first = (await kit.runtime.instances())[tyres.id]
     await until(lambda: said(kit, tyres))

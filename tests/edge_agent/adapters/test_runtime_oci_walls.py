@@ -75,10 +75,15 @@ class Inside:
         raise AssertionError("\n".join(lines))
 
 
+@pytest.fixture(scope="module")
+def layers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    return python_layers(tmp_path_factory.mktemp("python"))
+
+
 @pytest.fixture
-async def inside(tmp_path) -> AsyncIterator[Inside]:
+async def inside(tmp_path: Path, layers: tuple[Path, ...]) -> AsyncIterator[Inside]:
     async with oci_yard(tmp_path) as yard:
-        yard.layers = python_layers(tmp_path)
+        yard.layers = layers
         runtime = await open_oci(yard, "runc")
         yield Inside(yard, runtime)
         for id_ in await runtime.instances():
@@ -434,9 +439,10 @@ os.chmod("/data/python", 0o755)
 print(json.dumps({
     "run": tried(lambda: subprocess.run(["/data/python"]) and "done"),
     "mode": oct(os.stat("/data").st_mode & 0o777), "mine": os.stat("/data").st_uid == os.getuid(),
+    "large": tried(lambda: os.truncate("/data/python", 1 << 30)),
 }))
 """,
         data=(Data("/data"),),
     )
 
-    assert found == {"run": "EACCES", "mode": "0o700", "mine": True}
+    assert found == {"run": "EACCES", "mode": "0o700", "mine": True, "large": "EFBIG"}
