@@ -37,10 +37,8 @@ class RuntimeYard(ABC):
 
     async def close(self) -> None:
         """End the agent; what runs goes on."""
-        if isinstance(self.runtime, EngineRuntime):
+        if self.runtime is not None:
             await self.runtime.close()
-        elif self.runtime is not None:
-            self.runtime.close()
         self.runtime = None
         self.logs.stop()
 

@@ -136,7 +136,7 @@ class ProcessRuntime:
         counted = self._groups.usage(id_) if self._groups else None
         return counted or usage_of(self._members(id_))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let go of all instances; they run on."""
         for id_ in list(self._known):
             self._let_go(id_)
