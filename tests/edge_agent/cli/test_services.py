@@ -23,7 +23,16 @@ from tests.edge_agent.adapters.services_rig import service
 from tests.edge_agent.adapters.test_service_desk import Desk, desk_in
 from tests.shared_data import ROOT, shared
 
-SETTINGS = '[vehicle]\nid = "CAR-1"\n[[bus]]\nname = "can0"\nsource = "socketcan:can0"\ndatabases = []\n[spool]\ndir = "spool"\n'
+SETTINGS = """\
+[vehicle]
+id = "CAR-1"
+[[bus]]
+name = "can0"
+source = "socketcan:can0"
+databases = []
+[spool]
+dir = "spool"
+"""
 SAMPLES = ROOT / "edge_agent" / "samples"
 
 
