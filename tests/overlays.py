@@ -1,6 +1,5 @@
 """Mounts of tests: where they are possible, and gone again whatever happened."""
 
-import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,4 +23,4 @@ def all_unmounted(below: Path) -> Iterator[None]:
     finally:
         for at in sorted(overlay.mounted(), reverse=True):
             if below in at.parents:
-                asyncio.run(overlay.unmount(at))
+                overlay._unmount(at)

@@ -50,7 +50,7 @@ class ProviderStream:
         self._outbox: asyncio.Queue[Response | None] = asyncio.Queue(OUTBOX_MAX)
         self._asked: dict[int, asyncio.Future[Mapping[int, Any]]] = {}
         self._question = 0
-        self._provider = self._data.providers.open(grant.subject, self)
+        self._provider = self._data.providers.open(grant.publisher, self)
 
     @property
     def has_room(self) -> bool:

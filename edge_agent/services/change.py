@@ -96,8 +96,17 @@ def phase_of(record: Record) -> Phase | None:
     return record.change.phase if record.change else None
 
 
-def moved(record: Record, event: Event, *, target: Service | None = None, why: str = "") -> Record:
+def moved(
+    record: Record,
+    event: Event,
+    *,
+    target: Service | None = None,
+    why: str = "",
+    is_old_unwell: bool = False,
+) -> Record:
     """Return the record after `event`; `target` goes with WANTED, `why` with FAILED and LOOPING.
+
+    `is_old_unwell` goes with GO_AFTER and GO_BESIDE: the version in force is crashing.
 
     Raises KeyError for an event that cannot come now: a mistake of ours.
     """
@@ -113,12 +122,15 @@ def moved(record: Record, event: Event, *, target: Service | None = None, why: s
         return replace(_remembered(back, looping, why), change=Moving(looping, Phase.ROLL_BACK))
     assert change is not None
     if event is Event.PROVED:
-        is_same = record.good is not None and instance_id(record.good) == instance_id(change.target)
-        previous = record.previous if is_same else record.good
+        keeps = change.is_old_unwell and record.previous is not None
+        previous = record.previous if keeps else record.good
         record = replace(record, good=change.target, previous=previous)
     if event is Event.FAILED:
         record = _remembered(record, change.target, why)
-    return replace(record, change=None if phase is None else replace(change, phase=phase, tries=0))
+    if phase is None:
+        return replace(record, change=None)
+    unwell = is_old_unwell or change.is_old_unwell
+    return replace(record, change=replace(change, phase=phase, tries=0, is_old_unwell=unwell))
 
 
 def resumed(record: Record) -> Record:

@@ -153,7 +153,9 @@ def _fetched(view: View) -> Record:
     if record.good is None:
         return change.moved(record, Event.GO_ALONE)
     is_beside = moving.target.change.how is How.BESIDE
-    return change.moved(record, Event.GO_BESIDE if is_beside else Event.GO_AFTER)
+    event = Event.GO_BESIDE if is_beside else Event.GO_AFTER
+    unwell = view.life(instance_id(record.good)).failures > 0
+    return change.moved(record, event, is_old_unwell=unwell)
 
 
 def proven_ns(view: View, service: Service, life: Life) -> int:

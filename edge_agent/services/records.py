@@ -51,6 +51,9 @@ class Moving:
     target: Service
     phase: Phase
     tries: int = 0  # so often it was found under way by an agent that had just started
+    is_old_unwell: bool = (
+        False  # the version in force was crashing when it went: none to come back to
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,7 @@ def record_to_bytes(record: Record) -> bytes:
                 "target": _document(change.target),
                 "phase": str(change.phase),
                 "tries": change.tries,
+                "old_unwell": change.is_old_unwell,
             },
             "bad": [[one.id, one.version, one.why] for one in record.bad],
         }
@@ -141,7 +145,10 @@ def record_from_bytes(content: bytes) -> Record:
             change=None
             if change is None
             else Moving(
-                service_of(change["target"]), Phase(change["phase"]), _whole(change["tries"])
+                service_of(change["target"]),
+                Phase(change["phase"]),
+                _whole(change["tries"]),
+                _yes(change["old_unwell"]),
             ),
             bad=tuple(
                 Bad(_text(id_), _text(version), _text(why)) for id_, version, why in tree["bad"]

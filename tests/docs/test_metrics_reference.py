@@ -46,7 +46,11 @@ COLLECTORS = {
 def told(section: str) -> dict[str, str]:
     """Return the metrics of a section, labels in braces, with their types."""
     return dict(
-        re.findall(r"^\| `(fairway_[^`]+)` \| (counter|gauge) \|", SECTIONS[section], re.MULTILINE)
+        re.findall(
+            r"^\| `(fairway_[^`]+)` \| (counter|gauge|histogram) \|",
+            SECTIONS[section],
+            re.MULTILINE,
+        )
     )
 
 
@@ -54,8 +58,11 @@ def shown(collector: Collector) -> dict[str, str]:
     found = {}
     for metric in collector.collect():
         for sample in metric.samples:
-            labels = "{" + ",".join(sample.labels) + "}" if sample.labels else ""
-            found[sample.name + labels] = metric.type
+            of_it = [label for label in sample.labels if label != "le"]
+            labels = "{" + ",".join(of_it) + "}" if of_it else ""
+            # A histogram is told under its own name, not once for each of its series.
+            name = metric.name if metric.type == "histogram" else sample.name
+            found[name + labels] = metric.type
     return found
 
 

@@ -1,0 +1,422 @@
+"""Containers through starts that fail, agents that die, and what they leave behind."""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from edge_agent.adapters import cgroups, exits, oci_tool
+from edge_agent.adapters.cgroups import Groups, Mode
+from edge_agent.adapters.overlay import mounted
+from edge_agent.adapters.runtime_oci import OciRuntime
+from edge_agent.services.runtime import Exit
+from fairway.errors import BadInput, Unavailable
+from fairway.services.model import MIB, Data, Resources
+from tests.containers import BUSYBOX, SLEEPS, Yard, need, oci_yard, open_oci
+from tests.shared_data import ROOT
+from tests.waiting import until
+
+# The first process of a machine: it waits for every orphan, as an agent that dies leaves them.
+INIT = """
+import os, subprocess, sys
+from edge_agent.adapters.exits import become_subreaper
+become_subreaper()
+agent = subprocess.Popen(sys.argv[1:])
+print(agent.pid, flush=True)
+while True:
+    try:
+        os.wait()
+    except ChildProcessError:
+        break
+"""
+
+
+@pytest.fixture
+async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
+    need("runc")
+    async with oci_yard(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def runtime(yard: Yard) -> AsyncIterator[OciRuntime]:
+    made = await open_oci(yard, "runc")
+    yield made
+    for id_ in await made.instances():
+        await made.stop(id_, grace_s=0)
+    await made.close()
+
+
+@contextlib.contextmanager
+def program(*argv: str) -> Iterator[subprocess.Popen[str]]:
+    child = subprocess.Popen([sys.executable, *argv], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def line(child: subprocess.Popen[str]) -> str:
+    assert child.stdout is not None
+    return child.stdout.readline().strip()
+
+
+def left(yard: Yard) -> dict[str, list[str]]:
+    """Return everything that there is of containers of a yard, beside folders of data and logs."""
+    groups = cgroups.look()
+    parent = next(iter(cgroups.children(groups, yard.group)), "")
+    return {
+        "bundles": sorted(path.name for path in (yard.folder / "oci" / "bundles").iterdir()),
+        "state": sorted(path.name for path in (yard.folder / "oci" / "state").iterdir()),
+        "groups": sorted(cgroups.children(groups, f"{yard.group}/{parent}")) if parent else [],
+        "mounts": [str(point) for point in mounted() if point.is_relative_to(yard.folder)],
+    }
+
+
+NOTHING: dict[str, list[str]] = {"bundles": [], "state": [], "groups": [], "mounts": []}
+
+
+async def exit_of(runtime: OciRuntime, id_: str) -> Exit:
+    async def ended() -> Exit | None:
+        return (await runtime.instances())[id_].exit
+
+    return await until(ended)
+
+
+async def test_what_was_stopped_leaves_no_trace(yard: Yard, runtime: OciRuntime):
+    tyres = yard.script("tyres", SLEEPS, data=(Data("/data"),))
+    await runtime.start(tyres)
+    assert left(yard)["mounts"] == [str(yard.folder / "oci" / "bundles" / tyres.id / "root")]
+
+    await runtime.stop(tyres.id)
+
+    assert left(yard) == NOTHING
+    assert tyres.data[0][0].is_dir()  # what it kept, it keeps
+
+
+async def test_what_has_ended_holds_nothing_but_its_folder(yard: Yard, runtime: OciRuntime):
+    tyres = yard.script("tyres", "exit 1")
+    await runtime.start(tyres)
+    await exit_of(runtime, tyres.id)
+
+    await until(lambda: left(yard) == NOTHING | {"bundles": [tyres.id]})
+
+
+@pytest.mark.parametrize(
+    "how", ["no program", "no sockets", "a layer is gone", "data is a file", "cancelled"]
+)
+async def test_a_start_that_fails_leaves_no_trace(yard: Yard, runtime: OciRuntime, how: str):
+    tyres = yard.script("tyres", SLEEPS, data=(Data("/data"),))
+    error: type[BaseException] = Unavailable
+    match how:
+        case "no program":
+            error = BadInput
+            tyres = replace(tyres, service=replace(tyres.service, command=("/nowhere",)))
+        case "no sockets":
+            tyres = replace(tyres, sockets=yard.folder / "nowhere")
+        case "a layer is gone":
+            assert tyres.root is not None
+            tyres = replace(tyres, root=replace(tyres.root, layers=(yard.folder / "nowhere",)))
+        case "data is a file":
+            tyres.data[0][0].parent.mkdir(parents=True)
+            tyres.data[0][0].touch()
+        case _:
+            error = TimeoutError
+
+    with pytest.raises(error):
+        async with asyncio.timeout(0.02 if how == "cancelled" else None):
+            await runtime.start(tyres)
+
+    assert left(yard) == NOTHING
+    assert await runtime.instances() == {}
+
+
+async def test_a_start_that_failed_says_why(yard: Yard, runtime: OciRuntime):
+    tyres = yard.instance("tyres", "/nowhere", "--fast")
+
+    with pytest.raises(BadInput, match=rf'{tyres.id} cannot be started: .*"/nowhere"'):
+        await runtime.start(tyres)
+
+
+async def test_a_container_has_no_file_of_the_agent_open(yard: Yard, runtime: OciRuntime):
+    tyres = yard.script("tyres", "echo up; " + SLEEPS)
+    await runtime.start(tyres)
+    await until(lambda: runtime.logs.lines(tyres.id, 1))
+    pid = (await runtime.instances())[tyres.id].pid
+
+    files = {str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()}
+
+    logs = yard.folder / "logs" / tyres.id
+    assert files == {"/dev/null", str(logs / "stdout"), str(logs / "stderr")}
+
+
+async def test_containers_run_on_when_their_agent_is_killed_and_the_next_one_knows_how_they_end(
+    yard: Yard,
+):
+    script = "trap 'echo told; exit 5' TERM; echo up; sleep 1000 & wait"
+    agent = ("-m", "tests.oci_agent", str(yard.folder))
+    with program("-c", INIT, sys.executable, *agent, "start", "tyres", script) as init:
+        first = int(line(init))
+        assert [line(init), line(init)] == ["opened", "started"]
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: not Path(f"/proc/{first}").exists())
+
+        with program(*agent, "watch") as second:
+            id_, exit_ = next(iter(json.loads(line(second)).items()))
+            assert exit_ is None
+            await until(partial(yard.logs().lines, id_, 1))
+            pid = int((yard.folder / "oci" / "bundles" / id_ / "pid").read_text())
+            assert (
+                exits.parent_of(pid) == init.pid
+            )  # so that nobody but the kernel can tell the second
+            os.kill(pid, signal.SIGTERM)
+
+            assert json.loads(line(second)) == {id_: [5, None, False]}
+            lines = [said.split(" ", 1)[1] for said in yard.logs().lines(id_, 10)]
+            assert lines == ["stdout up", "stdout told"]
+
+
+async def test_what_ended_while_there_was_no_agent_is_known_to_have_ended(yard: Yard):
+    first = await open_oci(yard, "runc")
+    tyres = yard.script("tyres", SLEEPS)
+    hog = yard.script(
+        "hog", "sleep 0.5; x=x; while :; do x=$x$x; done", resources=Resources(16 * MIB)
+    )
+    for instance in (tyres, hog):
+        await first.start(instance)
+    seen = await first.instances()
+    await first.close()
+    os.kill(seen[tyres.id].pid, signal.SIGKILL)
+    for one in seen.values():  # orphans of the container program are children of this process
+        await asyncio.to_thread(os.waitpid, one.pid, 0)
+
+    second = await open_oci(yard, "runc")
+
+    found = await second.instances()
+    assert found[tyres.id].exit == Exit(None)
+    assert found[hog.id].exit == Exit(
+        None, was_out_of_memory=True
+    )  # its control group was still there
+    assert left(yard) == NOTHING | {"bundles": [hog.id, tyres.id]}
+    await second.start(tyres)
+    assert (await second.instances())[tyres.id].exit is None
+    await second.stop(tyres.id)
+    await second.close()
+
+
+async def test_a_start_that_was_cut_off_is_taken_back(yard: Yard):
+    first = await open_oci(yard, "runc")
+    tyres = yard.script("tyres", SLEEPS)
+    await first.start(tyres)
+    await first.close()
+    (yard.folder / "oci" / "bundles" / tyres.id / "pid").unlink()
+
+    second = await open_oci(yard, "runc")
+
+    assert await second.instances() == {}
+    assert left(yard) == NOTHING
+    await second.close()
+
+
+async def test_a_start_that_still_goes_on_without_its_agent_is_waited_for(yard: Yard):
+    first = await open_oci(yard, "runc")
+    tyres = yard.script("tyres", SLEEPS)
+    await first.start(tyres)
+    await first.close()
+    with (yard.folder / "oci" / "bundles" / tyres.id / "starting").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        opening = asyncio.create_task(open_oci(yard, "runc"))
+        done, _ = await asyncio.wait([opening], timeout=0.3)
+        assert not done
+
+    second = await opening
+    assert (await second.instances())[tyres.id].exit is None
+    await second.stop(tyres.id)
+    await second.close()
+
+
+@pytest.mark.parametrize("killed", ["agent", "agent and program"])
+@pytest.mark.parametrize("delay_ms", [0, 30])
+async def test_a_kill_at_any_moment_of_a_start_leaves_a_service_or_nothing(
+    yard: Yard, delay_ms: int, killed: str
+):
+    agent = ("-m", "tests.oci_agent", str(yard.folder), "start", "tyres", "echo up; " + SLEEPS)
+    with program(*agent) as first:
+        assert line(first) == "opened"
+        await asyncio.sleep((delay_ms + random.random() * 35) / 1000)
+        children = exits.children_of(first.pid) if killed == "agent and program" else set[int]()
+        first.kill()
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        first.wait()
+
+    second = await open_oci(yard, "runc")
+
+    instances = await second.instances()
+    for id_, seen in instances.items():
+        if seen.exit is None:
+            await until(partial(second.logs.lines, id_, 1))  # it does what it is for
+        await second.stop(id_)
+    assert left(yard) == NOTHING
+    await second.close()
+
+
+async def test_what_nobody_knows_is_cleared_away(yard: Yard):
+    first = await open_oci(yard, "runc")
+    tyres = yard.script("tyres", SLEEPS)
+    await first.start(tyres)
+    await first.close()
+    bundle = yard.folder / "oci" / "bundles" / tyres.id
+    pid = int((bundle / "pid").read_text())
+    subprocess.run(["umount", str(bundle / "root")], check=True)
+    (yard.folder / "elsewhere").mkdir()
+    bundle.rename(yard.folder / "elsewhere" / tyres.id)
+
+    second = await open_oci(yard, "runc")
+
+    assert await second.instances() == {}
+    assert left(yard) == NOTHING
+    await until(lambda: not Path(f"/proc/{pid}/exe").exists())
+    await second.close()
+
+
+async def test_a_number_that_belongs_to_another_process_now_is_not_taken_for_the_container(
+    yard: Yard,
+):
+    first = await open_oci(yard, "runc")
+    tyres = yard.script("tyres", SLEEPS)
+    await first.start(tyres)
+    await first.close()
+    (yard.folder / "oci" / "bundles" / tyres.id / "pid").write_text(str(os.getpid()))
+
+    second = await open_oci(yard, "runc")
+
+    assert (await second.instances())[tyres.id].exit == Exit(None)
+    assert left(yard) == NOTHING | {"bundles": [tyres.id]}
+    await second.close()
+
+
+async def test_two_agents_on_one_machine_leave_each_other_alone(
+    yard: Yard, runtime: OciRuntime, tmp_path: Path
+):
+    mine = yard.script("tyres", SLEEPS)
+    await runtime.start(mine)
+    (tmp_path / "other").mkdir()
+    async with oci_yard(tmp_path / "other") as theirs:
+        other = await open_oci(theirs, "runc")
+        same = theirs.script("tyres", SLEEPS)
+        assert same.id == mine.id
+        await other.start(same)
+
+        await other.stop(same.id, grace_s=0)
+
+        assert await other.instances() == {}
+        await other.close()
+    assert (await runtime.instances())[mine.id].exit is None
+
+
+async def test_commands_that_are_ended_do_not_keep_a_container_from_ending(
+    yard: Yard, runtime: OciRuntime
+):
+    tyres = yard.script("tyres", SLEEPS)
+    await runtime.start(tyres)
+    commands = [
+        runtime.execute(tyres.id, (BUSYBOX, "sleep", "1000"), timeout_s=0.2) for _ in range(4)
+    ]
+
+    done = await asyncio.gather(*commands, return_exceptions=True)
+    await runtime.stop(tyres.id)
+
+    assert all(isinstance(one, Unavailable) for one in done)
+    assert left(yard) == NOTHING
+
+
+async def test_a_command_runs_with_no_more_rights_than_its_service(yard: Yard, runtime: OciRuntime):
+    tyres = yard.script("tyres", SLEEPS)
+    await runtime.start(tyres)
+    script = "grep -E '^(Uid|CapBnd|CapEff|NoNewPrivs|Seccomp):' /proc/self/status; unshare -U true"
+
+    done = await runtime.execute(tyres.id, (BUSYBOX, "sh", "-c", script), timeout_s=30)
+
+    said = dict(one.split(":", 1) for one in done.output.splitlines() if "\t" in one)
+    assert said["Uid"].split() == [str(tyres.uid)] * 4
+    assert {said["CapBnd"].strip(), said["CapEff"].strip()} == {"0" * 16}
+    assert (said["NoNewPrivs"].strip(), said["Seccomp"].strip()) == ("1", "2")
+    assert done.code == 1
+    assert "not permitted" in done.output
+
+
+@pytest.mark.parametrize("name", ["INT", "SIGINT", "2"])
+def test_a_signal_is_known_by_any_of_its_names(name: str):
+    assert exits.signal_of(name) is signal.SIGINT
+
+
+def test_what_is_no_signal_asks_to_end_all_the_same():
+    assert exits.signal_of("PLEASE") is signal.SIGTERM
+
+
+@pytest.mark.parametrize("id_", ["..", "../x.0123456789ab", "x", "", "x.0123456789ab/.."])
+async def test_a_name_that_leads_elsewhere_is_refused(runtime: OciRuntime, id_: str):
+    with pytest.raises(BadInput, match="no name of an instance"):
+        await runtime.stop(id_)
+
+
+async def test_many_start_and_end_at_once(yard: Yard, runtime: OciRuntime):
+    instances = [yard.script(f"s{number}", "exit 3") for number in range(8)]
+
+    await asyncio.gather(*(runtime.start(instance) for instance in instances))
+    for instance in instances:
+        assert await exit_of(runtime, instance.id) == Exit(3)
+    await asyncio.gather(*(runtime.stop(instance.id) for instance in instances))
+
+    assert left(yard) == NOTHING
+
+
+async def test_the_program_is_chosen_by_how_control_groups_are_laid_out():
+    need("runc")
+    need("crun")
+    here = cgroups.look()
+    hybrid = replace(here, mode=Mode.HYBRID, unified_controls=frozenset({"hugetlb"}))
+
+    assert (
+        await oci_tool.find(replace(here, mode=Mode.V2, unified_controls=frozenset()))
+    ).name == "crun"
+    assert (await oci_tool.find(hybrid)).name == "runc"
+    assert (await oci_tool.find(hybrid, "crun")).argv[0] == "unshare"
+    assert (await oci_tool.find(here, "runc")).has_seccomp
+
+
+async def test_a_program_without_seccomp_is_passed_over(tmp_path: Path, monkeypatch):
+    for name, says in {
+        "crun": "crun version 1.8.1\n+SYSTEMD",
+        "runc": "runc version 1.1.5\nlibseccomp: 2.5",
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\necho '{says}'\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+
+    assert (await oci_tool.find(Groups(Mode.V2, {}))).name == "runc"
+    with pytest.raises(BadInput, match="crun was built without seccomp"):
+        await oci_tool.find(Groups(Mode.V2, {}), "crun")
+
+
+async def test_a_program_that_makes_no_containers_is_refused():
+    groups = Groups(Mode.V2, {})
+
+    with pytest.raises(BadInput, match="neither runc nor crun"):
+        await oci_tool.find(groups, "true")
+    with pytest.raises(BadInput, match="there is no no-such-program"):
+        await oci_tool.find(groups, "no-such-program")
