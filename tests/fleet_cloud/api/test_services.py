@@ -1,5 +1,7 @@
 """Services over the API: desired, approved, removed; what vehicles say; images; commands inside."""
 
+from typing import Any
+
 import pytest
 
 from fairway.control import (
@@ -101,7 +103,7 @@ def test_a_wish_that_no_vehicle_could_take_is_refused(client: Client, wish, sent
 
 def test_a_manifest_that_is_too_large_is_refused(client: Client):
     tags = {f"t{number}": "x" * 1000 for number in range(300)}
-    wish = {"manifest": "# " + "x" * 300_000, "fleet": "a"}
+    wish: dict[str, Any] = {"manifest": "# " + "x" * 300_000, "fleet": "a"}
 
     assert client.request("POST", "/v1/services", json=wish).status_code == 400
     wish = {"manifest": {**MANIFEST, "tags": tags, "more": "x" * 900_000}, "fleet": "a"}
