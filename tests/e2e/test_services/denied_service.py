@@ -10,13 +10,18 @@ import os
 import socket
 import sys
 import time
+from pathlib import Path
 
-FOLDER = os.environ["FAIRWAY_SOCKETS"]
+import grpc
+
+from fairway.foreign.kuksa.val.v2 import types_pb2, val_pb2, val_pb2_grpc
+
+FOLDER = Path(os.environ["FAIRWAY_SOCKETS"])
 
 
 def offer():
     made = socket.socket(socket.AF_UNIX)
-    made.bind(f"{FOLDER}/health.sock")
+    made.bind(str(FOLDER / "health.sock"))
     made.listen()
     while True:
         asking, _ = made.accept()
@@ -27,18 +32,15 @@ def offer():
 def connected(path):
     made = socket.socket(socket.AF_UNIX)
     try:
-        made.connect(path)
+        made.connect(str(path))
         return made.recv(99).decode()
     except OSError as error:
         return type(error).__name__
 
 
 def value(path):
-    import grpc
-    from fairway.foreign.kuksa.val.v2 import types_pb2, val_pb2, val_pb2_grpc
-
-    with open(os.environ["FAIRWAY_TOKEN_FILE"]) as file:
-        shown = [("authorization", f"Bearer {file.read()}")]
+    token = Path(os.environ["FAIRWAY_TOKEN_FILE"]).read_text()
+    shown = [("authorization", f"Bearer {token}")]
     with grpc.insecure_channel(os.environ["FAIRWAY_AGENT"]) as channel:
         request = val_pb2.GetValueRequest(signal_id=types_pb2.SignalID(path=path))
         try:
@@ -51,15 +53,15 @@ def value(path):
 def main():
     if sys.argv[1] == "battery":
         offer()
-    used = f"{FOLDER}/uses/battery.health/sock"
-    while sys.argv[1] == "trip-log" and not os.path.exists(used):
+    used = FOLDER / "uses" / "battery.health" / "sock"
+    while sys.argv[1] == "trip-log" and not used.exists():
         time.sleep(0.1)
     seen = {
         "offer": connected(used),
-        "uses": os.listdir(f"{FOLDER}/uses"),
+        "uses": [path.name for path in (FOLDER / "uses").iterdir()],
         "speed": value("Vehicle.Speed"),
         "vin": value("Vehicle.VehicleIdentification.VIN"),
-        "sockets": sorted(os.listdir(FOLDER)),
+        "sockets": sorted(path.name for path in FOLDER.iterdir()),
     }
     print(json.dumps(seen), flush=True)
     time.sleep(3600)

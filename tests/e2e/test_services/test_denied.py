@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.e2e.services_site import ServiceVehicle, digest_of, vehicle
 
 from edge_agent.adapters.edge_audit import read
 from tests.containers import need
 from tests.e2e.programs import run, until
-from tests.e2e.services_site import ServiceVehicle, digest_of, vehicle
 from tests.shared_data import ROOT
 
 pytestmark = [pytest.mark.net, pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
@@ -25,7 +25,7 @@ command: [/usr/bin/python3, /app/denied_service.py, {name}]
 resources: {{memory_max: 64MiB, cpu_max: 1.0}}
 signals: {{read: [Vehicle.Speed]}}
 """
-OFFERS = 'offers: [{name: battery.health, version: 1.2.0, socket: health.sock, to: [trip-log]}]\n'
+OFFERS = "offers: [{name: battery.health, version: 1.2.0, socket: health.sock, to: [trip-log]}]\n"
 USES = "uses: [{name: battery.health, version: ^1.2}]\n"
 
 
@@ -49,7 +49,9 @@ def car(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceVehicle]:
         made.services("images", "load", folder / "image")
         for name, more in {"battery": OFFERS, "trip-log": USES, "nosy": USES}.items():
             manifest = folder / f"{name}.yaml"
-            manifest.write_text(MANIFEST.format(name=name, image=digest_of(folder / "image")) + more)
+            manifest.write_text(
+                MANIFEST.format(name=name, image=digest_of(folder / "image")) + more
+            )
             made.services("apply", manifest)
         yield made
 
@@ -74,12 +76,13 @@ def test_a_signal_outside_the_manifest_is_denied_and_the_denial_is_visible(car: 
         "PERMISSION_DENIED",
         f"the manifest of nosy does not say that it may read {VIN}",
     ]
-    why = car.told("why", "nosy")
-    (denied,) = [one for one in why["denied"] if one["what"] == VIN]
+    (denied,) = [one for one in denials(car, "nosy") if one["what"] == VIN]
     assert (denied["action"], denied["count"]) == ("read", 1)
     audit = car.folder / "services" / "audit.jsonl"
     until("the audit", lambda: VIN in audit.read_text())
-    (line,) = [one for one in read(audit) if one["object"] == VIN and one["actor"] == "service:nosy"]
+    (line,) = [
+        one for one in read(audit) if one["object"] == VIN and one["actor"] == "service:nosy"
+    ]
     assert (line["action"], line["outcome"]) == ("signal.read", "denied")
     assert oct(audit.stat().st_mode)[-3:] == "600"
 
@@ -105,5 +108,6 @@ def test_and_not_where_one_does_not(car: ServiceVehicle):
 
 
 def denials(car: ServiceVehicle, name: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = car.told("why", name)["denied"]
+    why = json.loads(car.services("why", name, "--json").stdout)
+    found: list[dict[str, Any]] = why["denied"]
     return found
