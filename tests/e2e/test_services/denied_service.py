@@ -40,7 +40,7 @@ def connected(path):
 
 def value(path):
     token = Path(os.environ["FAIRWAY_TOKEN_FILE"]).read_text()
-    shown = [("authorization", f"Bearer {token}")]
+    shown = (("authorization", f"Bearer {token}"),)
     with grpc.insecure_channel(os.environ["FAIRWAY_AGENT"]) as channel:
         request = val_pb2.GetValueRequest(signal_id=types_pb2.SignalID(path=path))
         try:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.services_site import ServiceVehicle, digest_of, vehicle
 
 from edge_agent.adapters.edge_audit import read
 from tests.containers import need
 from tests.e2e.programs import run, until
+from tests.e2e.services_site import ServiceVehicle, digest_of, vehicle
 from tests.shared_data import ROOT
 
 pytestmark = [pytest.mark.net, pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
