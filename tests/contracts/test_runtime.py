@@ -23,11 +23,12 @@ from edge_agent.services.runtime import OUTPUT_MAX_BYTES, Exit, Guarantees, Insi
 from fairway.clock import NS_PER_S, SystemClock
 from fairway.errors import BadInput, Unavailable
 from fairway.services.model import MIB, Data, Resources
-from tests.containers import BUSYBOX, IGNORES_TERM, SLEEPS, oci_yard, open_oci
+from tests.containers import need, oci_yard
 from tests.engines import Podman
 from tests.processes import process_yard
 from tests.runtime_yard import RuntimeYard
 from tests.waiting import until
+from tests.yards import BUSYBOX, IGNORES_TERM, SLEEPS, open_oci
 
 
 class Both(Runtime, Inside, Protocol):
@@ -66,6 +67,7 @@ NOT_GIVEN: dict[str, frozenset[str]] = {
 
 @contextlib.asynccontextmanager
 async def _oci(program: str, folder: Path) -> AsyncIterator[Kit]:
+    need(program)
     async with oci_yard(folder) as yard:
         agents = [(await open_oci(yard, program))]
 

@@ -22,9 +22,10 @@ from edge_agent.adapters.runtime_oci import OciRuntime
 from edge_agent.adapters.runtime_process import ProcessRuntime
 from edge_agent.adapters.service_logs import LogBook
 from fairway.clock import SystemClock
-from tests.containers import busybox_layer, need
+from tests.containers import need
 from tests.e2e.programs import Program, run, until
 from tests.shared_data import ROOT
+from tests.yards import busybox_layer
 
 SAMPLES = ROOT / "edge_agent" / "samples"
 DBC = ROOT / "dbc"
@@ -115,6 +116,10 @@ class ServiceVehicle:
         """Return what a command says as JSON."""
         return json.loads(self.services(*arguments, "--json").stdout)
 
+    def has_said(self, name: str, text: str) -> bool:
+        """Whether a text is in the log of a service."""
+        return text in self.services("logs", name).stdout
+
     def statuses(self) -> Mapping[str, dict[str, Any]]:
         """Return how all services stand."""
         return {one["name"]: one for one in self.told("list")}
@@ -174,7 +179,7 @@ def vehicle(
 async def swept(services: Path) -> None:
     """End whatever runs of a dead agent's services."""
     logs = LogBook(services / "logs", SystemClock())
-    runtimes = []
+    runtimes: list[OciRuntime | ProcessRuntime] = []
     if (services / "containers").exists() and os.geteuid() == 0:
         runtimes.append(await OciRuntime.open(services / "containers", logs))
     if (services / "processes").exists():

@@ -1,5 +1,6 @@
 """Show 7: manifests of Ankaios and Greengrass, as others wrote them, become ours and run."""
 
+from functools import partial
 from pathlib import Path
 
 from tests.e2e.drives_with_faults import drive
@@ -28,7 +29,7 @@ def test_an_ankaios_manifest_runs(busybox: Path, tmp_path: Path):
         assert {car.statuses()[name]["state"] for name in names} == {"Running"}
         for name in names:
             said = f"{name.replace('-', '_')} running"
-            until(said, lambda name=name, said=said: said in car.services("logs", name).stdout)
+            until(said, partial(car.has_said, name, said))
 
 
 def test_a_greengrass_recipe_runs_as_a_process(tmp_path: Path):
