@@ -56,7 +56,7 @@ Manifests:
 """)
     ours = imported("greengrass", place / "lamp.yaml", place / "ours")
     names = tuple(path.stem for path in ours)
-    assert names == ("lamp", "lamp-install")
+    assert names == ("lamp-install", "lamp")
 
     with vehicle(place, drive(place / "drive.log", seconds=60), processes=names) as car:
         car.services("apply", *ours)
