@@ -20,6 +20,7 @@ from typing import Any
 
 from edge_agent.adapters.runtime_oci import OciRuntime
 from edge_agent.adapters.runtime_process import ProcessRuntime
+from edge_agent.adapters.service_desk import SOCKET_NAME, ask
 from edge_agent.adapters.service_logs import LogBook
 from fairway.clock import SystemClock
 from tests.containers import busybox_layer, need
@@ -111,13 +112,17 @@ class ServiceVehicle:
         words = [str(one) for one in arguments]
         return run("edge-agent", "services", *words, "--config", self.config, check=check)
 
-    def told(self, *arguments: object) -> Any:
-        """Return what a command says as JSON."""
-        return json.loads(self.services(*arguments, "--json").stdout)
+    def asked(self, question: str, **more: Any) -> Any:
+        """Ask its desk, as the commands do: for what is asked again and again."""
+        return ask(self.folder / "data" / "spool" / SOCKET_NAME, question, **more)
 
     def statuses(self) -> Mapping[str, dict[str, Any]]:
         """Return how all services stand."""
-        return {one["name"]: one for one in self.told("list")}
+        return {one["name"]: one for one in self.asked("list")}
+
+    def has_said(self, name: str, words: str) -> bool:
+        """Whether a service said this."""
+        return any(words in line for line in self.asked("logs", name=name, last=1000))
 
     def until(self, name: str, *states: str, within_s: float = 60.0) -> None:
         """Wait until a service is in one of these states."""
@@ -159,7 +164,7 @@ def vehicle(
     made = ServiceVehicle(folder, config, agent)
     try:
         until("the agent", lambda: "onboard_listen" in agent.said() or not agent.is_running)
-        desk = folder / "data" / "spool" / "services.sock"
+        desk = folder / "data" / "spool" / SOCKET_NAME
         until("the desk", lambda: desk.exists() or not agent.is_running)
         assert agent.is_running, agent.said()
         yield made
@@ -174,7 +179,7 @@ def vehicle(
 async def swept(services: Path) -> None:
     """End whatever runs of a dead agent's services."""
     logs = LogBook(services / "logs", SystemClock())
-    runtimes = []
+    runtimes: list[OciRuntime | ProcessRuntime] = []
     if (services / "containers").exists() and os.geteuid() == 0:
         runtimes.append(await OciRuntime.open(services / "containers", logs))
     if (services / "processes").exists():
