@@ -8,6 +8,7 @@ Rule 2: a machine that cannot run containers runs the agent all the same: servic
 
 import asyncio
 import dataclasses
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -109,8 +110,9 @@ class ServiceParts:
         """Let go; services run on."""
         await self.doors.stop()
         for machine in self._machines:
-            if hasattr(machine, "close"):
-                await machine.close()
+            closing = machine.close()
+            if inspect.isawaitable(closing):
+                await closing
         self.images.close()
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from edge_agent.adapters.runtime_oci import OciRuntime
 from edge_agent.adapters.runtime_process import ProcessRuntime
+from edge_agent.adapters.service_desk import SOCKET_NAME, ask
 from edge_agent.adapters.service_logs import LogBook
 from fairway.clock import SystemClock
 from tests.containers import need
@@ -112,9 +113,9 @@ class ServiceVehicle:
         words = [str(one) for one in arguments]
         return run("edge-agent", "services", *words, "--config", self.config, check=check)
 
-    def told(self, *arguments: object) -> Any:
-        """Return what a command says as JSON."""
-        return json.loads(self.services(*arguments, "--json").stdout)
+    def asked(self, question: str, **more: Any) -> Any:
+        """Ask its desk, as the commands do: for what is asked again and again."""
+        return ask(self.folder / "data" / "spool" / SOCKET_NAME, question, **more)
 
     def has_said(self, name: str, text: str) -> bool:
         """Whether a text is in the log of a service."""
@@ -122,7 +123,11 @@ class ServiceVehicle:
 
     def statuses(self) -> Mapping[str, dict[str, Any]]:
         """Return how all services stand."""
-        return {one["name"]: one for one in self.told("list")}
+        return {one["name"]: one for one in self.asked("list")}
+
+    def has_said(self, name: str, words: str) -> bool:
+        """Whether a service said this."""
+        return any(words in line for line in self.asked("logs", name=name, last=1000))
 
     def until(self, name: str, *states: str, within_s: float = 60.0) -> None:
         """Wait until a service is in one of these states."""
@@ -166,7 +171,7 @@ def vehicle(
     made = ServiceVehicle(folder, config, agent)
     try:
         until("the agent", lambda: "onboard_listen" in agent.said() or not agent.is_running)
-        desk = folder / "data" / "spool" / "services.sock"
+        desk = folder / "data" / "spool" / SOCKET_NAME
         until("the desk", lambda: desk.exists() or not agent.is_running)
         assert agent.is_running, agent.said()
         yield made
