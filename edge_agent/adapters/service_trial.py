@@ -230,7 +230,7 @@ def _agent(folder: Path, settings: str) -> Iterator["subprocess.Popen[bytes]"]:
 async def _cleaned(folder: Path) -> None:
     """End the containers that are left, whatever became of the agent."""
     containers = folder / "services" / "containers"
-    if os.geteuid() != 0 or not containers.exists():  # noqa: ASYNC240 - a look, at the end
+    if os.geteuid() != 0 or not containers.exists():
         return
     with contextlib.suppress(FairwayError):
         logs = LogBook(folder / "services" / "logs", SystemClock())
