@@ -76,5 +76,5 @@ async def main(folder: Path, run_dir: Path) -> None:
 
 if __name__ == "__main__":
     log.set_up()
-    services_open.KeptFiles = CutKept  # type: ignore[misc,assignment]
+    services_open.KeptFiles = CutKept  # type: ignore[attr-defined,assignment]
     asyncio.run(main(*map(Path, sys.argv[1:3])))
