@@ -141,8 +141,9 @@ def vehicle(
     speed: float = 20.0,
     after_services: bool = False,
     processes: tuple[str, ...] = (),
+    more: str = "",
 ) -> Iterator[ServiceVehicle]:
-    """Run an agent with services; at its end they are ended, too."""
+    """Run an agent with services; at its end they are ended, too.  `more` are lines of [services]."""
     need("runc")
     short = Path(tempfile.mkdtemp(prefix="fws-"))  # of sockets: their paths have limits
     config = folder / "agent.toml"
@@ -159,6 +160,7 @@ def vehicle(
             run_dir=json.dumps(str(short)),
             processes=json.dumps(list(processes)),
         )
+        + more
     )
     agent = Program("edge-agent", "run", "--config", config, log=folder / "agent.log").start()
     made = ServiceVehicle(folder, config, agent)
