@@ -132,12 +132,12 @@ class ServiceDoors:
 
     async def reach(self, id_: str) -> None:
         """Lead an instance that was started to its door by its own loopback, if it is to have one."""
+        door = self._doors.get(id_)
+        if self._pid_of is None or door is None or not has_loopback(door.instance):
+            return
         async with self._turn(id_):
-            door = self._doors.get(id_)
-            if self._pid_of is None or door is None or not has_loopback(door.instance):
-                return
             pid = await self._pid_of(id_)
-            if not pid or pid == door.pid:
+            if not pid or pid == door.pid or self._doors.get(id_) is not door:
                 return
             try:
                 await door.reach(pid)
