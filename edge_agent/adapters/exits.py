@@ -60,6 +60,16 @@ class Watched:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._file, signal_of(name))
 
+    def is_deaf_to(self, name: str) -> bool:
+        """Return whether the first process of a container will not mind a signal that would end any other.
+
+        The kernel drops what such a process has no handler for, instead of ending it.
+        """
+        bit = 1 << (signal_of(name) - 1)
+        status = _status(self.pid)
+        masks = [int(status.get(kind, "0"), 16) for kind in ("SigCgt", "SigBlk", "SigIgn")]
+        return bool(status) and not any(mask & bit for mask in masks)
+
     def forget(self) -> None:
         """Watch it no longer."""
         if self._file >= 0:
@@ -103,12 +113,16 @@ def children_of(parent: int) -> set[int]:
 
 def _is_dead_elsewhere(pid: int) -> bool:
     """Return whether it has ended, and lived in another process namespace: nobody else here waits for it."""
+    status = _status(pid)
+    return status.get("State", "").startswith("Z") and len(status.get("NSpid", "").split()) > 1
+
+
+def _status(pid: int) -> dict[str, str]:
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/status").read_text("utf-8", "replace").splitlines()
     except OSError:
-        return False
-    said = dict(line.split(":", 1) for line in lines if ":" in line)
-    return said.get("State", "").strip().startswith("Z") and len(said.get("NSpid", "").split()) > 1
+        return {}
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def _stat(pid: int) -> list[str]:

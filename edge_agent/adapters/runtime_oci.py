@@ -340,9 +340,11 @@ class OciRuntime:
 
 async def _end(known: _Known, signal: str, grace_s: float) -> None:
     assert known.watched is not None
+    is_heard = not known.watched.is_deaf_to(signal)
     known.watched.signal(signal)
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(grace_s):
+        # Outside a container it would end at once: nothing is waited for that cannot come.
+        async with asyncio.timeout(grace_s if is_heard else 0):
             await known.ended.wait()
             return
     known.watched.signal("KILL")

@@ -23,9 +23,10 @@ from edge_agent.adapters.runtime_oci import OciRuntime
 from edge_agent.services.runtime import Exit
 from fairway.errors import BadInput, Unavailable
 from fairway.services.model import MIB, Data, Resources
-from tests.containers import BUSYBOX, SLEEPS, Yard, need, oci_yard, open_oci
+from tests.containers import need, oci_yard
 from tests.shared_data import ROOT
 from tests.waiting import until
+from tests.yards import BUSYBOX, SLEEPS, Yard, open_oci
 
 # The first process of a machine: it waits for every orphan, as an agent that dies leaves them.
 INIT = """
@@ -357,6 +358,31 @@ async def test_a_command_runs_with_no_more_rights_than_its_service(yard: Yard, r
     assert (said["NoNewPrivs"].strip(), said["Seccomp"].strip()) == ("1", "2")
     assert done.code == 1
     assert "not permitted" in done.output
+
+
+async def test_what_has_no_handler_for_a_signal_ends_at_once_as_it_would_elsewhere(
+    yard: Yard, runtime: OciRuntime
+):
+    tyres = yard.instance("tyres", BUSYBOX, "sleep", "1000")
+    await runtime.start(tyres)
+
+    async with asyncio.timeout(30):
+        await runtime.stop(tyres.id, grace_s=1000)
+
+    assert left(yard) == NOTHING
+
+
+async def test_what_ignores_a_signal_has_its_time(yard: Yard, runtime: OciRuntime):
+    tyres = yard.script("tyres", "trap '' TERM; echo up; sleep 1; echo done")
+    await runtime.start(tyres)
+    await until(partial(runtime.logs.lines, tyres.id, 1))
+
+    await runtime.stop(tyres.id, grace_s=1000)
+
+    assert [said.split(" ", 1)[1] for said in runtime.logs.lines(tyres.id, 2)] == [
+        "stdout up",
+        "stdout done",
+    ]
 
 
 @pytest.mark.parametrize("name", ["INT", "SIGINT", "2"])

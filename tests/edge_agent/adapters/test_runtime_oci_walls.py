@@ -16,8 +16,9 @@ from edge_agent.functions.syscalls import SYSCALLS
 from edge_agent.services.instance import Instance
 from edge_agent.services.seccomp_calls import REFUSED
 from fairway.services.model import MIB, Data, Network, Resources
-from tests.containers import BUSYBOX, PYTHON, Yard, oci_yard, open_oci, python_layers
+from tests.containers import PYTHON, need, oci_yard, python_layers
 from tests.waiting import until
+from tests.yards import BUSYBOX, Yard, open_oci
 
 COLUMN = 1 if platform.machine() == "x86_64" else 2
 NUMBERS = {name: row[COLUMN] for name, row in SYSCALLS.items() if row[COLUMN] is not None}
@@ -82,6 +83,7 @@ def layers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
 
 @pytest.fixture
 async def inside(tmp_path: Path, layers: tuple[Path, ...]) -> AsyncIterator[Inside]:
+    need("runc")
     async with oci_yard(tmp_path) as yard:
         yard.layers = layers
         runtime = await open_oci(yard, "runc")

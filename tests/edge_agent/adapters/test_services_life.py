@@ -29,7 +29,7 @@ BAD = {
     "loop": Script(ends_after_s=3.0, exit=Exit(1)),  # it is ready, then crashes, on and on
     "refused": Script(refuses=BadInput("it has no command")),
 }
-versions = st.sampled_from([*GOOD, *BAD])
+versions = st.sampled_from(GOOD) | st.sampled_from([*BAD])
 hows = st.sampled_from(How)
 
 
@@ -173,9 +173,9 @@ class Vehicles(RuleBasedStateMachine):
         self.runner.close()
 
     async def _settle(self, services: Services, wanted: Service) -> None:
-        """Whatever happened, in an hour of peace what is good runs, if there ever was something good."""
+        """Whatever happened, after a quarter of an hour of peace what is good runs, if there was any."""
         await services.start("one")
-        await asyncio.sleep(3600)
+        await asyncio.sleep(900)
         why, running = services.why("one"), self.vehicle.versions()
         bad = {one["instance"] for one in why["bad"]}
         if wanted.version in GOOD and why["wanted"]["instance"] not in bad:
@@ -186,5 +186,5 @@ class Vehicles(RuleBasedStateMachine):
         assert why["change"] is None or not self.has_good, why
 
 
-Vehicles.TestCase.settings = settings(max_examples=60, stateful_step_count=15, deadline=None)
+Vehicles.TestCase.settings = settings(max_examples=80, stateful_step_count=15, deadline=None)
 TestVehicles = Vehicles.TestCase

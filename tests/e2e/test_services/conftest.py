@@ -1,0 +1,26 @@
+from pathlib import Path
+
+import pytest
+
+from tests.containers import need
+from tests.e2e.services_site import busybox_image, sample_image
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The samples' images, as OCI layouts."""
+    need("runc")
+    folder = tmp_path_factory.mktemp("images")
+    return {
+        "tyre-watch": sample_image("tyre_pressure", "tyre-watch:1.0.0", folder / "tyres"),
+        "battery-health": sample_image(
+            "battery_health", "battery-health:1.0.0", folder / "battery"
+        ),
+    }
+
+
+@pytest.fixture(scope="session")
+def busybox(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image of busybox, as an OCI layout."""
+    need("runc")
+    return busybox_image(tmp_path_factory.mktemp("busybox"), "docker.io/alpine:latest")
