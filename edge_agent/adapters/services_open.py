@@ -95,7 +95,7 @@ class ServiceParts:
             if all(state in _BEGUN for state in stand):
                 running.set()
 
-        self.supervisor.changed = look
+        told, self.supervisor.changed = self.supervisor.changed, look
         look()
         try:
             async with asyncio.timeout(timeout_s):
@@ -103,7 +103,7 @@ class ServiceParts:
         except TimeoutError:
             EVENTS.warning("services_not_running", timeout_s=timeout_s)
         finally:
-            self.supervisor.changed = lambda: None
+            self.supervisor.changed = told
 
     async def close(self) -> None:
         """Let go; services run on."""
