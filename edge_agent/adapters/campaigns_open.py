@@ -170,6 +170,10 @@ class CampaignParts:
         await asyncio.to_thread(self.purse.close)
         await self.partitions.close()
 
+    def tell(self) -> None:
+        """Have the cloud told soon: something that a check-in says has changed."""
+        self._tell()
+
     def _changed(self) -> None:
         plan = self.campaigns.plan
         limits: dict[Account, int] = {}
