@@ -56,7 +56,7 @@ def layer(*members: tuple[tarfile.TarInfo, bytes], format_: int = tarfile.PAX_FO
 
 def packed(tar: bytes, how: str) -> bytes:
     if how == "gzip":
-        return gzip.compress(tar, mtime=0)
+        return gzip.compress(tar, compresslevel=1, mtime=0)
     return zstandard.compress(tar) if how == "zstd" else tar
 
 
@@ -73,9 +73,8 @@ class Made:
     manifest: dict[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.blobs = {
-            digest_of(packed(one, self.how)): packed(one, self.how) for one in self.layers
-        }
+        blobs = [packed(one, self.how) for one in self.layers]
+        self.blobs = {digest_of(blob): blob for blob in blobs}
         config = json.dumps(
             {
                 **self.platform,
@@ -88,7 +87,7 @@ class Made:
         self.manifest = {
             "schemaVersion": 2,
             "config": described(config, "application/vnd.oci.image.config.v1+json"),
-            "layers": [described(packed(one, self.how), kind) for one in self.layers],
+            "layers": [described(blob, kind) for blob in blobs],
         }
 
     @property

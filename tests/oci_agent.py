@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from tests.containers import Yard, busybox_layer, open_oci
+from tests.yards import Yard, busybox_layer, open_oci
 
 
 async def run(folder: Path, what: str, *rest: str) -> None:

@@ -97,6 +97,24 @@ def parsed(mounts: str) -> Groups:
     return Groups(Mode.HYBRID if unified else Mode.V1, controllers, unified, controls)
 
 
+def check_parent(groups: Groups, path: str) -> None:
+    """Raise Unavailable when no groups with limits can be made in the group `path` of a unified hierarchy.
+
+    A group has processes or groups with limits in it, never both; the root of all alone may have both.
+    """
+    if groups.mode is not Mode.V2 or groups.unified is None:
+        return
+    above = groups.unified / path.lstrip("/")
+    while not above.exists() and above != groups.unified:
+        above = above.parent
+    is_root_of_all = not (above / "cgroup.type").exists()
+    if not is_root_of_all and _words(above / "cgroup.procs"):
+        raise Unavailable(
+            f"the control group {above} has processes of its own: let cgroup_parent name an empty one "
+            "that is delegated to the agent"
+        )
+
+
 def usage(groups: Groups, path: str) -> Usage:
     """Return what the group `path` takes.  Raises Unavailable when it is not there, or nobody counts."""
     try:

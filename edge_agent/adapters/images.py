@@ -13,6 +13,7 @@ import platform
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -23,7 +24,7 @@ from edge_agent.adapters.images_shelf import Record, Shelf
 from edge_agent.adapters.images_unpack import Layer
 from edge_agent.services.instance import ImageSettings, Root
 from fairway import log
-from fairway.errors import BadInput, Tampered
+from fairway.errors import BadInput, Tampered, Unavailable
 from fairway.oci import documents, model, platforms
 from fairway.oci.model import Descriptor, ImageConfig, Manifest, Platform
 from fairway.oci.packed import Limits
@@ -66,14 +67,20 @@ class ImageStore:
         *,
         here: Platform | None = None,
         limits: Limits | None = None,
+        unpacks: bool = True,
         in_use: Callable[[], frozenset[str]] | None = None,
     ) -> None:
-        """`in_use` tells what is mounted: digests of images and folders of layers."""
+        """`in_use` tells what is mounted: digests of images and folders of layers.
+
+        Without `unpacks` images are for an engine, which unpacks what docker_archive() gives it: their roots
+        have no layers, and nothing needs the rights of root.
+        """
         self._here = here or platforms.of_machine(platform.machine())
         self._limits = limits or Limits()
         self._in_use = in_use or (lambda: frozenset(overlay.mounted().values()))
         self._stopping = threading.Event()
-        self._shelf = Shelf(folder, self._limits, self._stopping.is_set)
+        self._unpacks = unpacks
+        self._shelf = Shelf(folder, self._limits, self._stopping.is_set, unpacks=unpacks)
         self._worker = ThreadPoolExecutor(1, "images")
         self._shelf.prepare()
 
@@ -88,13 +95,17 @@ class ImageStore:
         """
         return await self._alone(lambda: self._take(path, digest))
 
+    def holds(self, digest: str) -> bool:
+        """Whether a blob is here, whole: what is to be fetched need not hold it."""
+        return self._shelf.has_blob(model.checked_digest(digest))
+
     async def root(self, digest: str) -> Root:
         record, config, layers = await asyncio.to_thread(self._there, digest)
         if layers is None:
             layers = await self._alone(lambda: self._unpacked(record))
         return Root(
             digest,
-            self._stacked(record, layers),
+            self._stacked(record, layers) if self._unpacks else (),
             ImageSettings(
                 config.argv, config.environment, config.folder, config.user, config.stop_signal
             ),
@@ -152,7 +163,8 @@ class ImageStore:
         try:
             return self._take_all(path, digest)
         except (BadInput, Tampered):
-            self._remove_rests(list(self._shelf.records()))  # room for what is refused is not given
+            with suppress(Unavailable):  # room for what is refused is not given
+                self._remove_rests(list(self._shelf.records()))
             raise
 
     def _take_all(self, path: Path, digest: str | None) -> tuple[str, ...]:

@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edge_agent.adapters.disk import RealDisk, replace_file, sync_directory, sync_file_system
-from edge_agent.adapters.images_unpack import Layer, unpack
+from edge_agent.adapters.images_unpack import Layer, unpack, verify
 from fairway import log
 from fairway.errors import BadInput, Tampered, Unavailable
 from fairway.oci import documents, model, written
-from fairway.oci.model import Descriptor
-from fairway.oci.packed import Limits
+from fairway.oci.model import Compression, Descriptor
+from fairway.oci.packed import Limits, Read
 from ota.images.source import Part, Source
 
 EVENTS = log.get("edge_agent.images")
@@ -49,8 +49,12 @@ class Record:
 class Shelf:
     """The files of images."""
 
-    def __init__(self, folder: Path, limits: Limits, is_stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self, folder: Path, limits: Limits, is_stopping: Callable[[], bool], *, unpacks: bool
+    ) -> None:
+        """Without `unpacks` layers are verified, and stay packed."""
         self._folder, self._limits, self._is_stopping = folder, limits, is_stopping
+        self._unpacks = unpacks
         self._disk = RealDisk()
 
     def prepare(self) -> None:
@@ -128,38 +132,25 @@ class Shelf:
         folder = self.layer_folder(diff_id)
         try:
             said = json.loads(folder.with_suffix(".json").read_bytes())
-            return Layer(**said) if folder.is_dir() else None
+            return Layer(**said) if folder.is_dir() or not self._unpacks else None
         except (OSError, ValueError, TypeError):
             return None
 
     def unpack(self, blob: Descriptor, diff_id: str) -> Layer:
-        """Unpack a layer from its blob, unless it lies there.  Raises as images_unpack.unpack does."""
+        """Unpack a layer from its blob, unless it lies there.  Raises as images_unpack does."""
         there = self.layer(diff_id)
         if there is not None:
             return there
         if not self.has_blob(blob.digest):
             raise BadInput(f"the blob {blob.digest} is not in this vehicle: load the image again")
-        begun = self._folder / "begun" / f"layer-{model.hex_of(diff_id)}"
         folder = self.layer_folder(diff_id)
-        with _disk_errors(begun):
-            for rest in (begun, folder):
-                _remove(rest)
-            begun.mkdir()
-            try:
-                with self.blob_file(blob.digest).open("rb") as file:
-                    layer = unpack(
-                        self._unless_stopping(file),
-                        model.LAYERS[blob.media_type],
-                        diff_id,
-                        begun,
-                        self._limits,
-                    )
-                sync_file_system(begun)
-            except BaseException:
-                _remove(begun)
-                raise
-            begun.rename(folder)
-            sync_directory(folder.parent)
+        with _disk_errors(folder):
+            with self.blob_file(blob.digest).open("rb") as file:
+                read, how = self._unless_stopping(file), model.LAYERS[blob.media_type]
+                if self._unpacks:
+                    layer = self._unpack_at(folder, read, how, diff_id)
+                else:
+                    layer = verify(read, how, diff_id, self._limits)
             self._write(folder.with_suffix(".json"), dataclasses.asdict(layer))
         return layer
 
@@ -213,9 +204,27 @@ class Shelf:
                     path.with_suffix(".json").unlink(missing_ok=True)
                     sync_directory(path.parent)
                 freed += _remove(path)
-            for path in (self._folder / "begun").iterdir():
+            for path in (
+                *(self._folder / "begun").iterdir(),
+                *(self._folder / "images").glob("*.new"),
+            ):
                 freed += _remove(path)
         return freed
+
+    def _unpack_at(self, folder: Path, read: Read, how: Compression, diff_id: str) -> Layer:
+        begun = self._folder / "begun" / f"layer-{folder.name}"
+        for rest in (begun, folder):
+            _remove(rest)
+        begun.mkdir()
+        try:
+            layer = unpack(read, how, diff_id, begun, self._limits)
+            sync_file_system(begun)
+        except BaseException:
+            _remove(begun)
+            raise
+        begun.rename(folder)
+        sync_directory(folder.parent)
+        return layer
 
     def _copy(self, part: Part, to: Path) -> str:
         """Copy the rest of a blob, durably, and return the digest of the whole."""
@@ -240,7 +249,7 @@ class Shelf:
                 raise
         return "sha256:" + found.hexdigest()
 
-    def _unless_stopping(self, file: Part | BinaryIO) -> Callable[[int], bytes]:
+    def _unless_stopping(self, file: Part | BinaryIO) -> Read:
         def read(size: int) -> bytes:
             if self._is_stopping():
                 raise Unavailable("the store of images is being closed")

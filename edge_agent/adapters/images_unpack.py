@@ -61,18 +61,41 @@ def unpack(
     try:
         with _Tree(folder, reader) as tree:
             for entry in reader:
-                tree.layer.entries += 1
-                if tree.layer.entries > limits.entries_max:
-                    raise BadInput(f"a layer has more than {limits.entries_max} entries")
+                _count(tree.layer, limits)
                 tree.put(entry, understood(entry))
             unpacked.rest()
             tree.finish()
     except OSError as error:
         raise _ours(error) from error
+    return _ended(tree.layer, unpacked, diff_id)
+
+
+def verify(
+    read: Callable[[int], bytes], compression: Compression, diff_id: str, limits: Limits
+) -> Layer:
+    """Read a layer as unpack() does, and write nothing: an engine will unpack it by its own rules.
+
+    Raises BadInput, Tampered.
+    """
+    unpacked, layer = Unpacked(read, compression, limits), Layer()
+    for entry in tar.Reader(unpacked.read):
+        _count(layer, limits)
+        understood(entry)
+    unpacked.rest()
+    return _ended(layer, unpacked, diff_id)
+
+
+def _count(layer: Layer, limits: Limits) -> None:
+    layer.entries += 1
+    if layer.entries > limits.entries_max:
+        raise BadInput(f"a layer has more than {limits.entries_max} entries")
+
+
+def _ended(layer: Layer, unpacked: Unpacked, diff_id: str) -> Layer:
     if unpacked.digest != diff_id:
         raise Tampered(f"a layer must be {diff_id} once unpacked, and is {unpacked.digest}")
-    tree.layer.tar_bytes = unpacked.count
-    return tree.layer
+    layer.tar_bytes = unpacked.count
+    return layer
 
 
 def _ours(error: OSError) -> BadInput | Unavailable:

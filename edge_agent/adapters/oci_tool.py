@@ -45,16 +45,20 @@ async def find(groups: Groups, program: str = "") -> Tool:
     """Return the program to use: `program` if it is named.  Raises Unavailable, BadInput."""
     is_hybrid = groups.mode is Mode.HYBRID and bool(groups.unified_controls)
     wanted = [program] if program else ["runc", "crun"] if is_hybrid else ["crun", "runc"]
+    problems = []
     for name in wanted:
         path = shutil.which(name)
         if path is None:
+            problems.append(f"there is no {name}")
             continue
         is_crun = Path(path).name.startswith("crun")
         prefix = _without_unified(groups) if is_crun and is_hybrid else ()
-        return await _looked_at(path, (*prefix, path))
-    raise (BadInput if program else Unavailable)(
-        f"there is no {' and no '.join(wanted)} on this machine: containers need one"
-    )
+        tool = await _looked_at(path, (*prefix, path))
+        if tool.has_seccomp:
+            return tool
+        problems.append(f"{path} was built without seccomp")
+    why = " and ".join(problems)
+    raise (BadInput if program else Unavailable)(f"containers cannot be run here: {why}")
 
 
 async def _looked_at(path: str, argv: tuple[str, ...]) -> Tool:

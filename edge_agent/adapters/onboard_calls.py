@@ -174,13 +174,12 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
             self._told, self._told_s = dict(self.counts.refused), now_s
 
     def _grant(self, details: _Details) -> Grant:
-        # kuksa-client without a token sends an empty one.
         shown = [
-            value
-            for name, value in details.invocation_metadata or ()
-            if name == "authorization" and value
+            value for name, value in details.invocation_metadata or () if name == "authorization"
         ]
-        if not shown and self._is_socket_trusted:
+        # kuksa-client without a token sends nothing there, or `Bearer` alone.
+        is_empty = all(str(value).strip().lower() in ("", "bearer") for value in shown)
+        if is_empty and self._is_socket_trusted:
             return self._socket
         if not shown:
             raise self._refused("no_token", Denied("no token: send `authorization: Bearer TOKEN`"))

@@ -8,10 +8,9 @@ Rule 2: who is in a group cannot leave it, so that a group is the list of all th
 
 import contextlib
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from edge_agent.adapters import cgroups
 from edge_agent.services.runtime import Usage
 from fairway.errors import Unavailable
 from fairway.services.model import Resources
@@ -19,66 +18,19 @@ from fairway.services.model import Resources
 _CONTROLLERS = ("memory", "cpu", "cpuacct", "pids")
 _CPU_PERIOD_US = 100_000  # the kernel's own; the smallest quota is 1 ms of it
 _CPU_QUOTA_MIN_US = 1_000
-_US_PER_NS = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Hierarchies:
-    """Where controllers are."""
-
-    folders: dict[str, Path]  # by controller
-    is_unified: dict[str, bool]  # whether a controller speaks version 2
-
-
-def hierarchies(mounts: str, controllers_of: Callable[[Path], str]) -> Hierarchies:
-    """Return where each controller is, by the text of /proc/self/mounts; version 1 where it has both.
-
-    `controllers_of` returns the text of cgroup.controllers of a mount of version 2.
-    """
-    folders: dict[str, Path] = {}
-    unified: dict[str, bool] = {}
-    for line in sorted(mounts.splitlines(), key=lambda line: " cgroup2 " in line):
-        words = line.split()
-        if len(words) < 4 or words[2] not in ("cgroup", "cgroup2"):
-            continue
-        place = Path(words[1].replace("\\040", " "))
-        is_unified = words[2] == "cgroup2"
-        has = controllers_of(place).split() if is_unified else words[3].split(",")
-        if is_unified and "cpu" in has:
-            has.append("cpuacct")  # cpu.stat counts there without being asked
-        for controller in set(has) & set(_CONTROLLERS) - set(folders):
-            folders[controller], unified[controller] = place, is_unified
-    return Hierarchies(folders, unified)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("ascii")
-    except OSError:
-        return ""
-
-
-def _fields(path: Path) -> dict[str, int]:
-    pairs = (line.split() for line in _text(path).splitlines())
-    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
-
-
-def _number(path: Path) -> int:
-    text = _text(path).strip()
-    return int(text) if text.isdigit() else 0
 
 
 class ProcessGroups:
     """The control groups of one agent's instances, below `parent` in each hierarchy."""
 
-    def __init__(self, parent: str, found: Hierarchies | None = None) -> None:
-        found = found or hierarchies(
-            _text(Path("/proc/self/mounts")), lambda place: _text(place / "cgroup.controllers")
-        )
-        self.parent, self._unified = parent, found.is_unified
+    def __init__(self, parent: str, groups: cgroups.Groups | None = None) -> None:
+        """Take the name of the parent group, as `fairway` or `vehicle/services`."""
+        self.parent = parent
+        self._groups = groups or _looked()
         self._parents: dict[str, Path] = {}
-        for controller, place in found.folders.items():
-            if self._prepared(place, parent, controller):
+        for controller in _CONTROLLERS:
+            place = self._groups.where(controller)
+            if place is not None and self._prepared(place, controller):
                 self._parents[controller] = place / parent
 
     @property
@@ -122,38 +74,22 @@ class ProcessGroups:
 
     def members(self, id_: str) -> set[int]:
         """Return all processes of an instance."""
-        return {
-            int(line)
-            for parent in self._places()
-            for line in _text(parent / id_ / "cgroup.procs").split()
-        }
+        return cgroups.pids(self._groups, f"{self.parent}/{id_}")
 
     def usage(self, id_: str) -> Usage | None:
-        """Return what an instance takes; None when nobody counts memory or CPU time here."""
-        memory, cpu = self._parents.get("memory"), self._parents.get("cpuacct")
-        if memory is None or cpu is None or not (memory / id_).is_dir():
+        """Return what an instance takes; None when nobody counts that here."""
+        try:
+            return cgroups.usage(self._groups, f"{self.parent}/{id_}")
+        except Unavailable:
             return None
-        pids = self._parents.get("pids")
-        count = _number(pids / id_ / "pids.current") if pids else len(self.members(id_))
-        return Usage(
-            self._cpu_ns(cpu / id_), self._memory(memory / id_), count, self.memory_kills(id_)
-        )
 
     def memory_kills(self, id_: str) -> int:
         """Return how many processes of an instance the kernel ended because of its memory limit."""
-        parent = self._parents.get("memory")
-        if parent is None:
-            return 0
-        name = "memory.events" if self._unified["memory"] else "memory.oom_control"
-        return _fields(parent / id_ / name).get("oom_kill", 0)
+        return cgroups.out_of_memory_kills(self._groups, f"{self.parent}/{id_}") or 0
 
     def names(self) -> set[str]:
         """Return the ids of all instances that have a group."""
-        found: set[str] = set()
-        for parent in self._places():
-            with contextlib.suppress(OSError):
-                found |= {entry.name for entry in os.scandir(parent) if entry.is_dir()}
-        return found
+        return cgroups.children(self._groups, self.parent)
 
     def remove(self, id_: str) -> bool:
         """Remove the groups of an instance; return whether they are gone, which they are when it is empty."""
@@ -171,23 +107,26 @@ class ProcessGroups:
     def _places(self) -> list[Path]:
         return list(dict.fromkeys(self._parents.values()))
 
-    def _prepared(self, place: Path, parent: str, controller: str) -> bool:
+    def _is_unified(self, controller: str) -> bool:
+        return self._groups.where(controller) == self._groups.unified
+
+    def _prepared(self, place: Path, controller: str) -> bool:
         """Make the parent group and hand it the controller; return whether its children can have it."""
         try:
-            (place / parent).mkdir(parents=True, exist_ok=True)
-            if not self._unified[controller] or controller == "cpuacct":
-                return os.access(place / parent, os.W_OK)
+            (place / self.parent).mkdir(parents=True, exist_ok=True)
+            if not self._is_unified(controller):
+                return os.access(place / self.parent, os.W_OK)
             at = place
-            for part in ("", *Path(parent).parts):
+            for part in ("", *Path(self.parent).parts):
                 at = at / part
-                if controller not in _text(at / "cgroup.subtree_control").split():
+                if controller not in (at / "cgroup.subtree_control").read_text("ascii").split():
                     (at / "cgroup.subtree_control").write_text(f"+{controller}", "ascii")
         except OSError:
             return False
         return True
 
     def _limit(self, controller: str, group: Path, resources: Resources) -> None:
-        is_unified = self._unified[controller]
+        is_unified = self._is_unified(controller)
         quota = max(int(resources.cpu_max * _CPU_PERIOD_US), _CPU_QUOTA_MIN_US)
         if controller == "memory" and is_unified:
             (group / "memory.max").write_text(str(resources.memory_max_bytes), "ascii")
@@ -206,14 +145,9 @@ class ProcessGroups:
         elif controller == "pids":
             (group / "pids.max").write_text(str(resources.pids_max), "ascii")
 
-    def _cpu_ns(self, group: Path) -> int:
-        if self._unified["cpuacct"]:
-            return _fields(group / "cpu.stat").get("usage_usec", 0) * _US_PER_NS
-        return _number(group / "cpuacct.usage")
 
-    def _memory(self, group: Path) -> int:
-        """Return the memory in use, without what is cached of files and can go at once."""
-        is_unified = self._unified["memory"]
-        used = _number(group / ("memory.current" if is_unified else "memory.usage_in_bytes"))
-        idle = "inactive_file" if is_unified else "total_inactive_file"
-        return max(used - _fields(group / "memory.stat").get(idle, 0), 0)
+def _looked() -> cgroups.Groups:
+    try:
+        return cgroups.look()
+    except Unavailable:
+        return cgroups.Groups(cgroups.Mode.V1, {})

@@ -33,6 +33,8 @@ _PYTHON_OPTIONS = ("-I", "-S", "-B", "-c")
 LAUNCH_TIMEOUT_S = 20.0
 # A killed process is gone within that, or hangs in the kernel.
 KILL_TIMEOUT_S = 10.0
+# As a shell says that there is no such program.
+_NOT_FOUND = 127
 _ASK_AGAIN_S = 0.005
 _READ_BYTES = 65_536
 _ANSWER_MAX_BYTES = 4096
@@ -138,7 +140,7 @@ async def execute(orders: bytes, *, name: str, timeout_s: float) -> Executed:
     except TimeoutError as error:
         raise Unavailable(f"{name} did not end within {timeout_s:g} s") from error
     except BadInput as error:
-        raise Unavailable(str(error)) from error
+        return Executed(_NOT_FOUND, str(error))
     else:
         exit_ = pidfds.exit_of(child.descriptor)
         _collect(loop, output, said)

@@ -14,6 +14,7 @@ import contextlib
 import itertools
 import os
 import platform
+import re
 import resource
 import shutil
 from collections import defaultdict
@@ -48,6 +49,7 @@ _LOG = log.get("edge_agent.services")
 
 # More at once make none of them quicker: a start is work for the processor.
 _STARTS_AT_ONCE = 4
+_ID = re.compile(r"[a-z0-9-]+\.[0-9a-f]{12}")
 # A process that was killed is gone by then, or it hangs in the kernel.
 _KILL_TRIES, _KILL_WAIT_S = 100, 0.1
 
@@ -63,7 +65,8 @@ class _Known:
 
 def group_of(folder: Path, group: str) -> str:
     """Return the control group below `group` in which all containers of an agent's `folder` are."""
-    return f"{group.rstrip('/')}/{sha256(os.fsencode(folder.absolute())).hexdigest()[:8]}"
+    above = f"/{group.strip('/')}".rstrip("/")
+    return f"{above}/{sha256(os.fsencode(folder.absolute())).hexdigest()[:8]}"
 
 
 class OciRuntime:
@@ -92,8 +95,8 @@ class OciRuntime:
         if os.geteuid() != 0:
             raise Unavailable("containers need an agent that runs as root")
         groups = cgroups.look()
+        cgroups.check_parent(groups, group_of(folder, group))
         tool = await oci_tool.find(groups, program)
-        exits.become_subreaper()
         made = cls(folder, tool, groups, group, logs)
         await made._find_again()
         _LOG.info(
@@ -122,7 +125,7 @@ class OciRuntime:
             pids=self._groups.where("pids") is not None,
             read_only_root=True,
             no_capabilities=True,
-            system_calls=self._tool.has_seccomp,
+            system_calls=True,
             own_network=True,
             own_files=True,
             images=True,
@@ -170,23 +173,24 @@ class OciRuntime:
             self._bundles / id_ / f"command-{number}.{kind}" for kind in ("json", "pid")
         )
         words = ("exec", "--pid-file", str(pid_file), id_, *argv)
-        try:
-            done = await children.run(
-                self._tool.command(self._state, log_file, *words),
-                timeout_s=timeout_s,
-                output_max_bytes=OUTPUT_MAX_BYTES,
-            )
-            output = done.output.decode("utf-8", "replace")
-            if not pid_file.exists():
-                return _not_executed(id_, oci_tool.said(log_file, output))
-            return Executed(done.code, output)
-        except BaseException:
-            self._end_orphans(id_, pid)
-            raise
-        finally:
-            exits.reap_strays(*self._first_pids())
-            log_file.unlink(missing_ok=True)
-            pid_file.unlink(missing_ok=True)
+        with exits.inheriting_orphans():
+            try:
+                done = await children.run(
+                    self._tool.command(self._state, log_file, *words),
+                    timeout_s=timeout_s,
+                    output_max_bytes=OUTPUT_MAX_BYTES,
+                )
+                output = done.output.decode("utf-8", "replace")
+                if not pid_file.exists():
+                    return _not_executed(id_, oci_tool.said(log_file, output))
+                return Executed(done.code, output)
+            except BaseException:
+                self._end_orphans(id_, pid)
+                raise
+            finally:
+                exits.reap_strays(*self._first_pids())
+                log_file.unlink(missing_ok=True)
+                pid_file.unlink(missing_ok=True)
 
     def _first_pids(self) -> list[int]:
         return [known.seen.pid for known in self._known.values()]
@@ -201,6 +205,11 @@ class OciRuntime:
             raise Unavailable(f"{id_} does not run")
         return known.seen.pid
 
+    def _bundle(self, id_: str) -> Bundle:
+        if not _ID.fullmatch(id_):
+            raise BadInput(f"{id_[:80]!r} is no name of an instance")
+        return Bundle(self._bundles / id_)
+
     def _group(self, id_: str) -> str:
         return f"{self._vehicle.group}/{id_}"
 
@@ -210,7 +219,7 @@ class OciRuntime:
         return config(instance, self._vehicle, root=str(self._bundles / instance.id / "root"))
 
     async def _begin(self, instance: Instance, made: Mapping[str, Any]) -> None:
-        bundle = Bundle(self._bundles / instance.id)
+        bundle = self._bundle(instance.id)
         bundle.make(made, *skeleton(instance, self._vehicle))
         data_folders.make(instance)
         assert instance.root is not None
@@ -225,6 +234,7 @@ class OciRuntime:
             out, err = self.logs.open(instance.id, owner=instance.uid)
             files.callback(os.close, out)
             files.callback(os.close, err)
+            files.enter_context(exits.inheriting_orphans())
             done = await children.run(
                 command, timeout_s=COMMAND_TIMEOUT_S, out=out, err=err, keep=(starting,)
             )
@@ -252,7 +262,7 @@ class OciRuntime:
         known.seen = replace(known.seen, exit=exit_)
         self.logs.close(id_)
         try:
-            Bundle(self._bundles / id_).keep_exit(exit_)
+            self._bundle(id_).keep_exit(exit_)
         except OSError as error:
             _LOG.warning("exit_not_kept", instance=id_, reason=str(error))
 
@@ -269,14 +279,14 @@ class OciRuntime:
         """Leave nothing of it.  Raises Unavailable."""
         await self._let_go(id_)
         try:
-            Bundle(self._bundles / id_).remove()
+            self._bundle(id_).remove()
         except OSError as error:
             raise Unavailable(f"{id_} cannot be removed: {error}") from error
         self._known.pop(id_, None)
         self.logs.close(id_)
 
     async def _let_go(self, id_: str) -> None:
-        bundle = Bundle(self._bundles / id_)
+        bundle = self._bundle(id_)
         if (self._state / id_).exists():
             bundle.log.unlink(missing_ok=True)
             command = self._tool.command(self._state, bundle.log, "delete", "--force", id_)
@@ -295,10 +305,11 @@ class OciRuntime:
         self._bundles.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
         for folder in sorted(self._bundles.iterdir()):
-            await self._find_one(folder.name, Bundle(folder))
+            if _ID.fullmatch(folder.name):
+                await self._find_one(folder.name, Bundle(folder))
         left = {path.name for path in self._state.iterdir()}
         left |= cgroups.children(self._groups, self._vehicle.group)
-        for id_ in sorted(left - self._known.keys()):
+        for id_ in sorted(filter(_ID.fullmatch, left - self._known.keys())):
             _LOG.warning("container_of_nobody", instance=id_)
             await self._remove(id_)
 
@@ -330,9 +341,11 @@ class OciRuntime:
 
 async def _end(known: _Known, signal: str, grace_s: float) -> None:
     assert known.watched is not None
+    is_heard = not known.watched.is_deaf_to(signal)
     known.watched.signal(signal)
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(grace_s):
+        # Outside a container it would end at once: nothing is waited for that cannot come.
+        async with asyncio.timeout(grace_s if is_heard else 0):
             await known.ended.wait()
             return
     known.watched.signal("KILL")

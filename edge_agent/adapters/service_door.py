@@ -27,6 +27,7 @@ from edge_agent.adapters.service_folder import (
     ServiceFolder,
     file_name,
 )
+from edge_agent.adapters.service_loopback import HOST, PORT, Loopback
 from edge_agent.adapters.service_tokens import Mint, OwnToken
 from edge_agent.broker.access import parse
 from edge_agent.broker.claims import Grant
@@ -35,7 +36,7 @@ from edge_agent.services.instance import SOCKETS, Instance
 from edge_agent.services.registry import Sight
 from fairway.clock import Clock
 from fairway.errors import BadInput, FairwayError, Unavailable
-from fairway.services.model import Access, Runner
+from fairway.services.model import Access, Network, Runner
 from fairway.services.ranges import range_of, version_of
 
 # Calls of one service at a time: some streams, and a burst.
@@ -77,6 +78,8 @@ class ServiceDoor:
     guard: Guard
     server: grpc.aio.Server
     socket: SocketFile
+    loopback: Loopback
+    pid: int = 0  # whose loopback it is
     links: dict[str, Link] = field(default_factory=dict)
     sights: tuple[Sight, ...] = ()
 
@@ -85,8 +88,15 @@ class ServiceDoor:
         """Return where the instance finds its folder."""
         return inside(self.instance)
 
+    async def reach(self, pid: int) -> None:
+        """Listen on the loopback of the instance, which runs as `pid`.  Raises BadInput or Unavailable."""
+        await self.loopback.close()
+        await self.loopback.open(pid, self.instance.uid)
+        self.pid = pid
+
     async def stop(self) -> None:
         """Serve it no longer."""
+        await self.loopback.close()
         self.guard.close()
         await self.server.stop(STOP_GRACE_S)
         self.socket.remove()
@@ -96,6 +106,13 @@ def inside(instance: Instance) -> str:
     """Return where an instance finds its socket folder."""
     is_isolated = instance.service.runner is Runner.CONTAINER
     return SOCKETS if is_isolated else str(instance.sockets)
+
+
+def has_loopback(instance: Instance) -> bool:
+    """Return whether an instance has a port, too: who cannot show a token may not know sockets either."""
+    service = instance.service
+    is_alone = service.runner is Runner.CONTAINER and service.network is Network.NONE
+    return is_alone and service.access is Access.SOCKET
 
 
 def check(instance: Instance) -> None:
@@ -134,21 +151,23 @@ async def open_door(
         if isinstance(error, RuntimeError):
             raise Unavailable(f"cannot listen at {instance.sockets}: {error}") from error
         raise
-    return ServiceDoor(instance, folder, guard, server, socket)
+    loopback = Loopback(instance.sockets / AGENT_SOCKET)
+    return ServiceDoor(instance, folder, guard, server, socket, loopback)
 
 
 def environment(instance: Instance) -> tuple[tuple[str, str], ...]:
     """Return what leads an instance, and the libraries it may be built with, to its door."""
     folder = inside(instance)
     socket = f"unix:{folder}/{AGENT_SOCKET}"
+    libraries = f"grpc://{HOST}:{PORT}" if has_loopback(instance) else socket
     names = {
         "FAIRWAY_SOCKETS": folder,
         "FAIRWAY_AGENT": socket,
         "FAIRWAY_TOKEN_FILE": f"{folder}/{TOKEN}",
-        "KUKSA_ADDRESS": socket,  # kuksa-client
+        "KUKSA_ADDRESS": libraries,  # kuksa-client
         "TOKEN_OR_TOKENFILE": f"{folder}/{TOKEN}",  # likewise
         "SDV_MIDDLEWARE_TYPE": "native",  # Velocitas
-        "SDV_VEHICLEDATABROKER_ADDRESS": socket,  # likewise
+        "SDV_VEHICLEDATABROKER_ADDRESS": libraries,  # likewise
     }
     return tuple(names.items())
 

@@ -12,15 +12,23 @@ Rule 3: an agent that ends leaves folders and links: services go on calling each
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from weakref import WeakValueDictionary
 
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from edge_agent.adapters.edge_audit import Audit
 from edge_agent.adapters.onboard_grpc import AddService
-from edge_agent.adapters.service_door import Handlers, Link, ServiceDoor, environment, open_door
+from edge_agent.adapters.service_door import (
+    Handlers,
+    Link,
+    ServiceDoor,
+    environment,
+    has_loopback,
+    open_door,
+)
 from edge_agent.adapters.service_folder import TOKEN
 from edge_agent.adapters.service_registry import ServiceRegistry
 from edge_agent.adapters.service_tokens import RENEW_AFTER_S, Mint
@@ -40,6 +48,8 @@ LOOK_INTERVAL_S = 1.0
 # Denials that wait for a full disk.
 _UNTOLD_MAX = 1000
 
+PidOf = Callable[[str], Awaitable[int]]
+
 
 class ServiceDoors:
     """Opens doors, and leads from one to the other."""
@@ -51,23 +61,28 @@ class ServiceDoors:
         audit: Audit,
         clock: Clock,
         services: Sequence[AddService] = (),
+        pid_of: PidOf | None = None,
     ) -> None:
-        """`services` are what the on-board door serves too: kuksa.services_of(...)."""
+        """`services` are what the on-board door serves too, of the same Service: Opened.serving.
+
+        `pid_of` says which process an instance is, 0 for none: with `access: socket` it gets a port.
+        """
         self.denied = Denials()
         self._data, self._mint, self._audit, self._clock = data, mint, audit, clock
         self._doors: dict[str, ServiceDoor] = {}
         self._active: dict[str, Instance] = {}
         self._announced: dict[tuple[str, str], Announced] = {}
         self._changed = asyncio.Event()
-        self._lock = asyncio.Lock()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._renewed_ns = clock.monotonic_ns()
         self._jumps = JumpWatch(clock)
         self._untold: deque[Denial] = deque(maxlen=_UNTOLD_MAX)
+        self._pid_of = pid_of
         self._health = health.aio.HealthServicer()
         self._handlers = self._gathered(services)
 
     async def open(self, instance: Instance) -> tuple[tuple[str, str], ...]:
-        async with self._lock:
+        async with self._turn(instance.id):
             if instance.id not in self._doors:
                 await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
                 door = await open_door(
@@ -80,12 +95,11 @@ class ServiceDoors:
         return environment(instance)
 
     async def serve(self, active: Mapping[str, Instance]) -> None:
-        async with self._lock:
-            self._active = dict(active)
-            self._settle()
+        self._active = dict(active)
+        self._settle()
 
     async def close(self, id_: str) -> None:
-        async with self._lock:
+        async with self._turn(id_):
             door = self._doors.pop(id_, None)
             if door is None:
                 return
@@ -104,25 +118,41 @@ class ServiceDoors:
 
     async def look(self) -> None:
         """Do what is due now."""
-        async with self._lock:
-            self._relink()
-            now_ns = self._clock.monotonic_ns()
-            is_due = now_ns - self._renewed_ns >= RENEW_AFTER_S * NS_PER_S
-            if self._jumps.jump_ns() or is_due:
-                self._renewed_ns = now_ns
-                self._renew()
-            for door in self._doors.values():
-                door.guard.review()
+        for id_ in tuple(self._doors):
+            await self.reach(id_)
+        self._relink()
+        now_ns = self._clock.monotonic_ns()
+        is_due = now_ns - self._renewed_ns >= RENEW_AFTER_S * NS_PER_S
+        if self._jumps.jump_ns() or is_due:
+            self._renewed_ns = now_ns
+            self._renew()
+        for door in self._doors.values():
+            door.guard.review()
         await self._tell_audit()
+
+    async def reach(self, id_: str) -> None:
+        """Lead an instance that was started to its door by its own loopback, if it is to have one."""
+        door = self._doors.get(id_)
+        if self._pid_of is None or door is None or not has_loopback(door.instance):
+            return
+        async with self._turn(id_):
+            pid = await self._pid_of(id_)
+            if not pid or pid == door.pid or self._doors.get(id_) is not door:
+                return
+            try:
+                await door.reach(pid)
+            except FairwayError as error:
+                if isinstance(error, BadInput):
+                    door.pid = pid  # it never will be
+                log.warning("no_loopback", instance=id_, reason=str(error))
 
     async def stop(self) -> None:
         """Close all doors and leave the folders: services outlive the agent."""
         await self._health.enter_graceful_shutdown()
-        async with self._lock:
-            await asyncio.gather(*(door.stop() for door in self._doors.values()))
-            for door in self._doors.values():
-                door.folder.close()
-            self._doors.clear()
+        doors, self._doors = self._doors, {}
+        await asyncio.gather(*(door.stop() for door in doors.values()))
+        for door in doors.values():
+            door.folder.close()
         await self._tell_audit(is_last=True)
 
     def denials(self, name: str) -> tuple[Denial, ...]:
@@ -151,6 +181,13 @@ class ServiceDoors:
     @property
     def changed(self) -> asyncio.Event:
         return self._changed
+
+    def _turn(self, id_: str) -> asyncio.Lock:
+        """Return what one instance is opened or closed under: others do not wait for it."""
+        turn = self._turns.get(id_)
+        if turn is None:
+            turn = self._turns[id_] = asyncio.Lock()
+        return turn
 
     def _door(self, id_: str) -> ServiceDoor:
         door = self._doors.get(id_)
@@ -206,7 +243,9 @@ class ServiceDoors:
                 self.denied.note(
                     sight.offered.service, "offer", name, str(error), now_ns=self._clock.now_ns()
                 )
-            return replace(sight, why=f"{sight.offered.service} has no socket {socket} there yet")
+            is_there = inode is not None
+            missing = f"{sight.offered.service} has no socket {socket} there yet"
+            return replace(sight, why=str(error) if is_there else missing)
         door.links[name] = Link(source.instance.id, inode)
         log.info("offer_linked", offer=name, user=door.instance.id, by=source.instance.id)
         return sight

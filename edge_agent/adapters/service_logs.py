@@ -26,13 +26,13 @@ _LOG = log.get("edge_agent.services")
 STREAMS = ("stdout", "stderr")
 _AGENT = "agent"  # the stream of what the agent says in a service's log
 _CURRENT = "log"
+_APPENDED = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 # As much as an unprivileged process may have; a service can print so much while no agent reads.
 PIPE_BYTES = 1 << 20
 _READ_BYTES = 64 * 1024
 # So much is read of a stream in so long; more waits in the pipe, so that no service keeps the agent busy.
 _READ_MAX_BYTES = 256 * 1024
 _READ_PER_S = 0.1
-_STAMP_BYTES = 32
 # Lines dropped are told at most so often.
 _TELL_EVERY_NS = 10 * NS_PER_S
 LINES_MAX = 10_000
@@ -88,6 +88,11 @@ class LogBook:
         if book is not None:
             book.close()
 
+    def stop(self) -> None:
+        """Read no instance any longer; what runs prints on for the next agent."""
+        for id_ in tuple(self._books):
+            self.close(id_)
+
     def forget(self, id_: str) -> None:
         """Remove the lines of an instance."""
         self.close(id_)
@@ -137,8 +142,6 @@ class _Book:
         self._budget = Budget(limits, clock.monotonic_ns())
         self._dropped = 0
         self._told_ns = clock.monotonic_ns() - _TELL_EVERY_NS
-        self._file: int | None = None
-        self._size_bytes = 0
         self._streams: list[_Stream] = []
         for name in STREAMS:
             with contextlib.suppress(OSError):
@@ -156,9 +159,6 @@ class _Book:
                     break  # something still prints: enough of it
             self._end(stream)
         self._tell_dropped()
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
 
     def note(self, text: str) -> None:
         """Write a line of the agent."""
@@ -200,15 +200,11 @@ class _Book:
 
     def _take(self, name: str, lines: list[bytes]) -> None:
         now_ns, mono_ns = self._clock.now_ns(), self._clock.monotonic_ns()
-        kept = []
-        for number, line in enumerate(lines):
-            if not self._budget.takes(len(line) + _STAMP_BYTES, mono_ns):
-                # The rest is counted, no more: it must not cost the agent what it would not cost the disk.
-                self._dropped += len(lines) - number
-                break
-            if self._dropped and mono_ns - self._told_ns >= _TELL_EVERY_NS:
-                kept.append(self._dropped_line(now_ns, mono_ns))
-            kept.append(stamped(name, printable(line), now_ns))
+        room = self._budget.take(len(lines), mono_ns)
+        kept = [stamped(name, printable(line), now_ns) for line in lines[:room]]
+        if kept and self._dropped and mono_ns - self._told_ns >= _TELL_EVERY_NS:
+            kept.insert(0, self._dropped_line(now_ns, mono_ns))
+        self._dropped += len(lines) - room
         if kept:
             self._write("\n".join(kept))
 
@@ -226,21 +222,24 @@ class _Book:
     def _write(self, text: str) -> None:
         data = text.encode() + b"\n"
         try:
-            if self._file is None:
-                self._open_file()
-            elif self._size_bytes + len(data) > self._limits.file_max_bytes and self._size_bytes:
+            if self._is_full_with(len(data)):
                 self._rotate()
-            assert self._file is not None
-            os.write(self._file, data)
-            self._size_bytes += len(data)
+            # Opened for each batch: of a hundred services few print at a time, and files open are few, too.
+            file = os.open(self._folder / _CURRENT, _APPENDED, 0o600)
+            try:
+                os.write(file, data)
+            finally:
+                os.close(file)
         except OSError as error:
             _LOG.debug("service_log_not_kept", folder=str(self._folder), reason=str(error))
             self._dropped += data.count(b"\n")
 
-    def _open_file(self) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        self._file = os.open(self._folder / _CURRENT, flags, 0o600)
-        self._size_bytes = os.fstat(self._file).st_size
+    def _is_full_with(self, more_bytes: int) -> bool:
+        try:
+            size_bytes = (self._folder / _CURRENT).stat().st_size
+        except FileNotFoundError:
+            return False
+        return bool(size_bytes) and size_bytes + more_bytes > self._limits.file_max_bytes
 
     def _rotate(self) -> None:
         for number in range(self._limits.files - 1, 0, -1):
@@ -248,10 +247,6 @@ class _Book:
                 _numbered(self._folder, number - 1).replace(_numbered(self._folder, number))
         if self._limits.files == 1:
             (self._folder / _CURRENT).unlink(missing_ok=True)
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-        self._open_file()
 
 
 def _far_end(path: Path, owner: int) -> int:

@@ -195,6 +195,11 @@ class Services:
             is_lost=self._loop.link.is_lost,
         )
 
+    @property
+    def decisions(self) -> int:
+        """How often it was decided what is to be done for some service."""
+        return self._loop.decisions
+
     def logs(self, name: str, last: int) -> list[str]:
         """Return the newest lines of a service, or of one instance by its id.  Raises BadInput."""
         if "." in name:

@@ -51,7 +51,7 @@ class Loop:
             chance=around.chance,
         )
         self.link = Link(is_there=True, since_ns=around.clock.monotonic_ns())
-        self.changes = self.roll_backs = 0
+        self.changes = self.roll_backs = self.decisions = 0
         self.is_disk_failing = self.is_running = False
         self.decided: Callable[[set[str]], object] = set  # called with whom it was about
         self._news = asyncio.Event()
@@ -109,6 +109,7 @@ class Loop:
             decided.update(names)
             changed: dict[str, Record] = {}
             for name in names:
+                self.decisions += 1
                 decision = decide(self._book.view(name))
                 entry = self._book.entries[name]
                 entry.wake_ns = decision.wake_ns

@@ -39,7 +39,7 @@ async def services_for(
         config.services,
         config.spool.dir,
         onboard.feed.data,
-        onboard.services,
+        onboard.serving,
         clock,
         is_connected=is_connected,
     )

@@ -14,10 +14,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from paho.mqtt.enums import MQTTProtocolVersion
-
-from edge_agent.adapters.mqtt_line import CONNECT_TIMEOUT_S, MqttLine, SpeaksOnly311
-from edge_agent.adapters.uplink_tls import Address, tls_context
+from edge_agent.adapters.mqtt_dialer import MqttDialer
+from edge_agent.adapters.mqtt_line import Caller, MqttLine
+from edge_agent.adapters.uplink_tls import Address
 from edge_agent.telemetry.fleetwise import Down, FleetWiseWire
 from fairway import log as logs
 from fairway.clock import Clock
@@ -56,9 +55,7 @@ class FleetWiseUplink:
         """Read the certificates; `keep` is given each new manifest, and keeps it.  Raises BadInput."""
         self._target, self._name, self._topics = target, name, prefixes
         self._clock, self._keep = clock, keep
-        if target.is_secure:
-            tls_context(target)
-        self._protocol = MQTTProtocolVersion.MQTTv5
+        self._dialer = MqttDialer(target)
         self._wire: FleetWiseWire | None = None
         self._sync_id = ""
         self._line: MqttLine | None = None
@@ -87,38 +84,9 @@ class FleetWiseUplink:
 
     async def connect(self) -> None:
         await self.close()
-        try:
-            await self._connect()
-        except SpeaksOnly311:
-            self._protocol = MQTTProtocolVersion.MQTTv311
-            await self._connect()
-
-    async def _connect(self) -> None:
-        try:
-            tls = tls_context(self._target) if self._target.is_secure else None
-        except BadInput as error:  # they were good when we started
-            raise Unavailable(str(error)) from error
-        line = MqttLine(
-            self._target,
-            client_id=self._name,
-            topics=self._topics.down(self._name),
-            heard=self._heard,
-            arrived=self._arrived,
-            protocol=self._protocol,
-            tls=tls,
-        )
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await line.open()
-        except TimeoutError as error:
-            await line.close()
-            raise Unavailable(
-                f"{self._target} does not answer within {CONNECT_TIMEOUT_S:g} s"
-            ) from error
-        except BaseException:
-            await line.close()
-            raise
-        self._line, self._parts = line, {}
+        caller = Caller(self._name, self._topics.down(self._name), self._heard, self._arrived)
+        self._line = await self._dialer.dial(caller)
+        self._parts = {}
 
     async def send(self, request: bytes) -> None:
         line = self._open()

@@ -21,11 +21,15 @@ class LogLimits:
     """How much of what a service prints is kept."""
 
     file_max_bytes: int = MIB
-    files: int = 4  # of that size, the current one among them
-    # Half a flash memory's life is 100 services that print as much as this for years; a burst is a stack trace.
-    rate_bytes_per_s: int = 16 * 1024
-    burst_bytes: int = MIB
+    files: int = 3  # of that size, the current one among them
+    lines_per_s: int = 100  # on average; what is over is counted, not kept
+    burst_s: float = 20.0  # of that rate at once: a stack trace, a start
     instances: int = 3  # of one service whose lines are kept
+
+    @property
+    def burst_lines(self) -> float:
+        """How many lines are kept at once."""
+        return self.lines_per_s * self.burst_s
 
 
 class Cutter:
@@ -69,23 +73,22 @@ def _short(line: bytes) -> bytes:
 
 
 class Budget:
-    """How much a service may still print: a bucket that fills with time."""
+    """How many lines of a service are still kept: a bucket that fills with time."""
 
     def __init__(self, limits: LogLimits, now_ns: int) -> None:
         self._limits = limits
-        self._left_bytes = float(limits.burst_bytes)
+        self._left = limits.burst_lines
         self._then_ns = now_ns
 
-    def takes(self, size_bytes: int, now_ns: int) -> bool:
-        """Return whether so much is kept now; `now_ns` is monotonic."""
+    def take(self, lines: int, now_ns: int) -> int:
+        """Return how many of so many lines are kept; `now_ns` is monotonic."""
         passed_s = max(0, now_ns - self._then_ns) / NS_PER_S
         self._then_ns = now_ns
-        full = self._left_bytes + passed_s * self._limits.rate_bytes_per_s
-        self._left_bytes = min(full, self._limits.burst_bytes)
-        if size_bytes > self._left_bytes:
-            return False
-        self._left_bytes -= size_bytes
-        return True
+        full = self._left + passed_s * self._limits.lines_per_s
+        self._left = min(full, self._limits.burst_lines)
+        kept = min(lines, int(self._left))
+        self._left -= kept
+        return kept
 
 
 def printable(line: bytes) -> str:

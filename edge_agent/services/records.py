@@ -70,6 +70,7 @@ class Record:
     previous: Service | None = None  # the good one before it
     change: Moving | None = None
     bad: tuple[Bad, ...] = ()
+    is_seasoned: bool = False  # the version in force was well for a while
 
     def is_bad(self, id_: str) -> bool:
         """Whether a version failed here."""
@@ -126,6 +127,7 @@ def record_to_bytes(record: Record) -> bytes:
                 "tries": change.tries,
             },
             "bad": [[one.id, one.version, one.why] for one in record.bad],
+            "seasoned": record.is_seasoned,
         }
     )
 
@@ -141,11 +143,14 @@ def record_from_bytes(content: bytes) -> Record:
             change=None
             if change is None
             else Moving(
-                service_of(change["target"]), Phase(change["phase"]), _whole(change["tries"])
+                service_of(change["target"]),
+                Phase(change["phase"]),
+                _whole(change["tries"]),
             ),
             bad=tuple(
                 Bad(_text(id_), _text(version), _text(why)) for id_, version, why in tree["bad"]
             ),
+            is_seasoned=_yes(tree["seasoned"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"no record of a service: {error!r:.200}") from error

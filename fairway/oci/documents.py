@@ -61,9 +61,7 @@ def image_config(data: bytes) -> ImageConfig:
     if rootfs.get("type") != "layers":
         raise BadInput(f"rootfs of {what} is of type {str(rootfs.get('type'))[:80]!r}, not layers")
     run = _object(said.get("config") or {}, f"config of {what}")
-    folder = _text(run.get("WorkingDir"), f"WorkingDir of {what}") or "/"
-    if not folder.startswith("/"):
-        raise BadInput(f"WorkingDir of {what} is {folder[:80]!r}: it must begin with /")
+    folder = _text(run.get("WorkingDir"), f"WorkingDir of {what}")
     return ImageConfig(
         platform=_platform(said, what),
         diff_ids=_each(
@@ -72,9 +70,11 @@ def image_config(data: bytes) -> ImageConfig:
         entrypoint=_argv(run.get("Entrypoint"), f"Entrypoint of {what}"),
         command=_argv(run.get("Cmd"), f"Cmd of {what}"),
         environment=tuple(
-            _variable(one) for one in _argv(run.get("Env"), f"Env of {what}", WORDS_MAX)
+            _variable(one)
+            for one in _argv(run.get("Env"), f"Env of {what}", WORDS_MAX)
+            if "=" in one  # without a value it takes a variable away where there is none yet
         ),
-        folder=folder,
+        folder=folder if folder.startswith("/") else f"/{folder}",
         user=_text(run.get("User"), f"User of {what}"),
         stop_signal=_text(run.get("StopSignal"), f"StopSignal of {what}"),
         labels=_words(run.get("Labels"), f"labels of {what}"),
@@ -172,8 +172,8 @@ def _history(said: object) -> tuple[str, ...]:
 
 
 def _variable(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
+    name, _, value = text.partition("=")
+    if not name:
         raise BadInput(f"a variable of an image is {text[:80]!r}: NAME=value is one")
     return name, value
 

@@ -26,8 +26,9 @@ MANIFESTS = frozenset({MANIFEST, DOCKER_MANIFEST})
 INDEXES = frozenset({INDEX, DOCKER_INDEX})
 CONFIGS = frozenset({CONFIG, DOCKER_CONFIG})
 
-# The annotation by which an entry of a layout's index has a name.
+# The annotations by which an entry of a layout's index has a name; docker has the whole name in its own.
 REF_NAME = "org.opencontainers.image.ref.name"
+_DOCKER_NAME = "io.containerd.image.name"
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -75,7 +76,8 @@ class Descriptor:
     @property
     def name(self) -> str:
         """What a layout calls it; "" without a name."""
-        return dict(self.annotations).get(REF_NAME, "")
+        said = dict(self.annotations)
+        return said.get(_DOCKER_NAME) or said.get(REF_NAME, "")
 
 
 @dataclass(frozen=True, slots=True)

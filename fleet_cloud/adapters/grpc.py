@@ -20,11 +20,11 @@ import grpc.aio
 
 from fairway import log as logs
 from fairway.clock import Clock
-from fairway.errors import BadInput, Denied, Unavailable
+from fairway.errors import Unavailable
 from fairway.telemetry import Receipt
 from fairway.wire.telemetry import receipts_to_bytes
+from fleet_cloud.adapters.grpc_admission import Admission, Context, removed
 from fleet_cloud.adapters.intake import Intake
-from fleet_cloud.adapters.peer_certificates import vehicle_shown
 from fleet_cloud.ingest.accept import MESSAGE_MAX_BYTES
 from fleet_cloud.ingest.ports import Answer, Fault, Message
 from fleet_cloud.vehicles.certificates import Member
@@ -49,14 +49,6 @@ _STATUS = {
     Fault.UNREADABLE: grpc.StatusCode.INVALID_ARGUMENT,
     Fault.DENIED: grpc.StatusCode.PERMISSION_DENIED,
 }
-
-
-class _Context(Protocol):
-    """What is used of a call's context; grpc's own class is not typed that far."""
-
-    def auth_context(self) -> Mapping[str, Sequence[bytes]]: ...
-
-    async def abort(self, code: grpc.StatusCode, details: str) -> None: ...
 
 
 class Streams(Protocol):
@@ -106,9 +98,8 @@ class GrpcDoor:
         self._beside = beside
         self._services = (*services, *([beside.service()] if beside else ()))
         self._intake = intake
-        self._region = region
         self._clock = clock
-        self._members = members
+        self._admission = Admission(members, region, "grpc")
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Event()
         self._streams: set[_Stream] = set()
@@ -152,7 +143,7 @@ class GrpcDoor:
         if self._beside is not None:
             await self._beside.review()
         for stream in tuple(self._streams):
-            if not self._may_connect(stream.vehicle, stream.sha256):
+            if not self._admission.may_connect(stream.vehicle, stream.sha256):
                 stream.is_denied = True
                 await _wake(stream)
 
@@ -175,9 +166,9 @@ class GrpcDoor:
                 asyncio.ensure_future(_wake(stream))  # noqa: RUF006 - it ends at once
 
     async def _telemetry(
-        self, requests: AsyncIterator[bytes], context: _Context
+        self, requests: AsyncIterator[bytes], context: Context
     ) -> AsyncIterator[bytes]:
-        vehicle, sha256 = await self._admitted(context)
+        vehicle, sha256 = await self._admission.admit(context)
         stream = _Stream(vehicle, sha256)
         self._streams.add(stream)
         reader = asyncio.create_task(self._read(stream, requests))
@@ -187,7 +178,7 @@ class GrpcDoor:
             if stream.fault is not None and stream.fault.fault is not None:
                 await context.abort(_STATUS[stream.fault.fault], stream.fault.reason[:500])
             if stream.is_denied:
-                await context.abort(grpc.StatusCode.PERMISSION_DENIED, _removed(vehicle))
+                await context.abort(grpc.StatusCode.PERMISSION_DENIED, removed(vehicle))
             if self._stopping:
                 await context.abort(
                     grpc.StatusCode.UNAVAILABLE, "the cloud is stopping: come again later"
@@ -197,26 +188,6 @@ class GrpcDoor:
             self._streams.discard(stream)
             with contextlib.suppress(asyncio.CancelledError):
                 await reader
-
-    async def _admitted(self, context: _Context) -> tuple[str, str]:
-        """Return the vehicle and the hash of its certificate."""
-        shown: Sequence[bytes] = context.auth_context().get("x509_pem_cert", ())
-        try:
-            vehicle, sha256 = vehicle_shown(shown[0] if shown else b"", region=self._region)
-        except BadInput as error:
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
-            raise  # for the type checker: abort does not return
-        except Denied as error:
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
-            raise
-        if not self._may_connect(vehicle, sha256):
-            log.warning("vehicle_denied", vehicle=vehicle, certificate=sha256[:16], door="grpc")
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, _removed(vehicle))
-        return vehicle, sha256
-
-    def _may_connect(self, vehicle: str, sha256: str) -> bool:
-        member = self._members().get(vehicle)
-        return member is not None and member.shows(sha256)
 
     async def _read(self, stream: _Stream, requests: AsyncIterator[bytes]) -> None:
         try:
@@ -264,10 +235,6 @@ class GrpcDoor:
     def _tell_room(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has been closed
             self._loop.call_soon_threadsafe(self._room.set)
-
-
-def _removed(vehicle: str) -> str:
-    return f"the vehicle {vehicle} is not registered, or not with this certificate"
 
 
 def _credentials(ca: Path, certificate: Path, key: Path) -> grpc.ServerCredentials:

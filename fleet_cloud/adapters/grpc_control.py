@@ -9,16 +9,16 @@ Rule 4: what a vehicle does not read waits within bounds; beyond, its stream end
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
 
 import grpc
 
 from fairway import log as logs
-from fairway.errors import BadInput, Denied
+from fairway.errors import BadInput
 from fairway.wire.control import from_vehicle_from_bytes
 from fleet_cloud.adapters.control import Control
-from fleet_cloud.adapters.peer_certificates import vehicle_shown
+from fleet_cloud.adapters.grpc_admission import Admission, Context, removed
 from fleet_cloud.vehicles.certificates import Member
 
 log = logs.get("fleet_cloud.control")
@@ -26,14 +26,6 @@ log = logs.get("fleet_cloud.control")
 SERVICE = "fairway.v1.ControlService"
 # Some lists of campaigns, and every command that can be open.
 OUTGOING_MAX = 256
-
-
-class _Context(Protocol):
-    """What is used of a call's context; grpc's own class is not typed that far."""
-
-    def auth_context(self) -> Mapping[str, Sequence[bytes]]: ...
-
-    async def abort(self, code: grpc.StatusCode, details: str) -> None: ...
 
 
 class _Stream:
@@ -55,8 +47,7 @@ class ControlDoor:
     ) -> None:
         """`region` is whose vehicles are let in, whatever TLS was told to trust; empty: any."""
         self._control = control
-        self._members = members
-        self._region = region
+        self._admission = Admission(members, region, "control")
         self._loop = asyncio.get_running_loop()
         # Changed in the event loop alone; the control thread looks single names up.
         self._streams: dict[str, _Stream] = {}
@@ -77,8 +68,8 @@ class ControlDoor:
     async def review(self) -> None:
         """Close the streams of vehicles and certificates that may no longer connect."""
         for stream in tuple(self._streams.values()):
-            if not self._may_connect(stream.vehicle, stream.sha256):
-                _end(stream, grpc.StatusCode.PERMISSION_DENIED, _removed(stream.vehicle))
+            if not self._admission.may_connect(stream.vehicle, stream.sha256):
+                _end(stream, grpc.StatusCode.PERMISSION_DENIED, removed(stream.vehicle))
 
     async def stop(self) -> None:
         """Tell every vehicle to come again later."""
@@ -86,9 +77,9 @@ class ControlDoor:
             _end(stream, grpc.StatusCode.UNAVAILABLE, "the cloud is stopping: come again later")
 
     async def _converse(
-        self, requests: AsyncIterator[bytes], context: _Context
+        self, requests: AsyncIterator[bytes], context: Context
     ) -> AsyncIterator[bytes]:
-        vehicle, sha256 = await self._admitted(context)
+        vehicle, sha256 = await self._admission.admit(context)
         stream = _Stream(vehicle, sha256)
         before = self._streams.get(vehicle)
         self._streams[vehicle] = stream
@@ -117,26 +108,6 @@ class ControlDoor:
             if not self._control.offer(stream.vehicle, data, self):
                 log.warning("control_full", vehicle=stream.vehicle)
 
-    async def _admitted(self, context: _Context) -> tuple[str, str]:
-        """Return the vehicle and the hash of its certificate."""
-        shown: Sequence[bytes] = context.auth_context().get("x509_pem_cert", ())
-        try:
-            vehicle, sha256 = vehicle_shown(shown[0] if shown else b"", region=self._region)
-        except BadInput as error:
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
-            raise  # for the type checker: abort does not return
-        except Denied as error:
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
-            raise
-        if not self._may_connect(vehicle, sha256):
-            log.warning("vehicle_denied", vehicle=vehicle, certificate=sha256[:16], door="control")
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, _removed(vehicle))
-        return vehicle, sha256
-
-    def _may_connect(self, vehicle: str, sha256: str) -> bool:
-        member = self._members().get(vehicle)
-        return member is not None and member.shows(sha256)
-
 
 def _put(stream: _Stream, data: bytes) -> None:
     if stream.outgoing.qsize() >= OUTGOING_MAX:
@@ -149,7 +120,3 @@ def _end(stream: _Stream, code: grpc.StatusCode, why: str) -> None:
     if stream.end is None:
         stream.end = (code, why[:500])
     stream.outgoing.put_nowait(None)
-
-
-def _removed(vehicle: str) -> str:
-    return f"the vehicle {vehicle} is not registered, or not with this certificate"

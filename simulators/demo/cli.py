@@ -10,7 +10,6 @@ from pathlib import Path
 
 from fairway import command_line
 from fairway.errors import BadInput
-from simulators.demo import show
 from simulators.images import cli as images
 
 # More do not fit two cores at frame level: an agent and a simulated vehicle take some 15 % of one each.
@@ -51,6 +50,8 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo; 0 when every sample that an agent accepted was stored once."""
+    from simulators.demo import show  # noqa: PLC0415 - the whole simulation, which images do not need
+
     if args.seconds is not None and not 1 <= args.seconds <= 24 * 3600:
         raise BadInput(f"--seconds {args.seconds:g} is out of range: 1 to 86400")
     if not 1 <= args.vehicles <= VEHICLES_MAX:

@@ -65,7 +65,8 @@ def test_the_next_agent_goes_on_with_the_chain(path):
 def test_what_a_power_cut_tore_is_cut_off_and_the_next_line_says_so(path):
     EdgeAudit(path, ManualClock()).write([DENIED, DENIED])
     whole = path.read_bytes()
-    for length in range(len(whole)):
+    end = whole.index(b"\n")
+    for length in {*range(0, len(whole), 37), end, end + 1, end + 2, len(whole) - 1}:
         path.write_bytes(whole[:length])
         EdgeAudit(path, ManualClock()).close()
 

@@ -1,9 +1,10 @@
-"""Pages are run side by side, for they wait most of the time; servers that a page needs are lent to it.
+"""Pages are run side by side, a few at once, for they wait most of the time; what servers they need is lent.
 
 A test module names its page in PAGES, and in SERVERS what lends the addresses of servers in its page's places.
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -12,6 +13,9 @@ from pytest_socket import enable_socket
 from tests.docs.pages import Run
 
 RunPage = Callable[[str], list[str]]
+
+# Each starts whole programs: more at once on two cores take longer than one after the other.
+SIDE_BY_SIDE = 4
 
 
 @pytest.fixture(scope="session")
@@ -22,15 +26,17 @@ def run_page(
     enable_socket()
     modules = {item.module for item in request.session.items if isinstance(item, pytest.Function)}
     ours = [module for module in modules if hasattr(module, "PAGES")]
-    runs: dict[str, Run] = {}
+    runs: list[Run] = []
+    ends: dict[str, Future[list[str]]] = {}
     missing: dict[str, BaseException] = {}
 
     def printed(page: str) -> list[str]:
         if page in missing:
             raise missing[page]
-        return runs[page].printed()
+        return ends[page].result()
 
     with ExitStack() as stack:
+        turns = ThreadPoolExecutor(SIDE_BY_SIDE)
         for module in sorted(ours, key=lambda module: hasattr(module, "SERVERS")):
             try:
                 servers = getattr(module, "SERVERS", None)
@@ -39,6 +45,10 @@ def run_page(
                 missing |= dict.fromkeys(module.PAGES, outcome)
                 continue
             for page in module.PAGES:
-                runs[page] = Run(page, tmp_path_factory.mktemp("page"), places)
-                stack.callback(runs[page].close)
+                runs.append(Run(page, tmp_path_factory.mktemp("page"), places))
+                ends[page] = turns.submit(runs[-1].printed)
         yield printed
+        turns.shutdown(wait=False, cancel_futures=True)
+        for one in runs:
+            one.close()
+        turns.shutdown()

@@ -30,8 +30,8 @@ _FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _PORT = re.compile(r"(?<=127\.0\.0\.1:)\d{4,5}\b|(?<=^listener )\d{4,5}\b", re.MULTILINE)
 _NUMBER = re.compile(r"\d[\d.,:]*\d|\d")
 _MARK = "@@ block"
-# Pages wait for programs most of the time and run side by side; one alone takes 5 to 20 s.
-PAGE_MAX_S = 240.0  # pages go side by side, and each starts whole programs
+# Pages wait for programs most of the time; one alone takes 5 to 20 s, and starts whole programs beside others.
+PAGE_MAX_S = 240.0
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,12 @@ class Run:
             elif block.language == "text" and self._blocks:
                 self._expected[len(self._blocks) - 1] = content
         assert self._blocks, f"{page} has nothing to run"
-        self._output = folder / "printed"
-        self._shell = _started(self._blocks, folder, self._output)
+        self._folder, self._output = folder, folder / "printed"
+        self._shell: subprocess.Popen[bytes] | None = None
 
     def printed(self) -> list[str]:
-        """Wait for the end, hold the page to the output it shows, and return what each block printed."""
+        """Run it to its end, hold it to the output it shows, and return what each block printed."""
+        self._shell = _started(self._blocks, self._folder, self._output)
         with contextlib.suppress(subprocess.TimeoutExpired):  # the block it hangs in has failed
             self._shell.wait(PAGE_MAX_S)
         self.close()
@@ -95,6 +96,8 @@ class Run:
 
     def close(self) -> None:
         """End whatever still runs."""
+        if self._shell is None:
+            return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._shell.pid, signal.SIGKILL)
         self._shell.wait()

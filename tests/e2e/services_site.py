@@ -19,9 +19,10 @@ from typing import Any
 
 from edge_agent.adapters.service_desk import SOCKET_NAME, ask
 from edge_agent.adapters.service_trial import cleaned, made_in
-from tests.containers import busybox_layer, need
+from tests.containers import need
 from tests.e2e.programs import Program, run, until
 from tests.shared_data import ROOT
+from tests.yards import busybox_layer
 
 SAMPLES = ROOT / "edge_agent" / "samples"
 DBC = ROOT / "dbc"
@@ -137,8 +138,9 @@ def vehicle(
     speed: float = 20.0,
     after_services: bool = False,
     processes: tuple[str, ...] = (),
+    more: str = "",
 ) -> Iterator[ServiceVehicle]:
-    """Run an agent with services; at its end they are ended, too."""
+    """Run an agent with services; at its end they are ended, too.  `more` are lines of [services]."""
     need("runc")
     short = Path(tempfile.mkdtemp(prefix="fws-"))  # of sockets: their paths have limits
     config = folder / "agent.toml"
@@ -155,6 +157,7 @@ def vehicle(
             run_dir=json.dumps(str(short)),
             processes=json.dumps(list(processes)),
         )
+        + more
     )
     agent = Program("edge-agent", "run", "--config", config, log=folder / "agent.log").start()
     made = ServiceVehicle(folder, config, agent)

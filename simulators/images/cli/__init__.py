@@ -149,12 +149,13 @@ def run_inspect(args: argparse.Namespace) -> int:
 
 def _layers(args: argparse.Namespace, epoch_s: int) -> tuple[Planned, ...]:
     layers: list[Planned] = []
+    # What is asked for is looked up before what takes long.
+    installed = python_root.packages(args.package, epoch_s=epoch_s) if args.package else []
     if args.python:
         version = platform.python_version()
         layers.append(Planned(python_root.python(epoch_s=epoch_s), f"Python {version}"))
     if args.package:
-        listed = python_root.packages(args.package, epoch_s=epoch_s)
-        layers.append(Planned(listed, "packages " + " ".join(sorted(args.package))))
+        layers.append(Planned(installed, "packages " + " ".join(sorted(args.package))))
     if args.rootfs:
         listed = members.members(members.RootFs(args.rootfs), epoch_s=epoch_s)
         layers.append(Planned(listed, "root file system"))
@@ -162,8 +163,10 @@ def _layers(args: argparse.Namespace, epoch_s: int) -> tuple[Planned, ...]:
         folder, colon, prefix = layer.rpartition(":")
         if not colon:
             folder, prefix = layer, "/"
-        source = members.Folder(Path(folder), prefix)
-        layers.append(Planned(members.members(source, epoch_s=epoch_s), f"files at {prefix}"))
+        listed = members.members(members.Folder(Path(folder), prefix), epoch_s=epoch_s)
+        if args.python:
+            listed = python_root.compiled(listed, epoch_s=epoch_s)
+        layers.append(Planned(listed, f"files at {prefix}"))
     return tuple(layers)
 
 

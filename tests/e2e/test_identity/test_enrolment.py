@@ -228,7 +228,7 @@ def test_a_replaced_head_unit_waits_for_a_person_and_then_the_old_one_is_cut_off
     assert (row["vehicle"], row["hardware_serial"]) == ("VIN4", "HU-4711")
     assert line.certificates("VIN4") == ["active"]
     line.command("enrolment", "approve", "VIN4")
-    until("the end of the old one", lambda: "uplink_denied" in agent.said(), within_s=5)
+    until("the end of the old one", lambda: "uplink_denied" in agent.said(), within_s=30)
     agent.stop()
 
     assert new.enrol().returncode == 0

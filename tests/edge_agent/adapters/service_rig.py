@@ -77,7 +77,7 @@ class Rig:
     mint: Mint
     audit: SmallAudit
     clock: Any
-    others: list[ServiceDoors] = field(default_factory=list)
+    pids: dict[str, int] = field(default_factory=dict)  # of instances that run
 
     def instance(self, service: Service, number: str = "a") -> Instance:
         """Return an instance of a service; it is not served yet."""
@@ -97,8 +97,7 @@ class Rig:
 
     def again(self) -> ServiceDoors:
         """Return the doors of an agent that was started after this one."""
-        self.doors = _doors(self.data, self.mint, self.audit, self.clock)
-        self.others.append(self.doors)
+        self.doors = _doors(self)
         return self.doors
 
 
@@ -111,7 +110,14 @@ def token(instance: Instance) -> str:
 async def caller(instance: Instance, shown: str | None = "") -> AsyncIterator[Any]:
     """Connect as a service; `shown` is its own token, another one, or None for none."""
     shown = token(instance) if shown == "" else shown
-    async with grpc.aio.insecure_channel(f"unix:{instance.sockets}/agent.sock") as channel:
+    async with at(f"unix:{instance.sockets}/agent.sock", shown) as app:
+        yield app
+
+
+@asynccontextmanager
+async def at(where: str, shown: str | None = None) -> AsyncIterator[Any]:
+    """Connect to a door."""
+    async with grpc.aio.insecure_channel(where) as channel:
         app: Any = App(channel, bearer(shown) if shown else ())
         app.registry = services_pb2_grpc.ServiceRegistryServiceStub(channel)
         yield app
@@ -176,6 +182,34 @@ def bound(path: Path) -> socket.socket:
     return made
 
 
+def connected(path: Path) -> socket.socket:
+    """Return a connection to a socket that says nothing and reads nothing."""
+    made = socket.socket(socket.AF_UNIX)
+    made.connect(str(path))
+    return made
+
+
+@contextlib.contextmanager
+def alone(instance: Instance) -> Iterator[int]:
+    """Have a process of the user of an instance, in a network of its own with a loopback; return its pid."""
+    code = """
+import ctypes, fcntl, struct
+if ctypes.CDLL(None).unshare(0x40000000):
+    raise SystemExit("no namespaces")
+with socket.socket() as made:
+    fcntl.ioctl(made, 0x8914, struct.pack("16sH14x", b"lo", 0x1))  # SIOCSIFFLAGS, IFF_UP
+"""
+    become = f"os.setgroups([]); os.setgid({instance.uid}); os.setuid({instance.uid})"
+    run = program(None, f"{code}\n{become}\nprint(flush=True)\nsys.stdin.read()")
+    with subprocess.Popen(run, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"\n"
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
 @asynccontextmanager
 async def served(
     kind: Any = Rig, clock: Any = None, data: VehicleData | None = None
@@ -186,7 +220,8 @@ async def served(
     clock = clock or SystemClock()
     data = vehicle() if data is None else data
     mint, audit = Mint.of(folder, clock), SmallAudit(clock)
-    rig = kind(folder, _doors(data, mint, audit, clock), data, mint, audit, clock)
+    rig = kind(folder, None, data, mint, audit, clock)
+    rig.again()
     try:
         yield rig
     finally:
@@ -194,7 +229,9 @@ async def served(
         shutil.rmtree(folder)
 
 
-def _doors(data: VehicleData, mint: Mint, audit: MemoryAudit, clock: Any) -> ServiceDoors:
-    return ServiceDoors(
-        data, mint, audit, clock, services_of(data, clock, None, Served(data, clock))
-    )
+def _doors(rig: Rig) -> ServiceDoors:
+    async def pid_of(id_: str) -> int:
+        return rig.pids.get(id_, 0)
+
+    served = services_of(rig.data, rig.clock, None, Served(rig.data, rig.clock))
+    return ServiceDoors(rig.data, rig.mint, rig.audit, rig.clock, served, pid_of)

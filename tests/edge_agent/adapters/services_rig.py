@@ -103,7 +103,7 @@ class Vehicle:
         self.is_connected = True
         self.room = Room()
         self.files: tuple[Service, ...] = ()
-        self.more: dict[str, Any] = {}
+        self.allow_exec = False
 
     def services(self) -> Services:
         """Return a supervisor of a new agent."""
@@ -118,10 +118,9 @@ class Vehicle:
             clock=self.clock,
             is_connected=lambda: self.is_connected,
             chance=lambda: 0.5,
-            **self.more,
         )
         places = Places(Path("/nowhere/services"), Path("/nowhere/run"))
-        return Services(Terms(places, self.room, self.files), around)
+        return Services(Terms(places, self.room, self.files, allow_exec=self.allow_exec), around)
 
     @asynccontextmanager
     async def agent(self):

@@ -109,6 +109,28 @@ def test_a_group_that_is_not_there_takes_nothing_that_is_known(tmp_path: Path):
     assert cgroups.children(groups, "/fairway/gone") == set()
 
 
+def test_a_parent_with_processes_of_its_own_can_hold_no_limits_under_v2(tmp_path: Path):
+    groups = v2(tmp_path)
+    tree(tmp_path / "agent.service", {"cgroup.type": "domain\n", "cgroup.procs": "1\n"})
+    tree(tmp_path / "empty.slice", {"cgroup.type": "domain\n", "cgroup.procs": ""})
+    tree(tmp_path, {"cgroup.procs": "1\n2\n"})
+
+    with pytest.raises(
+        Unavailable, match=r"agent\.service has processes of its own: let cgroup_parent"
+    ):
+        cgroups.check_parent(groups, "/agent.service/fairway/0123")
+    cgroups.check_parent(groups, "/empty.slice/fairway/0123")
+    cgroups.check_parent(groups, "/fairway/0123")  # below the root of all
+
+
+def test_a_namespace_is_not_the_root_of_all(tmp_path: Path):
+    groups = v2(tmp_path)
+    tree(tmp_path, {"cgroup.type": "domain\n", "cgroup.procs": "1\n"})
+
+    with pytest.raises(Unavailable):
+        cgroups.check_parent(groups, "/fairway/0123")
+
+
 def test_a_machine_where_nobody_counts_processes_says_so(tmp_path: Path):
     groups = v2(tmp_path, controls="cpu memory")
     tree(tmp_path / "t", {"cpu.stat": "usage_usec 1\n", "memory.current": "1\n"})

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,15 +23,16 @@ from edge_agent.adapters.runtime_oci import OciRuntime
 from edge_agent.services.runtime import Exit
 from fairway.errors import BadInput, Unavailable
 from fairway.services.model import MIB, Data, Resources
-from tests.containers import BUSYBOX, SLEEPS, Yard, need, oci_yard, open_oci
+from tests.containers import need, oci_yard
 from tests.shared_data import ROOT
 from tests.waiting import until
+from tests.yards import BUSYBOX, SLEEPS, Yard, open_oci
 
 # The first process of a machine: it waits for every orphan, as an agent that dies leaves them.
 INIT = """
 import os, subprocess, sys
-from edge_agent.adapters.exits import become_subreaper
-become_subreaper()
+from edge_agent.adapters.exits import _inherit
+_inherit(is_on=True)
 agent = subprocess.Popen(sys.argv[1:])
 print(agent.pid, flush=True)
 while True:
@@ -164,7 +166,7 @@ async def test_a_container_has_no_file_of_the_agent_open(yard: Yard, runtime: Oc
 async def test_containers_run_on_when_their_agent_is_killed_and_the_next_one_knows_how_they_end(
     yard: Yard,
 ):
-    script = "trap 'echo told; exit 5' TERM; echo up; while :; do sleep 0.05; done"
+    script = "trap 'echo told; exit 5' TERM; echo up; sleep 1000 & wait"
     agent = ("-m", "tests.oci_agent", str(yard.folder))
     with program("-c", INIT, sys.executable, *agent, "start", "tyres", script) as init:
         first = int(line(init))
@@ -175,6 +177,7 @@ async def test_containers_run_on_when_their_agent_is_killed_and_the_next_one_kno
         with program(*agent, "watch") as second:
             id_, exit_ = next(iter(json.loads(line(second)).items()))
             assert exit_ is None
+            await until(partial(yard.logs().lines, id_, 1))
             pid = int((yard.folder / "oci" / "bundles" / id_ / "pid").read_text())
             assert (
                 exits.parent_of(pid) == init.pid
@@ -245,22 +248,28 @@ async def test_a_start_that_still_goes_on_without_its_agent_is_waited_for(yard: 
     await second.close()
 
 
-@pytest.mark.parametrize("delay_ms", [0, 15, 30, 45, 70])
-async def test_an_agent_killed_at_any_moment_of_a_start_leaves_a_service_or_nothing(
-    yard: Yard, delay_ms: int
+@pytest.mark.parametrize("killed", ["agent", "agent and program"])
+@pytest.mark.parametrize("delay_ms", [0, 30])
+async def test_a_kill_at_any_moment_of_a_start_leaves_a_service_or_nothing(
+    yard: Yard, delay_ms: int, killed: str
 ):
-    agent = ("-m", "tests.oci_agent", str(yard.folder), "start", "tyres", SLEEPS)
+    agent = ("-m", "tests.oci_agent", str(yard.folder), "start", "tyres", "echo up; " + SLEEPS)
     with program(*agent) as first:
         assert line(first) == "opened"
-        await asyncio.sleep((delay_ms + random.random() * 15) / 1000)
+        await asyncio.sleep((delay_ms + random.random() * 35) / 1000)
+        children = exits.children_of(first.pid) if killed == "agent and program" else set[int]()
         first.kill()
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
         first.wait()
 
     second = await open_oci(yard, "runc")
 
-    for id_, seen in (await second.instances()).items():
-        assert seen.exit is None
-        assert Path(f"/proc/{seen.pid}").exists()
+    instances = await second.instances()
+    for id_, seen in instances.items():
+        if seen.exit is None:
+            await until(partial(second.logs.lines, id_, 1))  # it does what it is for
         await second.stop(id_)
     assert left(yard) == NOTHING
     await second.close()
@@ -313,7 +322,7 @@ async def test_two_agents_on_one_machine_leave_each_other_alone(
         assert same.id == mine.id
         await other.start(same)
 
-        await other.stop(same.id)
+        await other.stop(same.id, grace_s=0)
 
         assert await other.instances() == {}
         await other.close()
@@ -351,6 +360,46 @@ async def test_a_command_runs_with_no_more_rights_than_its_service(yard: Yard, r
     assert "not permitted" in done.output
 
 
+async def test_what_has_no_handler_for_a_signal_ends_at_once_as_it_would_elsewhere(
+    yard: Yard, runtime: OciRuntime
+):
+    tyres = yard.instance("tyres", BUSYBOX, "sleep", "1000")
+    await runtime.start(tyres)
+
+    async with asyncio.timeout(30):
+        await runtime.stop(tyres.id, grace_s=1000)
+
+    assert left(yard) == NOTHING
+
+
+async def test_what_ignores_a_signal_has_its_time(yard: Yard, runtime: OciRuntime):
+    tyres = yard.script("tyres", "trap '' TERM; echo up; sleep 1; echo done")
+    await runtime.start(tyres)
+    await until(partial(runtime.logs.lines, tyres.id, 1))
+
+    await runtime.stop(tyres.id, grace_s=1000)
+
+    assert [said.split(" ", 1)[1] for said in runtime.logs.lines(tyres.id, 2)] == [
+        "stdout up",
+        "stdout done",
+    ]
+
+
+@pytest.mark.parametrize("name", ["INT", "SIGINT", "2"])
+def test_a_signal_is_known_by_any_of_its_names(name: str):
+    assert exits.signal_of(name) is signal.SIGINT
+
+
+def test_what_is_no_signal_asks_to_end_all_the_same():
+    assert exits.signal_of("PLEASE") is signal.SIGTERM
+
+
+@pytest.mark.parametrize("id_", ["..", "../x.0123456789ab", "x", "", "x.0123456789ab/.."])
+async def test_a_name_that_leads_elsewhere_is_refused(runtime: OciRuntime, id_: str):
+    with pytest.raises(BadInput, match="no name of an instance"):
+        await runtime.stop(id_)
+
+
 async def test_many_start_and_end_at_once(yard: Yard, runtime: OciRuntime):
     instances = [yard.script(f"s{number}", "exit 3") for number in range(8)]
 
@@ -374,6 +423,20 @@ async def test_the_program_is_chosen_by_how_control_groups_are_laid_out():
     assert (await oci_tool.find(hybrid)).name == "runc"
     assert (await oci_tool.find(hybrid, "crun")).argv[0] == "unshare"
     assert (await oci_tool.find(here, "runc")).has_seccomp
+
+
+async def test_a_program_without_seccomp_is_passed_over(tmp_path: Path, monkeypatch):
+    for name, says in {
+        "crun": "crun version 1.8.1\n+SYSTEMD",
+        "runc": "runc version 1.1.5\nlibseccomp: 2.5",
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\necho '{says}'\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+
+    assert (await oci_tool.find(Groups(Mode.V2, {}))).name == "runc"
+    with pytest.raises(BadInput, match="crun was built without seccomp"):
+        await oci_tool.find(Groups(Mode.V2, {}), "crun")
 
 
 async def test_a_program_that_makes_no_containers_is_refused():

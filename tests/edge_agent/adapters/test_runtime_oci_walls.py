@@ -16,8 +16,9 @@ from edge_agent.functions.syscalls import SYSCALLS
 from edge_agent.services.instance import Instance
 from edge_agent.services.seccomp_calls import REFUSED
 from fairway.services.model import MIB, Data, Network, Resources
-from tests.containers import BUSYBOX, PYTHON, Yard, oci_yard, open_oci, python_layers
+from tests.containers import PYTHON, need, oci_yard, python_layers
 from tests.waiting import until
+from tests.yards import BUSYBOX, Yard, open_oci
 
 COLUMN = 1 if platform.machine() == "x86_64" else 2
 NUMBERS = {name: row[COLUMN] for name, row in SYSCALLS.items() if row[COLUMN] is not None}
@@ -75,10 +76,16 @@ class Inside:
         raise AssertionError("\n".join(lines))
 
 
+@pytest.fixture(scope="module")
+def layers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    return python_layers(tmp_path_factory.mktemp("python"))
+
+
 @pytest.fixture
-async def inside(tmp_path) -> AsyncIterator[Inside]:
+async def inside(tmp_path: Path, layers: tuple[Path, ...]) -> AsyncIterator[Inside]:
+    need("runc")
     async with oci_yard(tmp_path) as yard:
-        yard.layers = python_layers(tmp_path)
+        yard.layers = layers
         runtime = await open_oci(yard, "runc")
         yield Inside(yard, runtime)
         for id_ in await runtime.instances():
@@ -434,9 +441,10 @@ os.chmod("/data/python", 0o755)
 print(json.dumps({
     "run": tried(lambda: subprocess.run(["/data/python"]) and "done"),
     "mode": oct(os.stat("/data").st_mode & 0o777), "mine": os.stat("/data").st_uid == os.getuid(),
+    "large": tried(lambda: os.truncate("/data/python", 1 << 30)),
 }))
 """,
         data=(Data("/data"),),
     )
 
-    assert found == {"run": "EACCES", "mode": "0o700", "mine": True}
+    assert found == {"run": "EACCES", "mode": "0o700", "mine": True, "large": "EFBIG"}

@@ -1,4 +1,4 @@
-"""Both uplinks against real TLS servers that are not to be talked to: nothing is sent to them."""
+"""All uplinks against real TLS servers that are not to be talked to: nothing is sent to them."""
 
 import asyncio
 import socket
@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from edge_agent.adapters.uplink_fleetwise import FleetWiseUplink
 from edge_agent.adapters.uplink_tls import Address, address, guarded
-from edge_agent.adapters.uplinks import open_uplink
+from edge_agent.adapters.uplinks import CloudUplink, open_uplink
 from fairway.clock import SystemClock
 from fairway.errors import BadInput, Denied, FairwayError, Unavailable
+from fairway.fleetwise.topics import Prefixes
 from fleet_cloud.adapters.pki_files import FilePki
 from tests.certificates import Authority
 from tests.issued import Keys, keys_of
@@ -22,6 +24,7 @@ from tests.issued import Keys, keys_of
 pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled")]
 
 NOW = SystemClock().now_ns()
+SCHEMES = {"our MQTT": "mqtts", "our gRPC": "grpcs", "fleetwise": "mqtts"}
 
 
 class Regions:
@@ -46,9 +49,9 @@ class Regions:
         pki = {"eu": self.eu, "us": self.us}[name]
         return pki.server, pki.server_key
 
-    def target(self, scheme: str, port: int, **told: Any) -> Address:
+    def target(self, door: str, port: int, **told: Any) -> Address:
         asked: dict[str, Any] = {"region": "", "hosts": (), "tls_min": "1.3"} | told
-        url = f"{scheme}://localhost:{port}"
+        url = f"{SCHEMES.get(door, door)}://localhost:{port}"
         keys = self.keys
         return guarded(
             address(url, ca=self.ca, certificate=keys.certificate, key=keys.key), **asked
@@ -99,8 +102,17 @@ def listening(
         server.close()
 
 
-async def refusal(target: Address) -> FairwayError:
-    uplink = open_uplink(target, vehicle="CAR-1")
+def uplink_of(door: str, target: Address) -> CloudUplink:
+    if door == "fleetwise":
+        clock = SystemClock()
+        return FleetWiseUplink(
+            target, name="CAR-1", prefixes=Prefixes(), clock=clock, keep=lambda _: None
+        )
+    return open_uplink(target, vehicle="CAR-1")
+
+
+async def refusal(door: str, target: Address) -> FairwayError:
+    uplink = uplink_of(door, target)
     try:
         with pytest.raises((Denied, Unavailable)) as refused:
             async with asyncio.timeout(20):
@@ -110,7 +122,7 @@ async def refusal(target: Address) -> FairwayError:
     return refused.value
 
 
-@pytest.mark.parametrize("scheme", ["mqtts", "grpcs"])
+@pytest.mark.parametrize("door", SCHEMES)
 @pytest.mark.parametrize(
     ("server", "told", "says"),
     [
@@ -120,26 +132,26 @@ async def refusal(target: Address) -> FairwayError:
     ],
 )
 async def test_a_server_of_another_region_hears_nothing(
-    regions: Regions, scheme: str, server: str, told: dict[str, Any], says: str
+    regions: Regions, door: str, server: str, told: dict[str, Any], says: str
 ):
     with listening(regions.server(server)) as there:
-        error = await refusal(regions.target(scheme, there.port, **told))
+        error = await refusal(door, regions.target(door, there.port, **told))
 
         assert isinstance(error, Denied)
         assert says in str(error)
         assert there.heard == b""
 
 
-@pytest.mark.parametrize("scheme", ["mqtts", "grpcs"])
+@pytest.mark.parametrize("door", SCHEMES)
 async def test_a_server_without_tls_1_3_hears_nothing_unless_that_was_allowed(
-    regions: Regions, scheme: str
+    regions: Regions, door: str
 ):
     with listening(regions.server("eu"), most=ssl.TLSVersion.TLSv1_2) as there:
-        error = await refusal(regions.target(scheme, there.port))
+        error = await refusal(door, regions.target(door, there.port))
         assert "it speaks no TLS 1.3: see uplink.tls_min" in str(error)
         assert there.heard == b""
 
-        uplink = open_uplink(regions.target(scheme, there.port, tls_min="1.2"), vehicle="CAR-1")
+        uplink = uplink_of(door, regions.target(door, there.port, tls_min="1.2"))
         connecting = asyncio.create_task(uplink.connect())
         async with asyncio.timeout(10):
             while not there.heard:

@@ -103,7 +103,7 @@ async def test_a_service_prints_on_when_the_agent_dies_and_the_next_one_reads_on
 
 
 async def test_files_are_rotated_and_the_oldest_is_dropped(tmp_path: Path):
-    limits = LogLimits(file_max_bytes=1000, files=3, burst_bytes=1 << 20)
+    limits = LogLimits(file_max_bytes=1000, files=3)
     book = LogBook(tmp_path, SystemClock(), limits)
     out, err = book.open(ID)
 
@@ -126,7 +126,7 @@ async def test_a_service_that_prints_too_much_is_cut_and_the_log_says_how_many_l
     tmp_path: Path,
 ):
     clock = ManualClock()
-    limits = LogLimits(rate_bytes_per_s=1000, burst_bytes=4200)
+    limits = LogLimits(lines_per_s=10, burst_s=10)
     book = LogBook(tmp_path, clock, limits)
     out, err = book.open(ID)
 
@@ -147,7 +147,7 @@ async def test_a_service_that_prints_too_much_is_cut_and_the_log_says_how_many_l
 
 
 async def test_lines_dropped_at_the_end_are_told_when_the_log_is_closed(tmp_path: Path):
-    book = LogBook(tmp_path, ManualClock(), LogLimits(burst_bytes=100))
+    book = LogBook(tmp_path, ManualClock(), LogLimits(lines_per_s=1, burst_s=2))
     printed(book, b"line\n" * 10)
 
     book.close(ID)
@@ -219,7 +219,7 @@ async def test_lines_of_a_few_instances_of_a_service_are_kept_and_those_of_other
 
 async def test_a_full_disk_costs_lines_and_nothing_else(tmp_path: Path):
     with small_disk(tmp_path / "disk", 1 << 20) as disk:
-        book = LogBook(disk.folder, ManualClock())
+        book = LogBook(disk.folder, ManualClock(), LogLimits(lines_per_s=1000))
         out, err = book.open(ID)
         disk.fill()
         os.write(out, b"lost\n" * 2000)
@@ -248,6 +248,22 @@ async def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path):
 
     with pytest.raises(Unavailable, match="takes no logs"):
         LogBook(tmp_path / "file", ManualClock()).open(ID)
+
+
+async def test_an_agent_that_stops_reads_no_more_and_what_runs_prints_on(tmp_path: Path):
+    book = LogBook(tmp_path, ManualClock())
+    out, err = book.open(ID)
+    os.write(out, b"one\n")
+    book.stop()
+    os.write(out, b"two\n")
+
+    other = LogBook(tmp_path, ManualClock())
+    other.adopt(ID)
+    await until(lambda: len(said(other)) == 2)
+    assert said(other) == ["stdout one", "stdout two"]
+    for end in (out, err):
+        os.close(end)
+    other.stop()
 
 
 async def test_no_file_stays_open_when_logs_are_closed(tmp_path: Path):

@@ -4,7 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.broker.access import Action, parse
-from edge_agent.services.denials import DISTINCT_MAX, SERVICES_MAX, THE_REST, Denials, WatchedRights
+from edge_agent.services.denials import (
+    DISTINCT_MAX,
+    SERVICES_MAX,
+    THE_REST,
+    Denials,
+    WatchedRights,
+)
 from fairway.clock import NS_PER_S
 
 MINUTE_NS = 60 * NS_PER_S
@@ -56,12 +62,12 @@ def test_so_many_services_are_remembered_and_the_oldest_is_forgotten():
 
 def test_the_audit_is_told_the_first_at_once_and_the_others_once_a_minute():
     denials = Denials()
-    told = []
+    audit = []
     for second in range(181):
         note(denials)
-        told += [(second, one.count) for one in denials.due(now_ns=second * NS_PER_S)]
+        audit += [(second, one.count) for one in denials.due(now_ns=second * NS_PER_S)]
 
-    assert told == [(0, 1), (60, 60), (120, 60), (180, 60)]
+    assert audit == [(0, 1), (60, 60), (120, 60), (180, 60)]
 
 
 def test_at_the_end_it_is_told_what_is_left():
@@ -77,14 +83,14 @@ def test_at_the_end_it_is_told_what_is_left():
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 200), st.integers(0, 90))))
 def test_none_is_left_out_of_the_sum(asked):
-    denials, told, now_ns = Denials(), 0, 0
+    denials, sum_of_told, now_ns = Denials(), 0, 0
     for service, what, seconds in asked:
         now_ns += seconds * NS_PER_S
         note(denials, f"Vehicle.A{what}", service, now_ns)
-        told += sum(one.count for one in denials.due(now_ns=now_ns))
-    told += sum(one.count for one in denials.due(now_ns=now_ns, is_last=True))
+        sum_of_told += sum(one.count for one in denials.due(now_ns=now_ns))
+    sum_of_told += sum(one.count for one in denials.due(now_ns=now_ns, is_last=True))
 
-    assert told == len(asked)
+    assert sum_of_told == len(asked)
     assert sum(one.count for name in "ab" for one in denials.of(name)) == len(asked)
 
 

@@ -65,13 +65,13 @@ def test_what_would_move_the_cursor_is_spelled_out():
 
 
 def test_a_budget_is_used_up_and_fills_with_time():
-    limits = LogLimits(rate_bytes_per_s=100, burst_bytes=1000)
-    budget = Budget(limits, 0)
+    budget = Budget(LogLimits(lines_per_s=10, burst_s=2), 0)
 
-    assert budget.takes(1000, 0)
-    assert not budget.takes(100, NS_PER_S - 1)
-    assert budget.takes(100, NS_PER_S)
-    assert not budget.takes(1001, 1000 * NS_PER_S)  # never more than a burst
+    assert budget.take(15, 0) == 15
+    assert budget.take(15, 0) == 5
+    assert budget.take(1, NS_PER_S // 10 - 1) == 0
+    assert budget.take(15, NS_PER_S) == 10
+    assert budget.take(100, 1000 * NS_PER_S) == 20  # never more than a burst
 
 
 def test_a_stamp_is_in_utc_and_milliseconds():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairway.errors import BadInput
-from fleet_cloud.campaigns.query import DEPTH_MAX, QUERY_MAX_CHARACTERS, Value, parse
+from fleet_cloud.control.query import DEPTH_MAX, QUERY_MAX_CHARACTERS, Value, parse
 
 CAR: dict[str, Value] = {
     "id": "VIN1",
