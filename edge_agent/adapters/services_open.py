@@ -70,12 +70,13 @@ class ServiceParts:
         supervisor: Services,
         images: ImageStore,
         doors: ServiceDoors,
+        audit: EdgeAudit,
         machines: Sequence[Any],
         desk: ServiceDesk,
     ) -> None:
         """Use open_services()."""
         self.supervisor, self.images, self.doors = supervisor, images, doors
-        self._machines, self._desk = machines, desk
+        self._audit, self._machines, self._desk = audit, machines, desk
 
     async def run(self) -> None:
         """Run services until cancelled; they run on."""
@@ -110,6 +111,7 @@ class ServiceParts:
     async def close(self) -> None:
         """Let go; services run on."""
         await self.doors.stop()
+        self._audit.close()
         for machine in self._machines:
             closing = machine.close()
             if inspect.isawaitable(closing):
@@ -135,8 +137,15 @@ async def open_services(
     images = ImageStore(folder / "images")
     logs = LogBook(folder / "logs", clock, LogLimits(settings.log_max_bytes, settings.log_files))
     machines = await _machines(settings, folder, images, logs, clock)
+    audit = EdgeAudit(folder / AUDIT_NAME, clock)
+    containers = machines.get(Runner.CONTAINER)
     doors = ServiceDoors(
-        data, Mint.of(folder, clock), EdgeAudit(folder / AUDIT_NAME, clock), clock, services
+        data,
+        Mint.of(folder, clock),
+        audit,
+        clock,
+        services,
+        pid_of=pids_of(containers) if containers is not None else None,
     )
     probers = {
         runner: ServiceProber(one, pids_of(one), doors.last_published)
@@ -163,7 +172,7 @@ async def open_services(
     )
     supervisor = Services(terms, around)
     desk = ServiceDesk(spool_dir / SOCKET_NAME, supervisor, images)
-    return ServiceParts(supervisor, images, doors, list(machines.values()), desk)
+    return ServiceParts(supervisor, images, doors, audit, list(machines.values()), desk)
 
 
 async def _machines(
