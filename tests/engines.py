@@ -5,17 +5,22 @@ import hashlib
 import io
 import json
 import os
+import platform
 import shutil
 import subprocess
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from edge_agent.adapters.runtime_engine import EngineRuntime
 from edge_agent.services.instance import ImageSettings, Instance, Root
+from edge_agent.services.seccomp_profile import profile
 from fairway.errors import BadInput
 from fairway.services.model import Service
+from tests.runtime_yard import RuntimeYard
 from tests.shared_data import missing
 
 BUSYBOX = "/bin/busybox"
@@ -33,18 +38,6 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 """
 
-# A short list that only this test needs: most calls pass, a few fail with EPERM.
-SECCOMP = {
-    "defaultAction": "SCMP_ACT_ALLOW",
-    "syscalls": [
-        {
-            "names": ["mount", "umount2", "unshare", "ptrace", "keyctl", "setns"],
-            "action": "SCMP_ACT_ERRNO",
-            "errnoRet": 1,
-        }
-    ],
-}
-
 
 def busybox_archive(to: Path, name: str) -> None:
     """Write an image of busybox alone as `docker save` does."""
@@ -55,7 +48,19 @@ def busybox_archive(to: Path, name: str) -> None:
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as tar:
         tar.add(program, "bin/busybox")
-        for applet in ("sh", "sleep", "cat", "ls", "id"):
+        for applet in (
+            "sh",
+            "sleep",
+            "cat",
+            "ls",
+            "id",
+            "grep",
+            "touch",
+            "ip",
+            "seq",
+            "yes",
+            "head",
+        ):
             link = tarfile.TarInfo(f"bin/{applet}")
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(link)
@@ -94,46 +99,70 @@ class BusyboxArchives:
         busybox_archive(to, name)
 
 
+class PodmanService:
+    """Podman's service on a socket."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.socket = folder, folder / "podman.sock"
+        (folder / "containers.conf").write_text(_CONF)
+        self._environment = {**os.environ, "CONTAINERS_CONF": str(folder / "containers.conf")}
+        self._command = ["podman", "--root", str(folder / "r"), "--runroot", str(folder / "rr")]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        self.socket.unlink(missing_ok=True)
+        with (self.folder / "podman.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._command, "system", "service", "--time", "0", f"unix://{self.socket}"],
+                cwd=self.folder,  # conmon leaves a file there when memory ends a container
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + WAIT_S
+        while not self.socket.exists():
+            assert self._process.poll() is None, (self.folder / "podman.log").read_text()
+            assert time.monotonic() < deadline, "podman's service did not come"
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """End it as the kernel would; its containers run on."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(WAIT_S)
+            self._process = None
+
+    def clean(self) -> None:
+        """End it and its containers, and leave nothing of them."""
+        subprocess.run(
+            [*self._command, "rm", "--all", "--force", "--time", "0"],
+            env=self._environment,
+            check=False,
+            capture_output=True,
+            timeout=WAIT_S,
+        )
+        self.kill()
+        for mount in reversed(_mounts_below(self.folder)):
+            subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
 @contextlib.contextmanager
-def podman() -> Iterator[Path]:
-    """Give the socket of podman's service; it and its containers are gone afterwards."""
+def podman() -> Iterator[PodmanService]:
+    """Give podman's service; it and its containers are gone afterwards."""
     for program in ("podman", "runc", "conmon"):
         if shutil.which(program) is None:
             missing(f"{program} is not installed: a container engine cannot be tried")
     if os.geteuid() != 0:
         missing("containers need a test run as root")
-    folder = Path(tempfile.mkdtemp(prefix="engine-"))  # short: paths of sockets have 107 bytes
-    (folder / "containers.conf").write_text(_CONF)
-    environment = {**os.environ, "CONTAINERS_CONF": str(folder / "containers.conf")}
-    command = ["podman", "--root", str(folder / "r"), "--runroot", str(folder / "rr")]
-    socket = folder / "podman.sock"
-    with (folder / "podman.log").open("wb") as log:
-        service = subprocess.Popen(
-            [*command, "system", "service", "--time", "0", f"unix://{socket}"],
-            env=environment,
-            stdout=log,
-            stderr=log,
-        )
+    # Short: paths of sockets have 107 bytes.
+    service = PodmanService(Path(tempfile.mkdtemp(prefix="engine-")))
     try:
-        deadline = time.monotonic() + WAIT_S
-        while not socket.exists():
-            assert service.poll() is None, (folder / "podman.log").read_text()
-            assert time.monotonic() < deadline, "podman's service did not come"
-            time.sleep(0.05)
-        yield socket
+        service.start()
+        yield service
     finally:
-        subprocess.run(
-            [*command, "rm", "--all", "--force", "--time", "0"],
-            env=environment,
-            check=False,
-            capture_output=True,
-            timeout=WAIT_S,
-        )
-        service.terminate()
-        service.wait(WAIT_S)
-        for mount in reversed(_mounts_below(folder)):
-            subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
-        shutil.rmtree(folder, ignore_errors=True)
+        service.clean()
 
 
 def _mounts_below(folder: Path) -> list[str]:
@@ -141,27 +170,66 @@ def _mounts_below(folder: Path) -> list[str]:
     return [mount for mount in mounts if mount.startswith(f"{folder}/")]
 
 
-class Yard:
-    """Instances that run in an engine."""
+class EngineYard(RuntimeYard):
+    """A place for containers of an engine."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._numbers: dict[str, int] = {}
+    def __init__(self, folder: Path, socket: Path, name: str) -> None:
+        super().__init__(folder)
+        self.socket, self.name = socket, name
+        self.archives = BusyboxArchives()
+
+    async def opened(self) -> EngineRuntime:
+        return await EngineRuntime.open(
+            self.socket,
+            agent=self.name,
+            seccomp=profile(platform.machine()),
+            archives=self.archives,
+            outputs=self.logs,
+            folder=self.folder / "engine",
+        )
+
+    async def opened_engine(self) -> EngineRuntime:
+        """Return the runtime of the next agent."""
+        runtime = await self.agent()
+        assert isinstance(runtime, EngineRuntime)
+        return runtime
 
     def script(self, name: str, script: str, **service: object) -> Instance:
-        """Return an instance of a new service that runs a script; one of the same name is another version."""
-        number = self._numbers[name] = self._numbers.get(name, 0) + 1
-        made = Service(
-            name,
-            f"1.0.{number}",
-            **{"command": (BUSYBOX, "sh", "-c", script), **service},  # type: ignore[arg-type]
+        made = replace(
+            Service(name, "1.0.0", image=DIGEST, command=(BUSYBOX, "sh", "-c", script)),
+            **service,  # type: ignore[arg-type]
         )
-        id_ = f"{name}.{number:012x}"
-        uid = UID + list(self._numbers).index(name)
-        sockets = self.folder / "sockets" / id_
-        sockets.mkdir(parents=True, exist_ok=True)
+        id_, sockets = self.numbered(name, made)
+        uid = UID + list(self.numbers).index(name)
         os.chown(sockets, uid, uid)
-        data = tuple(
-            (self.folder / "data" / name / str(place), one) for place, one in enumerate(made.data)
-        )
+        data = tuple((self.folder / "data" / name, one) for one in made.data)
         return Instance(id_, made, Root(DIGEST, (), ImageSettings()), uid, sockets, data)
+
+
+class Podman:
+    """Podman's service for many tests, started for the first one that needs it."""
+
+    def __init__(self) -> None:
+        self._running = contextlib.ExitStack()
+        self.service: PodmanService | None = None
+        self._yards = 0
+
+    def close(self) -> None:
+        """End it, with all that runs in it."""
+        self._running.close()
+        self.service = None
+
+    @contextlib.asynccontextmanager
+    async def yard(self) -> AsyncIterator[EngineYard]:
+        """Give a yard of an agent of its own, and leave nothing of it."""
+        if self.service is None:
+            self.service = self._running.enter_context(podman())
+        self._yards += 1
+        agent = f"car-{self._yards}"
+        folder = self.service.folder / agent
+        folder.mkdir()
+        yard = EngineYard(folder, self.service.socket, agent)
+        try:
+            yield yard
+        finally:
+            await yard.clean()

@@ -9,12 +9,14 @@ Rule 1: engines tell an end by a signal as 128 + its number, as a shell does; a 
 import signal
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from edge_agent.services.runtime import Exit
 from fairway.clock import NS_PER_S
 
 _BY_SIGNAL = 128
+_NOWHERE = "/nowhere"
 _NS_PER_US = 1_000
 _RUNNING = frozenset({"running", "paused", "restarting", "stopping"})
 _ENDED = frozenset({"exited", "dead", "stopped"})
@@ -51,6 +53,20 @@ def found_of(document: Any, *, memory_kills: int = 0) -> Found:
     if is_running(str(state.get("Status", ""))):
         return Found(container, _number(state.get("Pid")), started_ns, None)
     return Found(container, 0, started_ns, _exit(state, memory_kills))
+
+
+def cgroup_of(pid: int) -> str:
+    """Return the control group that a process is in: that of its memory, or of all in version 2.
+
+    It is "/nowhere" for a process that is no more: nothing is counted there.
+    """
+    try:
+        lines = Path(f"/proc/{pid}/cgroup").read_text("utf-8").splitlines()
+    except OSError:
+        return _NOWHERE
+    fields = (line.split(":", 2) for line in lines)
+    paths = {name: path for _, names, path in fields for name in names.split(",")}
+    return paths.get("memory", paths.get("", _NOWHERE))
 
 
 def _exit(state: dict[str, Any], memory_kills: int) -> Exit:

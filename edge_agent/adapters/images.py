@@ -95,6 +95,10 @@ class ImageStore:
         """
         return await self._alone(lambda: self._take(path, digest))
 
+    def holds(self, digest: str) -> bool:
+        """Whether a blob is here, whole: what is to be fetched need not hold it."""
+        return self._shelf.has_blob(model.checked_digest(digest))
+
     async def root(self, digest: str) -> Root:
         record, config, layers = await asyncio.to_thread(self._there, digest)
         if layers is None:

@@ -9,8 +9,7 @@ import asyncio
 import contextlib
 import os
 
-from edge_agent.adapters import group_counters
-from edge_agent.adapters.group_counters import Hierarchies
+from edge_agent.adapters import cgroups
 
 # The notice comes when memory is short; a process is ended a moment later.
 _LOOK_AGAIN_S = 0.01
@@ -20,13 +19,14 @@ _LOOKS = 20
 class MemoryWatch:
     """Watches one group."""
 
-    def __init__(self, group: Hierarchies) -> None:
-        self._group = group
+    def __init__(self, groups: cgroups.Groups, path: str) -> None:
+        self._groups, self._path = groups, path
         self._kills = 0
         self._event = self._control = -1
-        memory = group.folders.get("memory")
-        if memory is None or group.is_unified["memory"]:
+        place = groups.where("memory")
+        if place is None or place == groups.unified:
             return
+        memory = place / path.lstrip("/")
         try:
             self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
             self._control = os.open(memory / "memory.oom_control", os.O_RDONLY | os.O_CLOEXEC)
@@ -61,5 +61,5 @@ class MemoryWatch:
             asyncio.get_running_loop().call_later(_LOOK_AGAIN_S, self._told, looks - 1)
 
     def _look(self) -> None:
-        # An open file outlives its group's name, not the group itself: then it says nothing any more.
-        self._kills = max(self._kills, group_counters.memory_kills(self._group))
+        kills = cgroups.out_of_memory_kills(self._groups, self._path) or 0
+        self._kills = max(self._kills, kills)

@@ -10,12 +10,12 @@ import contextlib
 import os
 from pathlib import Path
 
-from edge_agent.adapters import group_counters
-from edge_agent.adapters.group_counters import Hierarchies, text_of
+from edge_agent.adapters import cgroups
 from edge_agent.services.runtime import Usage
 from fairway.errors import Unavailable
 from fairway.services.model import Resources
 
+_CONTROLLERS = ("memory", "cpu", "cpuacct", "pids")
 _CPU_PERIOD_US = 100_000  # the kernel's own; the smallest quota is 1 ms of it
 _CPU_QUOTA_MIN_US = 1_000
 
@@ -23,12 +23,14 @@ _CPU_QUOTA_MIN_US = 1_000
 class ProcessGroups:
     """The control groups of one agent's instances, below `parent` in each hierarchy."""
 
-    def __init__(self, parent: str, found: Hierarchies | None = None) -> None:
-        found = found or group_counters.look()
-        self.parent, self._unified = parent, found.is_unified
+    def __init__(self, parent: str, groups: cgroups.Groups | None = None) -> None:
+        """Take the name of the parent group, as `fairway` or `vehicle/services`."""
+        self.parent = parent
+        self._groups = groups or _looked()
         self._parents: dict[str, Path] = {}
-        for controller, place in found.folders.items():
-            if self._prepared(place, parent, controller):
+        for controller in _CONTROLLERS:
+            place = self._groups.where(controller)
+            if place is not None and self._prepared(place, controller):
                 self._parents[controller] = place / parent
 
     @property
@@ -72,27 +74,22 @@ class ProcessGroups:
 
     def members(self, id_: str) -> set[int]:
         """Return all processes of an instance."""
-        return {
-            int(line)
-            for parent in self._places()
-            for line in text_of(parent / id_ / "cgroup.procs").split()
-        }
+        return cgroups.pids(self._groups, f"{self.parent}/{id_}")
 
     def usage(self, id_: str) -> Usage | None:
-        """Return what an instance takes; None when nobody counts memory or CPU time here."""
-        return group_counters.usage(self._group(id_))
+        """Return what an instance takes; None when nobody counts that here."""
+        try:
+            return cgroups.usage(self._groups, f"{self.parent}/{id_}")
+        except Unavailable:
+            return None
 
     def memory_kills(self, id_: str) -> int:
         """Return how many processes of an instance the kernel ended because of its memory limit."""
-        return group_counters.memory_kills(self._group(id_))
+        return cgroups.out_of_memory_kills(self._groups, f"{self.parent}/{id_}") or 0
 
     def names(self) -> set[str]:
         """Return the ids of all instances that have a group."""
-        found: set[str] = set()
-        for parent in self._places():
-            with contextlib.suppress(OSError):
-                found |= {entry.name for entry in os.scandir(parent) if entry.is_dir()}
-        return found
+        return cgroups.children(self._groups, self.parent)
 
     def remove(self, id_: str) -> bool:
         """Remove the groups of an instance; return whether they are gone, which they are when it is empty."""
@@ -110,23 +107,26 @@ class ProcessGroups:
     def _places(self) -> list[Path]:
         return list(dict.fromkeys(self._parents.values()))
 
-    def _prepared(self, place: Path, parent: str, controller: str) -> bool:
+    def _is_unified(self, controller: str) -> bool:
+        return self._groups.where(controller) == self._groups.unified
+
+    def _prepared(self, place: Path, controller: str) -> bool:
         """Make the parent group and hand it the controller; return whether its children can have it."""
         try:
-            (place / parent).mkdir(parents=True, exist_ok=True)
-            if not self._unified[controller] or controller == "cpuacct":
-                return os.access(place / parent, os.W_OK)
+            (place / self.parent).mkdir(parents=True, exist_ok=True)
+            if not self._is_unified(controller):
+                return os.access(place / self.parent, os.W_OK)
             at = place
-            for part in ("", *Path(parent).parts):
+            for part in ("", *Path(self.parent).parts):
                 at = at / part
-                if controller not in text_of(at / "cgroup.subtree_control").split():
+                if controller not in (at / "cgroup.subtree_control").read_text("ascii").split():
                     (at / "cgroup.subtree_control").write_text(f"+{controller}", "ascii")
         except OSError:
             return False
         return True
 
     def _limit(self, controller: str, group: Path, resources: Resources) -> None:
-        is_unified = self._unified[controller]
+        is_unified = self._is_unified(controller)
         quota = max(int(resources.cpu_max * _CPU_PERIOD_US), _CPU_QUOTA_MIN_US)
         if controller == "memory" and is_unified:
             (group / "memory.max").write_text(str(resources.memory_max_bytes), "ascii")
@@ -145,6 +145,9 @@ class ProcessGroups:
         elif controller == "pids":
             (group / "pids.max").write_text(str(resources.pids_max), "ascii")
 
-    def _group(self, id_: str) -> Hierarchies:
-        folders = {controller: parent / id_ for controller, parent in self._parents.items()}
-        return Hierarchies(folders, self._unified)
+
+def _looked() -> cgroups.Groups:
+    try:
+        return cgroups.look()
+    except Unavailable:
+        return cgroups.Groups(cgroups.Mode.V1, {})

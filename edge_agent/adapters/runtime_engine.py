@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from edge_agent.adapters import group_counters
-from edge_agent.adapters.engine_containers import Found, found_of, is_running
+from edge_agent.adapters import cgroups
+from edge_agent.adapters.engine_containers import Found, cgroup_of, found_of, is_running
 from edge_agent.adapters.engine_execute import execute
 from edge_agent.adapters.engine_http import Answer, EngineClient
 from edge_agent.adapters.engine_logs import Pump
@@ -86,7 +86,8 @@ class EngineRuntime:
     ) -> None:
         self._client, self._engine, self._gives = client, engine, gives
         self._archives, self._outputs, self._folder = archives, outputs, folder
-        self._hierarchies = group_counters.look()
+        self._groups = cgroups.look()
+        self._label = f"{AGENT_LABEL}={engine.agent}"
         self._known: dict[str, _Known] = {}
         self._busy: set[str] = set()
         self._looking = asyncio.Lock()
@@ -174,10 +175,7 @@ class EngineRuntime:
 
     async def usage(self, id_: str) -> Usage:
         found = await self._running(id_)
-        counted = group_counters.usage(group_counters.groups_of(found.pid, self._hierarchies))
-        if counted is None:
-            raise Unavailable(f"nobody counts what {id_} takes")
-        return counted
+        return cgroups.usage(self._groups, cgroup_of(found.pid))
 
     async def collect(self, keep: frozenset[str]) -> None:
         """Remove our images from the engine, but those with these digests and those in use."""
@@ -227,7 +225,7 @@ class EngineRuntime:
     async def _look(self) -> None:
         """Ask the engine for our containers, and take note of what is new."""
         async with self._looking:
-            filters = json.dumps({"label": [f"{AGENT_LABEL}={self._engine.agent}"]})
+            filters = json.dumps({"label": [self._label]})
             listed = _good(
                 await self._client.ask("GET", "/containers/json", all="1", filters=filters)
             ).document
@@ -260,7 +258,7 @@ class EngineRuntime:
         )
         watch = None
         if found.pid:
-            watch = MemoryWatch(group_counters.groups_of(found.pid, self._hierarchies))
+            watch = MemoryWatch(self._groups, cgroup_of(found.pid))
         running = Found(found.container, found.pid, found.started_ns, None)
         known = self._known[id_] = _Known(running, pump, watch)
         return known
@@ -322,7 +320,9 @@ class EngineRuntime:
 
     async def _watch(self) -> None:
         """Look whenever a container has ended, and whenever the engine is there again."""
-        filters = json.dumps({"type": ["container"], "event": ["die"]})
+        # Docker's word for an end, and Podman's; both filter by words that they do not know, too.
+        said = {"type": ["container"], "event": ["die", "died"], "label": [self._label]}
+        filters = json.dumps(said)
         pause_s = _RECONNECT_MIN_S
         while True:
             try:

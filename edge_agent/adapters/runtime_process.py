@@ -136,7 +136,7 @@ class ProcessRuntime:
         counted = self._groups.usage(id_) if self._groups else None
         return counted or usage_of(self._members(id_))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let go of all instances; they run on."""
         for id_ in list(self._known):
             self._let_go(id_)
@@ -226,11 +226,11 @@ class ProcessRuntime:
                 continue
             is_of_now = record.boot == self._boot
             descriptor = pidfds.opened(record.pid, record.ticks) if is_of_now else None
+            self._outputs.adopt(record.id)
             if descriptor is None:
                 self._known[record.id] = _Known(record, -1)
                 self._end(record.id, Exit(None))
             else:
-                self._outputs.adopt(record.id)
                 self._watch(record, descriptor)
         for id_ in (self._groups.names() if self._groups else set()) - set(self._known):
             self._kill(id_)
@@ -258,6 +258,7 @@ class ProcessRuntime:
             exit_ = replace(exit_, was_out_of_memory=True)
         self._kill(id_)
         self._let_go(id_)
+        self._outputs.close(id_)
         known = self._known[id_]
         known.record = self._records.ended(known.record, exit_)
         reap(known.record.pid)

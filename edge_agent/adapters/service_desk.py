@@ -222,7 +222,7 @@ class ServiceDesk:
         return await self._supervisor.collect_images()
 
 
-def ask(path: Path, question: str, **more: Any) -> Any:
+def ask(path: Path, question: str, /, **more: Any) -> Any:
     """Ask the agent that listens at `path`.  Raises what it says, Unavailable where there is none."""
     request = json.dumps({"ask": question} | more).encode() + b"\n"
     if len(request) > REQUEST_MAX_BYTES:

@@ -2,7 +2,7 @@
 
     images taken in > agent with [replay], [onboard], [services] > the drive > what was published, denied, taken
 
-Rule 1: the agent is the one that runs in vehicles, and so are image, runtime, doors and rights: nothing is played.
+Rule 1: agent, image, runtime, doors and rights are those of vehicles: nothing is played.
 Rule 2: the drive begins when the services run, and ends when the log does; then they have some seconds more.
 Rule 3: containers, mounts and folders are gone at the end, also when it was cut short.
 """
@@ -74,6 +74,7 @@ def run_trial(trial: Trial, say: Callable[[str], None]) -> Outcome:
     folder = Path(tempfile.mkdtemp(prefix="fairway-try-"))
     try:
         say("taking in images")
+        (folder / "services").mkdir()
         asyncio.run(_take(folder / "services" / "images", trial.layouts))
         with _agent(folder, _settings(folder, trial)) as child:
             return _Run(folder, trial, child, say).until_done()
@@ -195,7 +196,6 @@ def _plain(value: Any) -> Value:
 
 
 async def _take(folder: Path, layouts: Sequence[Path]) -> None:
-    folder.mkdir(parents=True)
     store = ImageStore(folder)
     try:
         for layout in layouts:

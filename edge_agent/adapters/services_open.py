@@ -8,16 +8,19 @@ Rule 2: a machine that cannot run containers runs the agent all the same: servic
 
 import asyncio
 import dataclasses
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from edge_agent.adapters.edge_audit import EdgeAudit
+from edge_agent.adapters.engine_open import EngineImages, open_engine
 from edge_agent.adapters.images import ImageStore
 from edge_agent.adapters.kept_files import KeptFiles
 from edge_agent.adapters.onboard_grpc import AddService
 from edge_agent.adapters.prober import ServiceProber, pids_of
 from edge_agent.adapters.process_groups import ProcessGroups
+from edge_agent.adapters.runtime_engine import EngineRuntime
 from edge_agent.adapters.runtime_oci import OciRuntime, group_of
 from edge_agent.adapters.runtime_process import ProcessRuntime
 from edge_agent.adapters.service_desk import SOCKET_NAME, ServiceDesk
@@ -32,6 +35,7 @@ from edge_agent.config_services import Services as Settings
 from edge_agent.services.instance import Instance
 from edge_agent.services.log_lines import LogLimits
 from edge_agent.services.manifests import read_manifests
+from edge_agent.services.ports import Images
 from fairway import log
 from fairway.clock import Clock
 from fairway.errors import BadInput, Unavailable
@@ -106,8 +110,9 @@ class ServiceParts:
         """Let go; services run on."""
         await self.doors.stop()
         for machine in self._machines:
-            if hasattr(machine, "close"):
-                await machine.close()
+            closing = machine.close()
+            if inspect.isawaitable(closing):
+                await closing
         self.images.close()
 
 
@@ -128,7 +133,7 @@ async def open_services(
     _made(folder, settings.run_dir)
     images = ImageStore(folder / "images")
     logs = LogBook(folder / "logs", clock, LogLimits(settings.log_max_bytes, settings.log_files))
-    machines = await _machines(settings, folder, logs, clock)
+    machines = await _machines(settings, folder, images, logs, clock)
     doors = ServiceDoors(
         data, Mint.of(folder, clock), EdgeAudit(folder / AUDIT_NAME, clock), clock, services
     )
@@ -138,7 +143,7 @@ async def open_services(
     }
     around = Around(
         machines=machines,
-        images=images,
+        images=_images(images, machines),
         doors=doors,
         prober=_Probers(probers),
         logs=logs,
@@ -161,7 +166,7 @@ async def open_services(
 
 
 async def _machines(
-    settings: Settings, folder: Path, logs: LogBook, clock: Clock
+    settings: Settings, folder: Path, images: ImageStore, logs: LogBook, clock: Clock
 ) -> dict[Runner, Machine]:
     machines: dict[Runner, Machine] = {}
     group = f"/{settings.cgroup_parent}"
@@ -174,11 +179,21 @@ async def _machines(
         except Unavailable as error:
             EVENTS.warning("no_containers", reason=str(error))
     elif settings.runtime == "engine":
-        raise BadInput("[services] runtime: engine is not wired in this build")
+        try:
+            machines[Runner.CONTAINER] = await open_engine(
+                settings.engine_socket, folder, images, logs
+            )
+        except Unavailable as error:
+            EVENTS.warning("no_containers", reason=str(error))
     if settings.processes or settings.runtime == "process":
         groups = ProcessGroups(group_of(folder / "processes", group).strip("/"))
         machines[Runner.PROCESS] = ProcessRuntime(folder / "processes", logs, clock, groups)
     return machines
+
+
+def _images(images: ImageStore, machines: Mapping[Runner, Machine]) -> Images:
+    engine = machines.get(Runner.CONTAINER)
+    return EngineImages(images, engine) if isinstance(engine, EngineRuntime) else images
 
 
 def _room(settings: Settings) -> Room:

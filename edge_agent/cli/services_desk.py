@@ -18,7 +18,7 @@ def add_where(command: argparse.ArgumentParser, *, with_json: bool = True) -> No
         command.add_argument("--json", action="store_true", help="print facts as JSON")
 
 
-def asked(settings: Path, question: str, **more: Any) -> Any:
+def asked(settings: Path, question: str, /, **more: Any) -> Any:
     """Ask the agent of these settings.  Raises BadInput, Unavailable, or what it says."""
     return ask(desk_of(settings), question, **more)
 

@@ -8,6 +8,8 @@
 Rule 1: a process is not isolated: the agent's settings must allow each of them by name.
 Rule 2: nothing runs as root: what requires it is refused.
 Rule 3: the component's name is its last step's: others wait for it.
+Rule 4: {work:path} is a folder of one service: a step before that works there runs in the service itself, once
+        for each version.
 """
 
 import re
@@ -92,24 +94,38 @@ def _services(component: Component, file: str, notes: Notes) -> tuple[Service, .
             f"{file}: it has neither run nor startup nor install: there is nothing to run"
         )
     _tell(component, file, notes)
+    before, last = does[:-1], does[-1]
+    if any(_works(steps[step]) for step in before):
+        notes.warn(
+            file, f"{' and '.join(before)} run in {name} itself, once: they share its {{work:path}}"
+        )
+        return (_service(name, last, component, waits, tuple(before)),)
     made: list[Service] = []
     for step in does:
-        is_last = step == does[-1]
-        own = name if is_last else named(f"{name}-{step}", f"{file}: {step}", Notes())
-        before = ((made[-1].name, Condition.SUCCEEDED),) if made else ()
-        made.append(_service(own, step, component, (*waits, *before)))
+        own = name if step == last else named(f"{name}-{step}", f"{file}: {step}", Notes())
+        after = ((made[-1].name, Condition.SUCCEEDED),) if made else ()
+        made.append(_service(own, step, component, (*waits, *after)))
     return tuple(made)
 
 
+def _works(step: Step) -> bool:
+    """Whether a step uses the folder that a component works in."""
+    return WORK in step.script or any(WORK in value for _, value in step.environment)
+
+
 def _service(
-    name: str, step: str, component: Component, waits: tuple[tuple[str, Condition], ...]
+    name: str,
+    step: str,
+    component: Component,
+    waits: tuple[tuple[str, Condition], ...],
+    before: tuple[str, ...] = (),
 ) -> Service:
     end = component.steps.get("shutdown")
     is_work = step in ("run", "startup")
     return Service(
         name=name,
         version=component.version,
-        command=_command(name, step, component),
+        command=_command(name, step, component, before),
         environment=_environment(component, step),
         runner=Runner.PROCESS,
         restart=Restart.ON_FAILURE if is_work else Restart.NEVER,
@@ -122,8 +138,12 @@ def _service(
     )
 
 
-def _command(name: str, step: str, component: Component) -> tuple[str, ...]:
-    script = _script(step, component.steps[step])
+def _command(
+    name: str, step: str, component: Component, before: tuple[str, ...]
+) -> tuple[str, ...]:
+    script = "\n".join(
+        (*(_once(one, component) for one in before), _script(step, component.steps[step]))
+    )
     end = component.steps.get("shutdown")
     if step == "startup":
         return (_SHELL, "-c", _STARTUP, name, script, _script("shutdown", end) if end else ":")
@@ -142,6 +162,13 @@ def _script(name: str, step: Step) -> str:
         lines.append(f"(sleep {_seconds(name, step):g}; kill -TERM $$) >/dev/null 2>&1 & watch=$!")
         lines.append("trap 'kill \"$watch\" 2>/dev/null' EXIT")
     return "\n".join((*lines, step.script))
+
+
+def _once(name: str, component: Component) -> str:
+    """Return what runs a step unless it has succeeded for this version before."""
+    done = f'"{WORK}/.{name}-{component.version}"'
+    script = shlex.quote(_script(name, component.steps[name]))
+    return f"[ -e {done} ] || {{ {_SHELL} -c {script} && : > {done}; }} || exit $?"
 
 
 def _quoted(value: str) -> str:

@@ -37,7 +37,9 @@ def make_control(
         catalogues=KeptCatalogues(registry.dictionaries),
     )
     desk = Desk(stores, lambda: fleet.tenants)
-    service_stores = ServiceStores(registry.services, registry.lists, registry.service_statuses)
+    service_stores = ServiceStores(
+        registry.services, registry.lists, registry.service_statuses, registry.commands, audit
+    )
     conversation = Conversation(desk, ServiceDesk(service_stores, desk.fleets, artifacts_url))
     staging = Staging(desk.plan, registry.said, Service(registry.plan, audit))
     tidying = Tidying(desk.plan, registry.progress, registry.commands)

@@ -41,4 +41,5 @@ class Conversation:
 
     def heard(self, heard: Sequence[Heard], now_ns: int) -> list[Told]:
         """Keep what vehicles said, and return what they are answered.  Raises Unavailable."""
+        self._services.note_refusals(heard)
         return [*self._campaigns.heard(heard, now_ns), *self._services.heard(heard)]

@@ -176,8 +176,12 @@ def _status(args: argparse.Namespace) -> int:
         said = registry.service_statuses.said(vehicle)
     if args.json:
         wanted = [
-            {"id": one.kept.id, "service": one.kept.name, "version": one.content.version}
-            | {"conflict": one.conflict or None}
+            {
+                "id": one.kept.id,
+                "service": one.kept.name,
+                "version": one.content.version,
+                "conflict": one.conflict,
+            }
             for one in chosen
         ]
         told = [asdict(status) for status in said.services] if said else None

@@ -5,16 +5,25 @@
     push(vehicles)    their lists, as far as they are news
 
 Rule 1: a vehicle that has not said that it runs services is told nothing of them.
-Rule 2: one thread at a time, the same that answers about campaigns.
+Rule 2: what a vehicle forbids is in the audit log as what was asked is.
+Rule 3: one thread at a time, the same that answers about campaigns.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from fairway.control import CheckIn, ServiceList, ServiceOrder, ToVehicle
+from fairway.control import (
+    FORBIDDEN_BY_VEHICLE,
+    Answer,
+    CheckIn,
+    ServiceList,
+    ServiceOrder,
+    ToVehicle,
+)
+from fleet_cloud.audit.acts import Act, Audit, Outcome
 from fleet_cloud.control.aims import Fleets
 from fleet_cloud.control.listing import Heard, Listing, Told
-from fleet_cloud.control.ports import ListKind, Lists, Vehicle
+from fleet_cloud.control.ports import Commands, ListKind, Lists, Vehicle
 from fleet_cloud.services.model import Said
 from fleet_cloud.services.plan import ServicePlan, digest, orders
 from fleet_cloud.services.ports import Following, Statuses
@@ -27,6 +36,8 @@ class ServiceStores:
     following: Following
     lists: Lists
     statuses: Statuses
+    commands: Commands
+    audit: Audit
 
 
 class ServiceDesk:
@@ -58,6 +69,31 @@ class ServiceDesk:
         """Return the lists of `vehicles` that are news.  Raises Unavailable."""
         listening = self._stores.statuses.with_services(vehicles)
         return self._lists(dict.fromkeys(listening, 0), only_news=True)
+
+    def note_refusals(self, heard: Sequence[Heard]) -> None:
+        """Audit what vehicles forbid; call it before answers are noted.  Raises Unavailable."""
+        for one in heard:
+            answer = one.noun
+            if not isinstance(answer, Answer) or answer.reason_code != FORBIDDEN_BY_VEHICLE:
+                continue
+            order = self._stores.commands.command([one.vehicle.tenant], answer.id)
+            if order is None or order.vehicle != one.vehicle or order.answer is not None:
+                continue  # nobody asked, or it was said before
+            details = {
+                "command": order.id,
+                "what": type(order.what).__name__,
+                "asked_by": order.actor,
+            }
+            self._stores.audit.write(
+                Act(
+                    "vehicle.forbid",
+                    f"vehicle:{one.vehicle.name}",
+                    f"vehicle:{one.vehicle.name}",
+                    one.vehicle.tenant,
+                    outcome=Outcome.DENIED,
+                    details=details | {"why": answer.sentence},
+                )
+            )
 
     def heard(self, heard: Sequence[Heard]) -> list[Told]:
         """Keep what vehicles said of services, and return what they are answered.  Raises Unavailable."""

@@ -25,8 +25,9 @@ from fairway.services.model import Check, Command, Health, Runner, Service
 from fairway.services.states import State
 from ota.images import members
 from ota.images.build import Planned, Recipe, Settings, build
-from tests.containers import SLEEPS, Yard, busybox_layer, oci_yard, open_oci
+from tests.containers import oci_yard
 from tests.waiting import until
+from tests.yards import SLEEPS, Yard, busybox_layer, open_oci
 
 pytestmark = pytest.mark.slow
 

@@ -20,6 +20,16 @@ from fairway.services.model import Data, Resources, Runner, Service
 _UIDS = itertools.count(40_000 + os.getpid() * 100 % 1_000_000)
 
 
+def next_uid() -> int:
+    """Return a user that nobody else has."""
+    return next(_UIDS)
+
+
+def groups_of_a_test() -> ProcessGroups:
+    """Return control groups below a parent that nobody else has."""
+    return ProcessGroups(f"fairway-test-{uuid.uuid4().hex[:12]}")
+
+
 class FileOutputs:
     """Standard output and error of each instance in one file."""
 
@@ -47,7 +57,7 @@ class Site:
     """One vehicle's folders; an agent after the other may run there."""
 
     def __init__(self, folder: Path, groups: ProcessGroups | None) -> None:
-        self.folder, self.groups, self.uid = folder, groups, next(_UIDS)
+        self.folder, self.groups, self.uid = folder, groups, next_uid()
         (folder / "logs").mkdir(exist_ok=True)
         self.outputs = FileOutputs(folder / "logs")
         self.runtimes: list[ProcessRuntime] = []
@@ -97,8 +107,7 @@ def site(*, with_groups: bool) -> Iterator[Site]:
     """Give a site, and leave nothing of it."""
     folder = Path(tempfile.mkdtemp(prefix="site-"))
     folder.chmod(0o755)
-    parent = f"fairway-test-{uuid.uuid4().hex[:12]}"
-    groups = ProcessGroups(parent) if with_groups else None
+    groups = groups_of_a_test() if with_groups else None
     try:
         yield Site(folder, groups)
     finally:

@@ -4,52 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.adapters.group_counters import Hierarchies, hierarchies
+from edge_agent.adapters.cgroups import Groups, Mode
 from edge_agent.adapters.process_groups import ProcessGroups
 from edge_agent.services.runtime import Usage
 from fairway.errors import Unavailable
 from fairway.services.model import MIB, Resources
 
-V1 = """\
-proc /proc proc rw 0 0
-cgroup /g/cpu,cpuacct cgroup rw,nosuid,cpu,cpuacct 0 0
-cgroup /g/memory cgroup rw,memory 0 0
-cgroup /g/systemd cgroup rw,xattr,name=systemd 0 0
-cgroup /g/pids cgroup rw,pids 0 0
-"""
-
-
-def test_each_controller_of_version_1_is_where_it_is_mounted():
-    found = hierarchies(V1, lambda place: "")
-
-    assert found.folders == {
-        "cpu": Path("/g/cpu,cpuacct"),
-        "cpuacct": Path("/g/cpu,cpuacct"),
-        "memory": Path("/g/memory"),
-        "pids": Path("/g/pids"),
-    }
-    assert not any(found.is_unified.values())
-
-
-def test_version_2_has_the_controllers_that_it_names():
-    found = hierarchies("cgroup2 /g cgroup2 rw 0 0\n", lambda place: "cpu io memory")
-
-    assert set(found.folders) == {"cpu", "cpuacct", "memory"}
-    assert set(found.folders.values()) == {Path("/g")}
-
-
-def test_in_a_hybrid_what_version_1_has_is_taken_from_it():
-    mounts = "cgroup2 /g/unified cgroup2 rw 0 0\n" + V1.replace("cgroup /g/pids", "none /g/pids")
-    mounts = mounts.replace("none /g/pids cgroup rw,pids", "none /g/pids tmpfs rw")
-    found = hierarchies(mounts, lambda place: "hugetlb pids memory")
-
-    assert found.folders["memory"] == Path("/g/memory")
-    assert found.folders["pids"] == Path("/g/unified")
-    assert found.is_unified["pids"]
-
 
 def test_a_machine_without_control_groups_limits_nothing():
-    groups = ProcessGroups("fairway", hierarchies("proc /proc proc rw 0 0\n", lambda place: ""))
+    groups = ProcessGroups("fairway", Groups(Mode.V1, {}))
 
     assert not any((groups.is_there, groups.memory, groups.cpu, groups.pids))
     assert groups.usage("x.0") is None
@@ -57,10 +20,11 @@ def test_a_machine_without_control_groups_limits_nothing():
 
 
 def unified(root: Path) -> ProcessGroups:
-    names = ("memory", "cpu", "cpuacct", "pids")
-    return ProcessGroups(
-        "fairway", Hierarchies(dict.fromkeys(names, root), dict.fromkeys(names, True))
-    )
+    names = ("memory", "cpu", "pids")
+    for folder in (root, root / "fairway"):
+        folder.mkdir(exist_ok=True)
+        (folder / "cgroup.subtree_control").write_text("")
+    return ProcessGroups("fairway", Groups(Mode.V2, {}, root, frozenset(names)))
 
 
 def test_the_limits_of_version_2_are_written_as_it_wants_them(tmp_path: Path):

@@ -43,11 +43,11 @@ async def grouped() -> AsyncIterator[Site]:
 
 async def clean(place: Site) -> None:
     for runtime in place.runtimes:
-        runtime.close()
+        await runtime.close()
     last = place.runtime()
     for id_ in await last.instances():
         await last.stop(id_, signal="KILL", grace_s=0)
-    last.close()
+    await last.close()
 
 
 async def until(done: Callable[[], Any]) -> Any:

@@ -120,7 +120,7 @@ async def test_how_it_ended_is_still_known_to_the_agent_after_next(place: Site):
     first = place.runtime()
     await first.start(instance)
     await ended(first, instance.id)
-    first.close()
+    await first.close()
 
     assert (await place.runtime().instances())[instance.id].exit == Exit(9)
 

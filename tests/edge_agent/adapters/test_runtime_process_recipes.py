@@ -118,6 +118,29 @@ async def test_a_step_in_time_succeeds_and_leaves_no_watch(place: Site):
     assert await ended(runtime, instance.id) == Exit(0)
 
 
+async def test_what_install_made_is_there_for_run_and_made_once(place: Site):
+    (service,) = component(
+        install='echo made; echo "it\'s here" > {work:path}/x', run="cat {work:path}/x"
+    )
+    instance = place.of(service)
+    runtime = place.runtime()
+    for _ in range(2):
+        await runtime.start(instance)
+        assert await ended(runtime, instance.id) == Exit(0)
+
+    assert place.outputs.text(instance.id) == "made\nit's here\nit's here\n"
+
+
+async def test_a_service_whose_install_fails_fails(place: Site):
+    (service,) = component(install="exit 6; : {work:path}", run="echo never")
+    instance = place.of(service)
+    runtime = place.runtime()
+    await runtime.start(instance)
+
+    assert await ended(runtime, instance.id) == Exit(6)
+    assert place.outputs.text(instance.id) == ""
+
+
 async def test_a_skipped_step_succeeds(place: Site):
     service = component(install={"script": "exit 1", "skipif": "onpath sh"}, run="true")[0]
     instance = place.of(service)

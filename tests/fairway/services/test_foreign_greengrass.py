@@ -111,6 +111,15 @@ def test_steps_before_are_services_that_must_succeed_first():
     ]
 
 
+def test_a_step_before_that_works_in_the_same_folder_runs_in_the_service_itself():
+    found = recipe({"install": "echo > {work:path}/x", "run": "cat {work:path}/x"})
+    (service,) = found.services
+
+    assert service.name == "a-lamp"
+    assert '[ -e "${FAIRWAY_DATA}/.install-1.0.0" ] ||' in script(service)
+    assert any("run in a-lamp itself" in said for said in found.warnings)
+
+
 def test_startup_and_shutdown_are_one_process():
     (service,) = recipe({"startup": "up", "shutdown": {"script": "down", "timeout": 7}}).services
 

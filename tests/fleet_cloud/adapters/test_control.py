@@ -17,6 +17,7 @@ from fleet_cloud.adapters.catalogues import KeptCatalogues
 from fleet_cloud.adapters.control import Control
 from fleet_cloud.adapters.conversation import Conversation
 from fleet_cloud.adapters.memory import memory_registry
+from fleet_cloud.adapters.memory_audit import MemoryAudit
 from fleet_cloud.adapters.memory_campaigns import MemoryCheckIns
 from fleet_cloud.campaigns.desk import Desk, Stores
 from fleet_cloud.campaigns.life import State
@@ -77,7 +78,11 @@ class House:
         )
         desk = Desk(stores, lambda: TENANTS)
         services = ServiceStores(
-            self.registry.services, self.registry.lists, self.registry.service_statuses
+            self.registry.services,
+            self.registry.lists,
+            self.registry.service_statuses,
+            self.registry.commands,
+            MemoryAudit(),
         )
         self.died: list[BaseException] = []
         self.ticks: list[int] = []

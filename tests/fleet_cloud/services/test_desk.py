@@ -3,14 +3,23 @@
 import json
 from dataclasses import replace
 
-from fairway.control import CheckIn, ServiceList, ServiceStatus
+from fairway.control import (
+    FORBIDDEN_BY_VEHICLE,
+    Answer,
+    AnswerState,
+    CheckIn,
+    ExecuteInService,
+    ServiceList,
+    ServiceStatus,
+)
 from fairway.services.model import Service
 from fairway.services.states import State, Sub
 from fleet_cloud.adapters.memory import memory_registry
 from fleet_cloud.adapters.memory_audit import MemoryAudit
+from fleet_cloud.audit.acts import Outcome
 from fleet_cloud.control.aims import Fleets
 from fleet_cloud.control.listing import Heard, Told
-from fleet_cloud.control.ports import Vehicle
+from fleet_cloud.control.ports import Order, Vehicle
 from fleet_cloud.control.targets import Facts, Target, TargetKind
 from fleet_cloud.services.desk import ServiceDesk, ServiceStores
 from fleet_cloud.services.ordering import Ordering
@@ -33,7 +42,14 @@ class Cloud:
         self.fleets = Fleets(lambda: TENANTS)
         for name in TENANTS:
             self.fleets.put("acme", name, Facts({}, frozenset({"north"})))
-        stores = ServiceStores(registry.services, registry.lists, registry.service_statuses)
+        self.audit = MemoryAudit()
+        stores = ServiceStores(
+            registry.services,
+            registry.lists,
+            registry.service_statuses,
+            registry.commands,
+            self.audit,
+        )
         self.desk = ServiceDesk(stores, self.fleets, lambda: self.url)
 
     def want(self, version: str, target: Target | None = None, name: str = "watch") -> list[Told]:
@@ -149,3 +165,23 @@ def test_what_a_vehicle_says_is_kept_and_of_several_check_ins_the_newest():
 
     assert said is not None
     assert (said.received_time_ns, said.services[0].is_ready) == (8, False)
+
+
+def test_what_a_vehicle_forbids_is_in_the_audit_log_once():
+    cloud = Cloud()
+    what = ExecuteInService("watch", ("/bin/sh",))
+    cloud.registry.commands.add_command(Order("c1", VIN1, what, "user:eve", 1, 9))
+    denied = Answer("c1", AnswerState.FAILED, FORBIDDEN_BY_VEHICLE, "allow_exec is false")
+
+    cloud.desk.note_refusals([Heard(VIN2, denied, 7)])  # not asked
+    cloud.desk.note_refusals([Heard(VIN1, replace(denied, id="c2"), 7)])  # nobody asked
+    assert cloud.audit.acts == []
+    cloud.desk.note_refusals([Heard(VIN1, denied, 7)])
+    cloud.registry.commands.answered([(VIN1, denied)])
+    cloud.desk.note_refusals([Heard(VIN1, denied, 8)])
+
+    (act,) = cloud.audit.acts
+    assert (act.action, act.actor, act.tenant) == ("vehicle.forbid", "vehicle:VIN1", "acme")
+    assert act.outcome is Outcome.DENIED
+    assert act.details["asked_by"] == "user:eve"
+    assert act.details["why"] == "allow_exec is false"
