@@ -115,16 +115,18 @@ async def _until(services: Services, holds: Callable[[], bool]) -> None:
 
 async def _began_ms(folder: Path, service: Service) -> float:
     """Return the median of how long one service takes from apply() to its start."""
-    took = []
-    for number in range(5):
-        runtime = MemoryRuntime()
-        services = _services(folder / str(number), runtime)
-        running = asyncio.create_task(services.run())
-        await asyncio.sleep(0.1)
-        began_s = time.perf_counter()
-        await services.apply([service])
-        await _until(services, lambda: bool(runtime.started))
-        took.append((time.perf_counter() - began_s) * 1000)
-        running.cancel()
-        await asyncio.wait([running])
-    return sorted(took)[2]
+    return sorted([await _once_ms(folder / str(number), service) for number in range(5)])[2]
+
+
+async def _once_ms(folder: Path, service: Service) -> float:
+    runtime = MemoryRuntime()
+    services = _services(folder, runtime)
+    running = asyncio.create_task(services.run())
+    await asyncio.sleep(0.1)
+    began_s = time.perf_counter()
+    await services.apply([service])
+    await _until(services, lambda: bool(runtime.started))
+    took_s = time.perf_counter() - began_s
+    running.cancel()
+    await asyncio.wait([running])
+    return took_s * 1000
