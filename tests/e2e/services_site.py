@@ -8,7 +8,6 @@ Containers need root and runc; without them a test fails in CI and is skipped, s
 
 import asyncio
 import json
-import os
 import shutil
 import subprocess
 import tempfile
@@ -18,11 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_agent.adapters.runtime_oci import OciRuntime
-from edge_agent.adapters.runtime_process import ProcessRuntime
 from edge_agent.adapters.service_desk import SOCKET_NAME, ask
-from edge_agent.adapters.service_logs import LogBook
-from fairway.clock import SystemClock
+from edge_agent.adapters.service_trial import cleaned, made_in
 from tests.containers import need
 from tests.e2e.programs import Program, run, until
 from tests.shared_data import ROOT
@@ -117,10 +113,6 @@ class ServiceVehicle:
         """Ask its desk, as the commands do: for what is asked again and again."""
         return ask(self.folder / "data" / "spool" / SOCKET_NAME, question, **more)
 
-    def has_said(self, name: str, text: str) -> bool:
-        """Whether a text is in the log of a service."""
-        return text in self.services("logs", name).stdout
-
     def statuses(self) -> Mapping[str, dict[str, Any]]:
         """Return how all services stand."""
         return {one["name"]: one for one in self.asked("list")}
@@ -179,18 +171,6 @@ def vehicle(
             assert agent.stop() == 0, agent.said()
     finally:
         agent.close()
-        asyncio.run(swept(folder / "services"))
+        services = folder / "services"
+        asyncio.run(cleaned(services, made_in(services)))
         shutil.rmtree(short, ignore_errors=True)
-
-
-async def swept(services: Path) -> None:
-    """End whatever runs of a dead agent's services."""
-    logs = LogBook(services / "logs", SystemClock())
-    runtimes: list[OciRuntime | ProcessRuntime] = []
-    if (services / "containers").exists() and os.geteuid() == 0:
-        runtimes.append(await OciRuntime.open(services / "containers", logs))
-    if (services / "processes").exists():
-        runtimes.append(ProcessRuntime(services / "processes", logs, SystemClock()))
-    for runtime in runtimes:
-        for id_ in await runtime.instances():
-            await runtime.stop(id_, grace_s=0.0)
