@@ -1,7 +1,7 @@
 """A hundred services at rest: what their supervisor takes of a core, and of memory for each.
 
-The runtime is the one in memory, so that what is measured is the supervisor: plan, checks, timers, records. Each
-service is asked for its liveness and its readiness every 5 s, which is the default.
+The runtime is the one in memory, so that what is measured is the supervisor: plan, checks, timers, records.
+Each service is asked for its liveness and its readiness every 5 s, which is the default.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import random
 import tempfile
 import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.report import Row
@@ -89,8 +90,7 @@ async def _measured(folder: Path) -> tuple[float, float, float, float]:
     ]
     began_s = time.perf_counter()
     await services.apply(many)
-    while not all(one.is_ready for one in services.statuses()):
-        await asyncio.sleep(0.05)
+    await _until(services, lambda: all(one.is_ready for one in services.statuses()))
     ready_s = time.perf_counter() - began_s
     gc.collect()
     kib = (tracemalloc.get_traced_memory()[0] - before) / COUNT / 1024
@@ -104,19 +104,29 @@ async def _measured(folder: Path) -> tuple[float, float, float, float]:
     return share, kib, ready_s, await _began_ms(folder, many[0])
 
 
+async def _until(services: Services, holds: Callable[[], bool]) -> None:
+    """Wait until something holds of what changes with states."""
+    changed = asyncio.Event()
+    services.changed = changed.set
+    while not holds():
+        await changed.wait()
+        changed.clear()
+
+
 async def _began_ms(folder: Path, service: Service) -> float:
     """Return the median of how long one service takes from apply() to its start."""
-    took = []
-    for number in range(5):
-        runtime = MemoryRuntime()
-        services = _services(folder / str(number), runtime)
-        running = asyncio.create_task(services.run())
-        await asyncio.sleep(0.1)
-        began_s = time.perf_counter()
-        await services.apply([service])
-        while not runtime.started:
-            await asyncio.sleep(0)
-        took.append((time.perf_counter() - began_s) * 1000)
-        running.cancel()
-        await asyncio.wait([running])
-    return sorted(took)[2]
+    return sorted([await _once_ms(folder / str(number), service) for number in range(5)])[2]
+
+
+async def _once_ms(folder: Path, service: Service) -> float:
+    runtime = MemoryRuntime()
+    services = _services(folder, runtime)
+    running = asyncio.create_task(services.run())
+    await asyncio.sleep(0.1)
+    began_s = time.perf_counter()
+    await services.apply([service])
+    await _until(services, lambda: bool(runtime.started))
+    took_s = time.perf_counter() - began_s
+    running.cancel()
+    await asyncio.wait([running])
+    return took_s * 1000
