@@ -130,7 +130,8 @@ async def open_services(
     folder = (settings.dir or spool_dir.parent / "services").absolute()
     _made(folder, settings.run_dir)
     images = ImageStore(folder / "images")
-    logs = LogBook(folder / "logs", clock, LogLimits(settings.log_max_bytes, settings.log_files))
+    limits = LogLimits(settings.log_max_bytes, settings.log_files, settings.log_lines_per_s)
+    logs = LogBook(folder / "logs", clock, limits)
     machines = await _machines(settings, folder, images, logs, clock)
     doors = ServiceDoors(
         data, Mint.of(folder, clock), EdgeAudit(folder / AUDIT_NAME, clock), clock, services
