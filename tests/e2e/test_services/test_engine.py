@@ -35,7 +35,7 @@ def test_a_workload_of_ankaios_runs_at_podman_and_outlives_the_agent(
         before = car.statuses()["workload-normal"]
         assert (before["state"], before["is_isolated"]) == ("Running", True)
         words = "workload_normal running"
-        until(words, lambda: words in car.services("logs", "workload-normal").stdout)
+        until(words, lambda: car.has_said("workload-normal", words))
 
         car.agent.kill()
         car.agent.start()
