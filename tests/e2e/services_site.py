@@ -80,9 +80,12 @@ def sample_image(sample: str, name: str, to: Path, base: Path | None = None) -> 
 
 def busybox_image(folder: Path, name: str) -> Path:
     """Build an image of busybox alone, and return its layout."""
-    layout = folder / "busybox-image"
+    layout, layer = folder / "busybox-image", busybox_layer(folder)
+    for applet in ("sh", "sleep"):
+        if not (layer / "bin" / applet).is_symlink():
+            (layer / "bin" / applet).symlink_to("busybox")
     run(
-        "fairway", "image", "build", "--layer", f"{busybox_layer(folder)}:", "--env", "PATH=/bin",
+        "fairway", "image", "build", "--layer", f"{layer}:", "--env", "PATH=/bin",
         "--command", "/bin/sh", "--name", name, "--output", layout,
     )  # fmt: skip
     return layout

@@ -34,12 +34,13 @@ def test_the_customer_app_waits_for_what_it_depends_on_and_says_hello(place: Pat
     names = ("customerapp", "mosquitto", "classservice")
 
     with vehicle(place, drive(place / "drive.log", seconds=60), processes=names) as car:
-        car.services("apply", app)
-        until("it waits", lambda: car.statuses()["customerapp"]["state"] == "Pending")
-        assert "mosquitto" in car.services("why", "customerapp").stdout
+        refused = car.services("apply", app, check=False)
+        assert refused.returncode == 1
+        assert "which is not declared" in refused.stderr
 
-        car.services("apply", place / "mosquitto.yaml", place / "classservice.yaml", "--wait")
+        car.services("apply", app, place / "mosquitto.yaml", place / "classservice.yaml")
         car.until("customerapp", "Succeeded")
+        assert car.statuses()["mosquitto"]["state"] == "Running"
         assert "Hello Greengrass. This is a test" in car.services("logs", "customerapp").stdout
 
 
