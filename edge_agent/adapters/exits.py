@@ -3,7 +3,7 @@
     pidfd readable > a child of ours? > waitid       else > PIDFD_GET_INFO > /proc of the dead > not known
 
 Rule 1: a process is held by its pidfd from the moment it is known: its number may be used again, this not.
-Rule 2: orphans of our children become our children (become_subreaper), so their exit codes are ours to read.
+Rule 2: orphans of a container program become our children (inheriting_orphans): their exit codes are ours.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import fcntl
 import os
 import signal
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edge_agent.services.runtime import Exit
@@ -26,10 +26,28 @@ _PIDFD_GET_INFO = 0xC000_FF0B | _INFO.size << 16
 _PIDFD_INFO_EXIT = 1 << 3
 
 
-def become_subreaper() -> None:
-    """Inherit the orphans of our children.  Raises Unavailable."""
-    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0:
-        raise Unavailable(f"orphans cannot be waited for: {os.strerror(ctypes.get_errno())}")
+class _Inheriting:
+    """How many parts of this process want its orphans now: the kernel knows one flag for all of it."""
+
+    holders = 0
+
+
+@contextlib.contextmanager
+def inheriting_orphans() -> Iterator[None]:
+    """Inherit the orphans of our children for as long as this lasts, and no others: who inherits must bury."""
+    if not _Inheriting.holders:
+        _inherit(is_on=True)
+    _Inheriting.holders += 1
+    try:
+        yield
+    finally:
+        _Inheriting.holders -= 1
+        if not _Inheriting.holders:
+            _inherit(is_on=False)
+
+
+def _inherit(*, is_on: bool) -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(is_on), 0, 0, 0)
 
 
 def signal_of(name: str) -> signal.Signals:

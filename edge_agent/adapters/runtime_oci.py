@@ -97,7 +97,6 @@ class OciRuntime:
         groups = cgroups.look()
         cgroups.check_parent(groups, group_of(folder, group))
         tool = await oci_tool.find(groups, program)
-        exits.become_subreaper()
         made = cls(folder, tool, groups, group, logs)
         await made._find_again()
         _LOG.info(
@@ -174,23 +173,24 @@ class OciRuntime:
             self._bundles / id_ / f"command-{number}.{kind}" for kind in ("json", "pid")
         )
         words = ("exec", "--pid-file", str(pid_file), id_, *argv)
-        try:
-            done = await children.run(
-                self._tool.command(self._state, log_file, *words),
-                timeout_s=timeout_s,
-                output_max_bytes=OUTPUT_MAX_BYTES,
-            )
-            output = done.output.decode("utf-8", "replace")
-            if not pid_file.exists():
-                return _not_executed(id_, oci_tool.said(log_file, output))
-            return Executed(done.code, output)
-        except BaseException:
-            self._end_orphans(id_, pid)
-            raise
-        finally:
-            exits.reap_strays(*self._first_pids())
-            log_file.unlink(missing_ok=True)
-            pid_file.unlink(missing_ok=True)
+        with exits.inheriting_orphans():
+            try:
+                done = await children.run(
+                    self._tool.command(self._state, log_file, *words),
+                    timeout_s=timeout_s,
+                    output_max_bytes=OUTPUT_MAX_BYTES,
+                )
+                output = done.output.decode("utf-8", "replace")
+                if not pid_file.exists():
+                    return _not_executed(id_, oci_tool.said(log_file, output))
+                return Executed(done.code, output)
+            except BaseException:
+                self._end_orphans(id_, pid)
+                raise
+            finally:
+                exits.reap_strays(*self._first_pids())
+                log_file.unlink(missing_ok=True)
+                pid_file.unlink(missing_ok=True)
 
     def _first_pids(self) -> list[int]:
         return [known.seen.pid for known in self._known.values()]
@@ -234,6 +234,7 @@ class OciRuntime:
             out, err = self.logs.open(instance.id, owner=instance.uid)
             files.callback(os.close, out)
             files.callback(os.close, err)
+            files.enter_context(exits.inheriting_orphans())
             done = await children.run(
                 command, timeout_s=COMMAND_TIMEOUT_S, out=out, err=err, keep=(starting,)
             )

@@ -8,6 +8,7 @@ Rule 2: a machine that cannot run containers runs the agent all the same: servic
 
 import asyncio
 import dataclasses
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -88,14 +89,15 @@ class ServiceParts:
 
     async def until_running(self, timeout_s: float) -> None:
         """Return when all services that are to run do, or so much later at most: a drive begins then."""
-        running = asyncio.Event()
+        running, others = asyncio.Event(), self.supervisor.changed
 
         def look() -> None:
+            others()
             stand = [one.state for one in self.supervisor.statuses()]
             if all(state in _BEGUN for state in stand):
                 running.set()
 
-        told, self.supervisor.changed = self.supervisor.changed, look
+        self.supervisor.changed = look
         look()
         try:
             async with asyncio.timeout(timeout_s):
@@ -103,14 +105,15 @@ class ServiceParts:
         except TimeoutError:
             EVENTS.warning("services_not_running", timeout_s=timeout_s)
         finally:
-            self.supervisor.changed = told
+            self.supervisor.changed = others
 
     async def close(self) -> None:
         """Let go; services run on."""
         await self.doors.stop()
         for machine in self._machines:
-            if hasattr(machine, "close"):
-                await machine.close()
+            closing = machine.close()
+            if inspect.isawaitable(closing):
+                await closing
         self.images.close()
 
 

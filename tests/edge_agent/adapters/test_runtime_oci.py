@@ -31,8 +31,8 @@ from tests.yards import BUSYBOX, SLEEPS, Yard, open_oci
 # The first process of a machine: it waits for every orphan, as an agent that dies leaves them.
 INIT = """
 import os, subprocess, sys
-from edge_agent.adapters.exits import become_subreaper
-become_subreaper()
+from edge_agent.adapters.exits import _inherit
+_inherit(is_on=True)
 agent = subprocess.Popen(sys.argv[1:])
 print(agent.pid, flush=True)
 while True:
