@@ -113,10 +113,6 @@ class ServiceVehicle:
         """Ask its desk, as the commands do: for what is asked again and again."""
         return ask(self.folder / "data" / "spool" / SOCKET_NAME, question, **more)
 
-    def has_said(self, name: str, text: str) -> bool:
-        """Whether a text is in the log of a service."""
-        return text in self.services("logs", name).stdout
-
     def statuses(self) -> Mapping[str, dict[str, Any]]:
         """Return how all services stand."""
         return {one["name"]: one for one in self.asked("list")}

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from edge_agent.adapters.service_trial import cleaned, made_in
 from tests.containers import need
 from tests.e2e.programs import Program, run, until
-from tests.e2e.services_site import busybox_image, digest_of, swept
+from tests.e2e.services_site import busybox_image, digest_of
 from tests.e2e.test_campaigns.stand import CampaignCloud
 from tests.shared_data import ROOT
 
@@ -74,7 +75,8 @@ class Site:
 
     def close(self) -> None:
         self.agent.close()
-        asyncio.run(swept(self.folder / "services"))
+        services = self.folder / "services"
+        asyncio.run(cleaned(services, made_in(services)))
         self.cloud.program.close()
         shutil.rmtree(self.run_dir, ignore_errors=True)
 
