@@ -15,6 +15,7 @@ from typing import Any
 from fairway.catalog.yaml_text import yaml_tree
 from fairway.errors import BadInput
 from fairway.services.model import Service, service_name
+from fairway.services.rules import checked
 
 # The largest manifest says some hundred services; more is not read.
 MANIFEST_MAX_CHARS = 1_048_576
@@ -108,6 +109,14 @@ def text(value: Any, place: str) -> str:
 def is_yes(value: Any) -> bool:
     """Whether a value says yes, as a boolean or as a text."""
     return value is True or str(value).strip().lower() == "true"
+
+
+def kept(service: Service, place: str) -> Service:
+    """Return a service that keeps the rules of all manifests.  Raises BadInput."""
+    try:
+        return checked(service)
+    except BadInput as error:
+        raise BadInput(f"{place}: {error}") from error
 
 
 def named(foreign: str, place: str, notes: Notes) -> str:

@@ -18,6 +18,7 @@ from fairway.services.foreign import (
     Image,
     Imported,
     Notes,
+    kept,
     named,
     table,
     text,
@@ -69,7 +70,7 @@ def services_of(
         workload = table(inner, place)
         if agent and workload.get("agent") != agent:
             continue
-        made.append(_service(name, workload, configs, find, place, notes))
+        made.append(kept(_service(name, workload, configs, find, place, notes), place))
     _differ(made, file)
     if not made:
         notes.warn(file, "it has no workloads" + (f" for the agent {agent}" if agent else ""))

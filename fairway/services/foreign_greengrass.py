@@ -16,7 +16,7 @@ import re
 import shlex
 
 from fairway.errors import BadInput
-from fairway.services.foreign import Imported, Notes, folded, named, tree_of
+from fairway.services.foreign import Imported, Notes, folded, kept, named, tree_of
 from fairway.services.foreign_recipe import TIMEOUTS_S, WORK, Component, Step, Vehicle, component_of
 from fairway.services.model import Condition, Data, Restart, Runner, Service
 
@@ -79,7 +79,8 @@ def services_of(
     for key in sorted(said.keys() - _KEYS):
         notes.warn(f"{file}: {key}", "is not known here and is left out")
     component = component_of(said, vehicle or Vehicle(), file, notes)
-    return Imported(_services(component, file, notes), notes.said)
+    made = tuple(kept(service, file) for service in _services(component, file, notes))
+    return Imported(made, notes.said)
 
 
 def _services(component: Component, file: str, notes: Notes) -> tuple[Service, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from fairway.errors import BadInput
-from fairway.services.foreign import Imported, Notes, named
+from fairway.services.foreign import Imported, Notes, kept, named
 from fairway.services.model import Service, Signals
 
 # The largest manifest names some hundred signals.
@@ -50,15 +50,17 @@ def services_of(
     _others(said, file, notes)
     if not any(found.values()):
         notes.warn(file, "the app names no signals: it will reach none")
-    kept = [tuple(dict.fromkeys(found[kind])) for kind in ("read", "write", "provided")]
-    read = tuple(path for path in kept[0] if path not in kept[1])  # what is set may be read, too
+    lists = [tuple(dict.fromkeys(found[kind])) for kind in ("read", "write", "provided")]
+    read = tuple(path for path in lists[0] if path not in lists[1])  # what is set may be read, too
     service = Service(
         name=named(name, f"{file}: name", notes),
         version=version,
         image=image,
-        signals=Signals(read, kept[1], kept[2]),
+        signals=Signals(read, lists[1], lists[2]),
     )
-    if not image:
+    if image:
+        kept(service, file)
+    else:
         notes.warn(file, "the service has no image yet: name it by its digest")
     return Imported((service,), notes.said)
 
