@@ -76,7 +76,14 @@ async def _run(config: Config, *, until_drained: bool) -> Summary | None:
     uplink: CloudUplink | None = side.uplink if side else None
     if side is None and target is not None:
         uplink = open_uplink(target, vehicle=config.vehicle.id)
-    onboard = open_onboard(config, pipeline.mapping, plan, catalog, clock)
+    onboard = open_onboard(
+        config,
+        pipeline.mapping,
+        plan,
+        catalog,
+        clock,
+        is_for_services=config.services is not None,
+    )
     if until_drained and uplink is None:
         raise BadInput("there is no [uplink]: nothing can be drained")
     spool = SpoolWorker(
@@ -91,8 +98,9 @@ async def _run(config: Config, *, until_drained: bool) -> Summary | None:
         campaigns = CampaignParts(config, Around(spool, pipeline.mapping.table, clock, fetcher))
         takers = [campaigns.take] if onboard is None else [onboard.feed.take, campaigns.take]
         pipeline.mapped = _each(takers)
+        pipeline.due_ns = campaigns.due_ns
         delivery = _delivery(spool, uplink, clock, str(target), campaigns) if uplink else None
-        services = await services_for(config, onboard, clock, campaigns)
+        services = await services_for(config, onboard, clock, campaigns, target)
         agent = _Agent(
             config,
             clock,
@@ -348,6 +356,7 @@ class _Agent:
             onboard=self._door.counts if self._door else None,
             data=self._feed.data.numbers() if self._feed else None,
             campaigns=self._campaigns.statuses.numbers(),
+            services=self._services.supervisor.numbers() if self._services else None,
         )
 
     def _dropped(self) -> tuple[tuple[str, int], ...]:

@@ -74,6 +74,7 @@ class Replay:
     log: Path
     speed: Literal["max"] | float = "max"  # or a factor: 1.0 is real time
     resume: bool = True  # a restart goes on where the spool ends, as if there had been none
+    after_services: bool = False  # begins when the services of [services] run, 60 s later at most
 
     def __post_init__(self) -> None:
         if self.speed != "max" and not self.speed > 0:

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import tarfile
 import tempfile
@@ -106,7 +107,11 @@ class PodmanService:
         self.folder, self.socket = folder, folder / "podman.sock"
         (folder / "containers.conf").write_text(_CONF)
         self._environment = {**os.environ, "CONTAINERS_CONF": str(folder / "containers.conf")}
-        self._command = ["podman", "--root", str(folder / "r"), "--runroot", str(folder / "rr")]
+        self._command = [
+            "podman"
+        ]  # no folder of it is another's, its locks and events are not, either
+        for name in ("root", "runroot", "tmpdir"):
+            self._command += [f"--{name}", str(folder / name)]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -143,6 +148,9 @@ class PodmanService:
             timeout=WAIT_S,
         )
         self.kill()
+        for pid in _processes_of(self.folder):  # monitors of commands wait for minutes
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         for mount in reversed(_mounts_below(self.folder)):
             subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -163,6 +171,15 @@ def podman() -> Iterator[PodmanService]:
         yield service
     finally:
         service.clean()
+
+
+def _processes_of(folder: Path) -> list[int]:
+    found = []
+    for place in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if place.name.isdigit() and f"{folder}/".encode() in (place / "cmdline").read_bytes():
+                found.append(int(place.name))
+    return [pid for pid in found if pid != os.getpid()]
 
 
 def _mounts_below(folder: Path) -> list[str]:

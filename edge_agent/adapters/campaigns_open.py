@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
@@ -40,8 +39,6 @@ from fairway.samples import SampleBlock, SignalTable
 FOLDER = "campaigns"
 # Processes of custom functions are started, and given up, at their leisure.
 FUNCTIONS_LOOK_S = 1.0
-# How long a thread that encodes batches may keep the interpreter from a bus: Python's own 5 ms is a whole look.
-SWITCH_INTERVAL_S = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +170,10 @@ class CampaignParts:
         await asyncio.to_thread(self.purse.close)
         await self.partitions.close()
 
+    def tell(self) -> None:
+        """Have the cloud told soon: something that a check-in says has changed."""
+        self._tell()
+
     def _changed(self) -> None:
         plan = self.campaigns.plan
         limits: dict[Account, int] = {}
@@ -203,7 +204,6 @@ class CampaignParts:
 
 def _be_prompt() -> None:
     """Let nothing in this process hold up a look at the buses for as long as that is to last."""
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
     # Some 150,000 objects were made to start and stay: to look through them takes 50 ms each time.
     gc.freeze()
 

@@ -28,8 +28,10 @@ from fairway.oci.model import Descriptor, Index, Platform
 EVENTS = log.get("edge_agent.images")
 
 INDEXES_DEEP_MAX = 3
-# Somebody may have pushed it meanwhile, or put right what was wrong.
-HOPELESS_RETRY_S = 600.0
+# Somebody may have pushed it meanwhile, or put right what was wrong; asking costs some hundred bytes.
+HOPELESS_RETRY_S = 60.0
+# What is not what it is called is fetched again, whole: that may cost a hundred megabytes.
+TAMPERED_RETRY_S = 3600.0
 LOOK_S = 1.0
 
 
@@ -107,7 +109,8 @@ class ImageFetch:
         try:
             await self.fetch(digest)
         except (BadInput, Tampered, Denied) as error:
-            self._later(digest, HOPELESS_RETRY_S, str(error))
+            is_costly = isinstance(error, Tampered)
+            self._later(digest, TAMPERED_RETRY_S if is_costly else HOPELESS_RETRY_S, str(error))
             EVENTS.error("image_not_fetched", digest=digest, reason=str(error))
             return False
         except Unavailable as error:

@@ -33,7 +33,6 @@ from edge_agent.adapters.service_folder import TOKEN
 from edge_agent.adapters.service_registry import ServiceRegistry
 from edge_agent.adapters.service_tokens import RENEW_AFTER_S, Mint
 from edge_agent.broker.vehicle import VehicleData
-from edge_agent.services import denials, registry
 from edge_agent.services.audit import Act
 from edge_agent.services.denials import Denial, Denials
 from edge_agent.services.instance import Instance
@@ -133,12 +132,12 @@ class ServiceDoors:
 
     async def reach(self, id_: str) -> None:
         """Lead an instance that was started to its door by its own loopback, if it is to have one."""
+        door = self._doors.get(id_)
+        if self._pid_of is None or door is None or not has_loopback(door.instance):
+            return
         async with self._turn(id_):
-            door = self._doors.get(id_)
-            if self._pid_of is None or door is None or not has_loopback(door.instance):
-                return
             pid = await self._pid_of(id_)
-            if not pid or pid == door.pid:
+            if not pid or pid == door.pid or self._doors.get(id_) is not door:
                 return
             try:
                 await door.reach(pid)
@@ -159,17 +158,6 @@ class ServiceDoors:
     def denials(self, name: str) -> tuple[Denial, ...]:
         """Return what a service was denied since the agent's start, the newest first."""
         return self.denied.of(name)
-
-    def why(self, name: str) -> list[dict[str, str | int]]:
-        """Return the same, and why its uses lead nowhere, as `edge-agent services why` tells it."""
-        uses = [
-            one
-            for door in self._doors.values()
-            if door.instance.service.name == name
-            for one in registry.told(door.sights)
-            if one["why_not"]
-        ]
-        return [*denials.told(self.denied.of(name)), *uses]
 
     def last_published(self, id_: str, path: str) -> float | None:
         """Return how long ago, in seconds, an instance last published a value; None: never."""

@@ -22,8 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edge_agent.adapters import cgroups
 from edge_agent.adapters.images import ImageStore
-from edge_agent.adapters.runtime_oci import OciRuntime
+from edge_agent.adapters.runtime_oci import OciRuntime, group_of
+from edge_agent.adapters.runtime_process import ProcessRuntime
 from edge_agent.adapters.service_desk import SOCKET_NAME, ask
 from edge_agent.adapters.service_logs import LogBook
 from edge_agent.adapters.signals_client import Access, SignalsClient
@@ -37,6 +39,7 @@ LOOK_S = 0.2
 STOP_S = 20.0
 LOG_LINES = 200
 VEHICLE = "TRIAL-00000000000"
+_GROUP = "/fairway"  # [services] cgroup_parent, as it is by default
 _AGENT = "import sys; from edge_agent.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
@@ -79,7 +82,8 @@ def run_trial(trial: Trial, say: Callable[[str], None]) -> Outcome:
         with _agent(folder, _settings(folder, trial)) as child:
             return _Run(folder, trial, child, say).until_done()
     finally:
-        asyncio.run(_cleaned(folder))
+        services = folder / "services"
+        asyncio.run(cleaned(services, made_in(services)))
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -227,17 +231,28 @@ def _agent(folder: Path, settings: str) -> Iterator["subprocess.Popen[bytes]"]:
             child.wait()
 
 
-async def _cleaned(folder: Path) -> None:
-    """End the containers that are left, whatever became of the agent."""
-    containers = folder / "services" / "containers"
-    if os.geteuid() != 0 or not containers.exists():
-        return
+async def cleaned(services: Path, left: frozenset[str]) -> None:
+    """End the instances that an agent left behind, whatever became of it; `left` are the folders it made."""
+    logs, clock = LogBook(services / "logs", SystemClock()), SystemClock()
+    runtimes = list[OciRuntime | ProcessRuntime]()
     with contextlib.suppress(FairwayError):
-        logs = LogBook(folder / "services" / "logs", SystemClock())
-        runtime = await OciRuntime.open(containers, logs)
-        for id_ in await runtime.instances():
-            await runtime.stop(id_, grace_s=0.0)
-        await runtime.close()
+        if "containers" in left and os.geteuid() == 0:
+            runtimes.append(await OciRuntime.open(services / "containers", logs))
+        if "processes" in left:
+            runtimes.append(ProcessRuntime(services / "processes", logs, clock))
+        for runtime in runtimes:
+            for id_ in await runtime.instances():
+                await runtime.stop(id_, grace_s=0.0)
+        for name in left & {"containers", "processes"}:
+            await cgroups.remove(cgroups.look(), group_of(services / name, _GROUP))
+
+
+def made_in(folder: Path) -> frozenset[str]:
+    """Return the names of what is in a folder, none when it is not there."""
+    try:
+        return frozenset(path.name for path in folder.iterdir())
+    except OSError:
+        return frozenset()
 
 
 def _settings(folder: Path, trial: Trial) -> str:

@@ -8,6 +8,7 @@ Rule 2: a machine that cannot run containers runs the agent all the same: servic
 
 import asyncio
 import dataclasses
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -69,12 +70,13 @@ class ServiceParts:
         supervisor: Services,
         images: ImageStore,
         doors: ServiceDoors,
+        audit: EdgeAudit,
         machines: Sequence[Any],
         desk: ServiceDesk,
     ) -> None:
         """Use open_services()."""
         self.supervisor, self.images, self.doors = supervisor, images, doors
-        self._machines, self._desk = machines, desk
+        self._audit, self._machines, self._desk = audit, machines, desk
 
     async def run(self) -> None:
         """Run services until cancelled; they run on."""
@@ -88,9 +90,10 @@ class ServiceParts:
 
     async def until_running(self, timeout_s: float) -> None:
         """Return when all services that are to run do, or so much later at most: a drive begins then."""
-        running = asyncio.Event()
+        running, others = asyncio.Event(), self.supervisor.changed
 
         def look() -> None:
+            others()
             stand = [one.state for one in self.supervisor.statuses()]
             if all(state in _BEGUN for state in stand):
                 running.set()
@@ -103,14 +106,16 @@ class ServiceParts:
         except TimeoutError:
             EVENTS.warning("services_not_running", timeout_s=timeout_s)
         finally:
-            self.supervisor.changed = lambda: None
+            self.supervisor.changed = others
 
     async def close(self) -> None:
         """Let go; services run on."""
         await self.doors.stop()
+        self._audit.close()
         for machine in self._machines:
-            if hasattr(machine, "close"):
-                await machine.close()
+            closing = machine.close()
+            if inspect.isawaitable(closing):
+                await closing
         self.images.close()
 
 
@@ -133,8 +138,15 @@ async def open_services(
     limits = LogLimits(settings.log_max_bytes, settings.log_files, settings.log_lines_per_s)
     logs = LogBook(folder / "logs", clock, limits)
     machines = await _machines(settings, folder, images, logs, clock)
+    audit = EdgeAudit(folder / AUDIT_NAME, clock)
+    containers = machines.get(Runner.CONTAINER)
     doors = ServiceDoors(
-        data, Mint.of(folder, clock), EdgeAudit(folder / AUDIT_NAME, clock), clock, services
+        data,
+        Mint.of(folder, clock),
+        audit,
+        clock,
+        services,
+        pid_of=pids_of(containers) if containers is not None else None,
     )
     probers = {
         runner: ServiceProber(one, pids_of(one), doors.last_published)
@@ -161,7 +173,7 @@ async def open_services(
     )
     supervisor = Services(terms, around)
     desk = ServiceDesk(spool_dir / SOCKET_NAME, supervisor, images)
-    return ServiceParts(supervisor, images, doors, list(machines.values()), desk)
+    return ServiceParts(supervisor, images, doors, audit, list(machines.values()), desk)
 
 
 async def _machines(

@@ -4,6 +4,7 @@ from typing import Any, Protocol
 
 from edge_agent.adapters.campaigns_open import CampaignParts
 from edge_agent.adapters.onboard import Opened
+from edge_agent.adapters.uplink_tls import Address
 from edge_agent.config import Config
 from fairway.clock import Clock
 
@@ -27,15 +28,22 @@ class ServiceParts(Protocol):
 
 
 async def services_for(
-    config: Config, onboard: Opened | None, clock: Clock, campaigns: CampaignParts
+    config: Config,
+    onboard: Opened | None,
+    clock: Clock,
+    campaigns: CampaignParts,
+    target: Address | None = None,
 ) -> ServiceParts | None:
-    """Return what the settings want, None without [services].  Raises BadInput or Unavailable."""
+    """Return what the settings want, None without [services]; `target` is where our cloud is, if there is one.
+
+    Raises BadInput or Unavailable.
+    """
     if config.services is None or onboard is None:
         return None
     from edge_agent.adapters.services_open import open_services  # noqa: PLC0415
 
     is_connected = campaigns.is_connected if config.uplink is not None else lambda: True
-    return await open_services(
+    parts = await open_services(
         config.services,
         config.spool.dir,
         onboard.feed.data,
@@ -43,3 +51,9 @@ async def services_for(
         clock,
         is_connected=is_connected,
     )
+    if target is None or config.uplink is None or config.uplink.dialect != "fairway":
+        return parts
+    from edge_agent.adapters.services_cloud import connected  # noqa: PLC0415
+
+    with_cloud: ServiceParts = connected(parts, config, target, clock, campaigns)
+    return with_cloud

@@ -96,17 +96,8 @@ def phase_of(record: Record) -> Phase | None:
     return record.change.phase if record.change else None
 
 
-def moved(
-    record: Record,
-    event: Event,
-    *,
-    target: Service | None = None,
-    why: str = "",
-    is_old_unwell: bool = False,
-) -> Record:
+def moved(record: Record, event: Event, *, target: Service | None = None, why: str = "") -> Record:
     """Return the record after `event`; `target` goes with WANTED, `why` with FAILED and LOOPING.
-
-    `is_old_unwell` goes with GO_AFTER and GO_BESIDE: the version in force is crashing.
 
     Raises KeyError for an event that cannot come now: a mistake of ours.
     """
@@ -118,19 +109,17 @@ def moved(
     if event is Event.LOOPING:
         assert record.good is not None
         looping = record.good
-        back = replace(record, good=record.previous, previous=None)
+        back = replace(record, good=record.previous, previous=None, is_seasoned=True)
         return replace(_remembered(back, looping, why), change=Moving(looping, Phase.ROLL_BACK))
     assert change is not None
     if event is Event.PROVED:
-        keeps = change.is_old_unwell and record.previous is not None
-        previous = record.previous if keeps else record.good
-        record = replace(record, good=change.target, previous=previous)
+        # What never was well for a while is nothing to come back to, if there is something else.
+        is_worth = record.is_seasoned or record.previous is None
+        previous = record.good if is_worth else record.previous
+        record = replace(record, good=change.target, previous=previous, is_seasoned=False)
     if event is Event.FAILED:
         record = _remembered(record, change.target, why)
-    if phase is None:
-        return replace(record, change=None)
-    unwell = is_old_unwell or change.is_old_unwell
-    return replace(record, change=replace(change, phase=phase, tries=0, is_old_unwell=unwell))
+    return replace(record, change=None if phase is None else replace(change, phase=phase, tries=0))
 
 
 def resumed(record: Record) -> Record:
@@ -142,6 +131,11 @@ def resumed(record: Record) -> Record:
         why = f"the agent was started {change.tries + 1} times while it proved itself"
         return moved(record, Event.FAILED, why=why)
     return replace(record, change=replace(change, tries=min(change.tries + 1, TRIES_MAX)))
+
+
+def seasoned(record: Record) -> Record:
+    """Return the record after the version in force was well for a while."""
+    return replace(record, is_seasoned=True)
 
 
 def forgiven(record: Record, id_: str) -> Record:

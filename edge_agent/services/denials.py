@@ -7,9 +7,8 @@ Rule 1: what one service asks in vain is bounded: beyond DISTINCT_MAX things it 
 Rule 2: a denial that repeats is one entry a minute with a count; none is left out of the sum.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from edge_agent.broker.access import Action, Rights, Scope
 from fairway.clock import NS_PER_S
@@ -43,24 +42,6 @@ class Denial:
     first_ns: int  # wall clock
     last_ns: int
     why: str = ""
-
-
-def told(denials: Iterable[Denial]) -> list[dict[str, str | int]]:
-    """Return denials for people and for the cloud, one table each."""
-    return [
-        {
-            "denied": f"{one.action} {one.what}",
-            "times": one.count,
-            "first": _moment(one.first_ns),
-            "last": _moment(one.last_ns),
-            "why": one.why,
-        }
-        for one in denials
-    ]
-
-
-def _moment(time_ns: int) -> str:
-    return f"{datetime.fromtimestamp(time_ns // NS_PER_S, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 @dataclass(slots=True)

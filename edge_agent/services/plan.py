@@ -16,7 +16,7 @@ from edge_agent.services import change
 from edge_agent.services.change import Event
 from edge_agent.services.life import Life, Up
 from edge_agent.services.records import Phase, Record, instance_id
-from edge_agent.services.restart import LOOP_FAILURES, restarts, told
+from edge_agent.services.restart import HEALTHY_S, LOOP_FAILURES, restarts, told
 from fairway.clock import NS_PER_S
 from fairway.services.model import How, Restart, Service
 
@@ -25,6 +25,7 @@ SOAK_LEAST_S = 1.0
 # A version that failed is given no more time than this to end: the good one waits for its place.
 ROLL_BACK_GRACE_S = 0.3
 _ABSENT = Life()
+_NEVER_NS = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,8 @@ def decide(view: View) -> Decision:
 def _next(view: View, wanted: Service) -> Record:
     """Return the record after the event that is due, the same one when none is."""
     record, moving = view.record, view.record.change
+    if not record.is_seasoned and _seasoned_ns(view) <= view.now_ns:
+        return change.seasoned(record)
     if moving is None:
         return _next_idle(view, wanted)
     phase, is_other = moving.phase, instance_id(moving.target) != instance_id(wanted)
@@ -133,6 +136,17 @@ def _judged(view: View, target: Service) -> Record:
     return record
 
 
+def _seasoned_ns(view: View) -> int:
+    """Return when the version in force has been well for a while, if nothing happens."""
+    good, phase = view.record.good, change.phase_of(view.record)
+    if good is None or phase not in (None, Phase.FETCH):
+        return _NEVER_NS
+    life = view.life(instance_id(good))
+    if life.up is not Up.RUNNING or not life.is_ready:
+        return _NEVER_NS
+    return life.ready_ns + round(HEALTHY_S * NS_PER_S)
+
+
 def _next_idle(view: View, wanted: Service) -> Record:
     record, good = view.record, view.record.good
     id_ = instance_id(wanted)
@@ -153,9 +167,7 @@ def _fetched(view: View) -> Record:
     if record.good is None:
         return change.moved(record, Event.GO_ALONE)
     is_beside = moving.target.change.how is How.BESIDE
-    event = Event.GO_BESIDE if is_beside else Event.GO_AFTER
-    unwell = view.life(instance_id(record.good)).failures > 0
-    return change.moved(record, event, is_old_unwell=unwell)
+    return change.moved(record, Event.GO_BESIDE if is_beside else Event.GO_AFTER)
 
 
 def proven_ns(view: View, service: Service, life: Life) -> int:
@@ -168,9 +180,6 @@ def proven_ns(view: View, service: Service, life: Life) -> int:
     health = service.health
     soak_s = health.soak_s if health.readiness else max(health.soak_s, SOAK_LEAST_S)
     return life.ready_ns + round(soak_s * NS_PER_S)
-
-
-_NEVER_NS = 1 << 62
 
 
 def _failure(view: View, service: Service, life: Life) -> str:
@@ -224,6 +233,8 @@ def _steps(view: View) -> Decision:
         elif moving.phase in change.PROVING:
             life = view.life(instance_id(moving.target))
             wakes += [_deadline_ns(view, moving.target), proven_ns(view, moving.target, life)]
+    if not record.is_seasoned:
+        wakes.append(_seasoned_ns(view))
     later = [one for one in wakes if view.now_ns < one < _NEVER_NS]
     why = view.hold or next((one for one in reversed(whys) if one), "")
     return Decision(record, tuple(steps), min(later, default=None), why)

@@ -51,9 +51,6 @@ class Moving:
     target: Service
     phase: Phase
     tries: int = 0  # so often it was found under way by an agent that had just started
-    is_old_unwell: bool = (
-        False  # the version in force was crashing when it went: none to come back to
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +70,7 @@ class Record:
     previous: Service | None = None  # the good one before it
     change: Moving | None = None
     bad: tuple[Bad, ...] = ()
+    is_seasoned: bool = False  # the version in force was well for a while
 
     def is_bad(self, id_: str) -> bool:
         """Whether a version failed here."""
@@ -127,9 +125,9 @@ def record_to_bytes(record: Record) -> bytes:
                 "target": _document(change.target),
                 "phase": str(change.phase),
                 "tries": change.tries,
-                "old_unwell": change.is_old_unwell,
             },
             "bad": [[one.id, one.version, one.why] for one in record.bad],
+            "seasoned": record.is_seasoned,
         }
     )
 
@@ -148,11 +146,11 @@ def record_from_bytes(content: bytes) -> Record:
                 service_of(change["target"]),
                 Phase(change["phase"]),
                 _whole(change["tries"]),
-                _yes(change["old_unwell"]),
             ),
             bad=tuple(
                 Bad(_text(id_), _text(version), _text(why)) for id_, version, why in tree["bad"]
             ),
+            is_seasoned=_yes(tree["seasoned"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"no record of a service: {error!r:.200}") from error

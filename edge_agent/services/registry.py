@@ -108,20 +108,6 @@ def differences(
     return changed, tuple(gone)
 
 
-def told(seen: Iterable[Sight]) -> list[dict[str, str | int]]:
-    """Return for people what the uses of a service lead to, one table each."""
-    return [
-        {
-            "uses": sight.name,
-            "of": sight.key[1] or "nobody",
-            "version": sight.offered.offer.version if sight.offered else "",
-            "why_not": sight.denial or sight.why,
-        }
-        for sight in seen
-        if not sight.is_own
-    ]
-
-
 def announce(
     service: Service, name: str, features: tuple[str, ...], *, is_ready: bool
 ) -> Announced:

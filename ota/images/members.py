@@ -15,6 +15,8 @@ from fairway.errors import BadInput
 from fairway.oci import entries
 from fairway.oci.tar import Entry, Kind
 
+_CACHE = b"__pycache__"
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -34,7 +36,7 @@ class Folder:
     """A folder of files: programs and data as a developer has them.
 
     Owners are root, and modes are 755 for folders and programs and 644 for the rest, so that they do not
-    depend on who checked the files out.
+    depend on who checked the files out; what Python compiled meanwhile (__pycache__) is left out.
     """
 
     path: Path
@@ -57,6 +59,8 @@ def members(source: Folder | RootFs, *, epoch_s: int) -> list[Member]:
     found = {place: Member(_folder(place, epoch_s)) for place in _parents(front, including=True)}
     seen: dict[tuple[int, int], bytes] = {}
     for path, place in _walk(source.path, front):
+        if not keeps and _CACHE in place:
+            continue
         member = _member(path, place, epoch_s, keeps=keeps)
         if member is None:
             continue

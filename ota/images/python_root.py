@@ -109,6 +109,15 @@ def packages(names: Iterable[str], *, epoch_s: int) -> list[Member]:
     return members.ordered([*found, *_libraries(needed, {}, interpreter, epoch_s=epoch_s)])
 
 
+def compiled(listed: Iterable[Member], *, epoch_s: int) -> list[Member]:
+    """Return members and, beside each Python source among them, what it compiles to."""
+    found = list(listed)
+    for member in list(found):
+        if isinstance(member.content, Path) and member.content.suffix == ".py":
+            found += _cached(os.fsdecode(member.entry.name), member.content, epoch_s=epoch_s)
+    return members.ordered(found)
+
+
 def _standard_library() -> Iterator[tuple[str, Path]]:
     """Yield the files of the standard library by their names in the image."""
     places = dict.fromkeys(Path(sysconfig.get_path(key)) for key in ("stdlib", "platstdlib"))
@@ -150,11 +159,15 @@ def _modules(files: dict[str, Path], *, epoch_s: int) -> list[Member]:
     for name, path in sorted(files.items()):
         mode = 0o755 if path.suffix == ".so" else 0o644
         found.append(members.file(name, path, mode=mode, epoch_s=epoch_s))
-        code = _compiled(name, path) if path.suffix == ".py" else b""
-        if code:
-            cached = importlib.util.cache_from_source(f"/{name}", optimization="")
-            found.append(members.file(cached[1:], code, epoch_s=epoch_s))
+        if path.suffix == ".py":
+            found += _cached(name, path, epoch_s=epoch_s)
     return found
+
+
+def _cached(name: str, path: Path, *, epoch_s: int) -> list[Member]:
+    code = _compiled(name, path)
+    cached = importlib.util.cache_from_source(f"/{name}", optimization="")
+    return [members.file(cached[1:], code, epoch_s=epoch_s)] if code else []
 
 
 def _compiled(name: str, path: Path) -> bytes:

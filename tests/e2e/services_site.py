@@ -8,7 +8,6 @@ Containers need root and runc; without them a test fails in CI and is skipped, s
 
 import asyncio
 import json
-import os
 import shutil
 import subprocess
 import tempfile
@@ -18,10 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_agent.adapters.runtime_oci import OciRuntime
-from edge_agent.adapters.runtime_process import ProcessRuntime
-from edge_agent.adapters.service_logs import LogBook
-from fairway.clock import SystemClock
+from edge_agent.adapters.service_desk import SOCKET_NAME, ask
+from edge_agent.adapters.service_trial import cleaned, made_in
 from tests.containers import need
 from tests.e2e.programs import Program, run, until
 from tests.shared_data import ROOT
@@ -83,9 +80,12 @@ def sample_image(sample: str, name: str, to: Path, base: Path | None = None) -> 
 
 def busybox_image(folder: Path, name: str) -> Path:
     """Build an image of busybox alone, and return its layout."""
-    layout = folder / "busybox-image"
+    layout, layer = folder / "busybox-image", busybox_layer(folder)
+    for applet in ("sh", "sleep"):
+        if not (layer / "bin" / applet).is_symlink():
+            (layer / "bin" / applet).symlink_to("busybox")
     run(
-        "fairway", "image", "build", "--layer", f"{busybox_layer(folder)}:", "--env", "PATH=/bin",
+        "fairway", "image", "build", "--layer", f"{layer}:", "--env", "PATH=/bin",
         "--command", "/bin/sh", "--name", name, "--output", layout,
     )  # fmt: skip
     return layout
@@ -112,17 +112,17 @@ class ServiceVehicle:
         words = [str(one) for one in arguments]
         return run("edge-agent", "services", *words, "--config", self.config, check=check)
 
-    def told(self, *arguments: object) -> Any:
-        """Return what a command says as JSON."""
-        return json.loads(self.services(*arguments, "--json").stdout)
-
-    def has_said(self, name: str, text: str) -> bool:
-        """Whether a text is in the log of a service."""
-        return text in self.services("logs", name).stdout
+    def asked(self, question: str, **more: Any) -> Any:
+        """Ask its desk, as the commands do: for what is asked again and again."""
+        return ask(self.folder / "data" / "spool" / SOCKET_NAME, question, **more)
 
     def statuses(self) -> Mapping[str, dict[str, Any]]:
         """Return how all services stand."""
-        return {one["name"]: one for one in self.told("list")}
+        return {one["name"]: one for one in self.asked("list")}
+
+    def has_said(self, name: str, words: str) -> bool:
+        """Whether a service said this."""
+        return any(words in line for line in self.asked("logs", name=name, last=1000))
 
     def until(self, name: str, *states: str, within_s: float = 60.0) -> None:
         """Wait until a service is in one of these states."""
@@ -141,8 +141,9 @@ def vehicle(
     speed: float = 20.0,
     after_services: bool = False,
     processes: tuple[str, ...] = (),
+    more: str = "",
 ) -> Iterator[ServiceVehicle]:
-    """Run an agent with services; at its end they are ended, too."""
+    """Run an agent with services; at its end they are ended, too.  `more` are lines of [services]."""
     need("runc")
     short = Path(tempfile.mkdtemp(prefix="fws-"))  # of sockets: their paths have limits
     config = folder / "agent.toml"
@@ -159,12 +160,13 @@ def vehicle(
             run_dir=json.dumps(str(short)),
             processes=json.dumps(list(processes)),
         )
+        + more
     )
     agent = Program("edge-agent", "run", "--config", config, log=folder / "agent.log").start()
     made = ServiceVehicle(folder, config, agent)
     try:
         until("the agent", lambda: "onboard_listen" in agent.said() or not agent.is_running)
-        desk = folder / "data" / "spool" / "services.sock"
+        desk = folder / "data" / "spool" / SOCKET_NAME
         until("the desk", lambda: desk.exists() or not agent.is_running)
         assert agent.is_running, agent.said()
         yield made
@@ -172,18 +174,6 @@ def vehicle(
             assert agent.stop() == 0, agent.said()
     finally:
         agent.close()
-        asyncio.run(swept(folder / "services"))
+        services = folder / "services"
+        asyncio.run(cleaned(services, made_in(services)))
         shutil.rmtree(short, ignore_errors=True)
-
-
-async def swept(services: Path) -> None:
-    """End whatever runs of a dead agent's services."""
-    logs = LogBook(services / "logs", SystemClock())
-    runtimes: list[OciRuntime | ProcessRuntime] = []
-    if (services / "containers").exists() and os.geteuid() == 0:
-        runtimes.append(await OciRuntime.open(services / "containers", logs))
-    if (services / "processes").exists():
-        runtimes.append(ProcessRuntime(services / "processes", logs, SystemClock()))
-    for runtime in runtimes:
-        for id_ in await runtime.instances():
-            await runtime.stop(id_, grace_s=0.0)

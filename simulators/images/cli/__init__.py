@@ -163,8 +163,10 @@ def _layers(args: argparse.Namespace, epoch_s: int) -> tuple[Planned, ...]:
         folder, colon, prefix = layer.rpartition(":")
         if not colon:
             folder, prefix = layer, "/"
-        source = members.Folder(Path(folder), prefix)
-        layers.append(Planned(members.members(source, epoch_s=epoch_s), f"files at {prefix}"))
+        listed = members.members(members.Folder(Path(folder), prefix), epoch_s=epoch_s)
+        if args.python:
+            listed = python_root.compiled(listed, epoch_s=epoch_s)
+        layers.append(Planned(listed, f"files at {prefix}"))
     return tuple(layers)
 
 

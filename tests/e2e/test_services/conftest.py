@@ -11,12 +11,9 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The samples' images, as OCI layouts."""
     need("runc")
     folder = tmp_path_factory.mktemp("images")
-    return {
-        "tyre-watch": sample_image("tyre_pressure", "tyre-watch:1.0.0", folder / "tyres"),
-        "battery-health": sample_image(
-            "battery_health", "battery-health:1.0.0", folder / "battery"
-        ),
-    }
+    battery = sample_image("battery_health", "battery-health:1.0.0", folder / "battery")
+    tyres = sample_image("tyre_pressure", "tyre-watch:1.0.0", folder / "tyres", base=battery)
+    return {"battery-health": battery, "tyre-watch": tyres}
 
 
 @pytest.fixture(scope="session")

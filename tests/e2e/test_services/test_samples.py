@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fairway.errors import Unavailable
 from tests.e2e.drives_with_faults import drive
 from tests.e2e.programs import run, until
 from tests.e2e.services_site import DBC, OVERLAYS, SAMPLES, ServiceVehicle, digest_of, vehicle
@@ -98,26 +99,26 @@ def test_both_run_in_a_vehicle_and_one_asks_the_other(car: ServiceVehicle, image
     assert {one["is_isolated"] for one in car.statuses().values()} == {True}
     until(
         "an answer of battery-health",
-        lambda: "battery.health: parked for" in car.services("logs", "tyre-watch").stdout,
+        lambda: car.has_said("tyre-watch", "battery.health: parked for"),
     )
-    assert car.told("why", "tyre-watch")["denied"] == []
+    assert car.asked("why", name="tyre-watch")["denied"] == []
 
 
 def test_services_outlive_the_agent_and_the_next_one_adopts_them(car: ServiceVehicle):
     car.services("apply", SAMPLES / "battery_health" / "manifest.yaml", "--wait")
-    before = car.told("why", "battery-health")
+    before = car.asked("why", name="battery-health")
 
     car.agent.kill()
     car.agent.start()
-    desk = car.folder / "data" / "spool" / "services.sock"
 
     def adopted() -> bool:
-        return car.services("list", check=False).returncode == 0 and bool(
-            car.statuses()["battery-health"]["is_ready"]
-        )
+        try:
+            return bool(car.statuses()["battery-health"]["is_ready"])
+        except Unavailable:
+            return False
 
-    until("the next agent", lambda: desk.exists() and adopted(), within_s=60)
-    after = car.told("why", "battery-health")
+    until("the next agent", adopted, within_s=60)
+    after = car.asked("why", name="battery-health")
     assert after["in_force"] == before["in_force"]
     assert (after["restarts"], after["failures"]) == (0, 0)
     assert car.services("logs", "battery-health").stdout.count("started") == 1

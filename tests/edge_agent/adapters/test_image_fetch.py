@@ -112,10 +112,10 @@ async def test_an_image_that_the_cloud_does_not_have_is_told_and_asked_for_seldo
     await agent.want(absent)
     assert f"there is no artifact {absent}" in agent.fetching.troubles[absent]
 
-    agent.clock.advance(60 * NS_PER_S)
+    agent.clock.advance(int(HOPELESS_RETRY_S * NS_PER_S) - 1)
     await agent.want(absent)
     assert len(agent.source.asked) == 1
-    agent.clock.advance(int(HOPELESS_RETRY_S * NS_PER_S))
+    agent.clock.advance(1)
     await agent.want(absent)
     assert len(agent.source.asked) == 2
     await agent.want()

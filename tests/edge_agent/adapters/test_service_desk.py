@@ -72,7 +72,8 @@ class Desk:
 @asynccontextmanager
 async def desk_in(folder: Path):
     vehicle, shelf = Vehicle(), _Shelf()
-    vehicle.clock = SystemClock()  # type: ignore[assignment]  # real time: questions come from threads
+    # Real time: questions come from threads.
+    vehicle.clock = SystemClock()  # type: ignore[assignment]
     vehicle.runtime = MemoryRuntime()
     async with vehicle.agent() as services:
         desk = ServiceDesk(folder / SOCKET_NAME, services, shelf)

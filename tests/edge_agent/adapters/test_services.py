@@ -523,7 +523,7 @@ def test_a_hundred_services_at_rest_decide_nothing():
         async with vehicle.agent() as services:
             await services.apply([service(f"s{number}") for number in range(100)])
             await until(services, lambda: all(one.is_ready for one in services.statuses()))
-            await asyncio.sleep(5)
+            await asyncio.sleep(60)
             rounds = services.decisions
             await asyncio.sleep(600)
 

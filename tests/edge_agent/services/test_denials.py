@@ -10,7 +10,6 @@ from edge_agent.services.denials import (
     THE_REST,
     Denials,
     WatchedRights,
-    told,
 )
 from fairway.clock import NS_PER_S
 
@@ -30,21 +29,6 @@ def test_a_repeated_denial_is_one_with_a_count_and_both_its_times():
 
     assert (one.count, one.first_ns, one.last_ns, one.why) == (2, 5, 9, "it may not")
     assert denials.of("other") == ()
-
-
-def test_it_is_told_in_words_and_utc():
-    denials = Denials()
-    note(denials, now_ns=1_800_000_000 * NS_PER_S)
-
-    assert told(denials.of("nosy")) == [
-        {
-            "denied": "read Vehicle.X",
-            "times": 1,
-            "first": "2027-01-15T08:00:00Z",
-            "last": "2027-01-15T08:00:00Z",
-            "why": "it may not",
-        }
-    ]
 
 
 def test_the_newest_is_told_first():

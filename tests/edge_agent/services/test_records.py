@@ -24,13 +24,14 @@ from fairway.errors import BadInput
 from fairway.services.model import Service
 from tests.fairway.services.strategies import services
 
-movings = st.builds(Moving, services, st.sampled_from(Phase), st.integers(0, 9), st.booleans())
+movings = st.builds(Moving, services, st.sampled_from(Phase), st.integers(0, 9))
 records = st.builds(
     Record,
     good=st.none() | services,
     previous=st.none() | services,
     change=st.none() | movings,
     bad=st.lists(st.builds(Bad, st.text(), st.text(), st.text()), max_size=3).map(tuple),
+    is_seasoned=st.booleans(),
 )
 wanted_states = st.builds(
     Wanted,

@@ -247,6 +247,14 @@ def test_a_file_that_changes_while_it_is_read_is_told(app: Path, tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["app"]  # nothing half-written is left
 
 
+def test_what_python_compiled_meanwhile_is_left_out(app: Path):
+    before = members.members(members.Folder(app), epoch_s=0)
+    (app / "inner/__pycache__").mkdir()
+    (app / "inner/__pycache__/m.pyc").write_bytes(os.urandom(9))
+
+    assert members.members(members.Folder(app), epoch_s=0) == before
+
+
 @pytest.mark.parametrize("name", ["fifo", ".wh.hidden"])
 def test_what_an_image_cannot_have_is_refused(app: Path, name: str):
     if name == "fifo":

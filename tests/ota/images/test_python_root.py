@@ -12,7 +12,7 @@ import pytest
 
 from fairway.errors import BadInput
 from fairway.oci.tar import Kind
-from ota.images import python_root
+from ota.images import members, python_root
 from ota.images.members import Member
 
 
@@ -107,3 +107,17 @@ def test_a_name_is_the_same_however_it_is_spelt():
 def test_a_package_that_is_not_here_is_refused():
     with pytest.raises(BadInput, match="'no-such-package' is not installed here"):
         python_root.packages(["no-such-package"], epoch_s=0)
+
+
+def test_modules_of_an_application_are_compiled_for_where_they_go(tmp_path: Path):
+    (tmp_path / "main.py").write_text("print(1)\n")
+    (tmp_path / "broken.py").write_text("print(\n")
+    listed = members.members(members.Folder(tmp_path, "/app"), epoch_s=5)
+
+    found = {os.fsdecode(one.entry.name): one for one in python_root.compiled(listed, epoch_s=5)}
+
+    tag = sys.implementation.cache_tag
+    assert list(found) == [
+        "app", "app/__pycache__", f"app/__pycache__/main.{tag}.pyc", "app/broken.py", "app/main.py",
+    ]  # fmt: skip
+    assert found[f"app/__pycache__/main.{tag}.pyc"].entry.mtime_s == 5
