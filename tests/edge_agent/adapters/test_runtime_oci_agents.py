@@ -19,7 +19,7 @@ from edge_agent.adapters import exits
 from edge_agent.services.runtime import Exit
 from fairway.services.model import MIB, Resources
 from tests.containers import need, oci_yard
-from tests.oci_left import NOTHING, left
+from tests.oci_left import NOTHING, exit_of, left
 from tests.shared_data import ROOT
 from tests.waiting import until
 from tests.yards import SLEEPS, Yard, open_oci
@@ -121,6 +121,21 @@ async def test_a_start_that_was_cut_off_is_taken_back(yard: Yard):
     await first.start(tyres)
     await first.close()
     (yard.folder / "oci" / "bundles" / tyres.id / "pid").unlink()
+
+    second = await open_oci(yard, "runc")
+
+    assert await second.instances() == {}
+    assert left(yard) == NOTHING
+    await second.close()
+
+
+async def test_what_a_power_cut_ended_has_not_failed(yard: Yard):
+    first = await open_oci(yard, "runc")
+    tyres = yard.script("tyres", "exit 3")
+    await first.start(tyres)
+    await exit_of(first, tyres.id)
+    await first.close()
+    (yard.folder / "oci" / "bundles" / tyres.id / "boot").write_text("an earlier one")
 
     second = await open_oci(yard, "runc")
 
