@@ -6,6 +6,7 @@
     <id>/pid           of its first process; when it was written is when the container was started
     <id>/starting      held (flock) while somebody starts it: also by the program that an agent left behind
     <id>/exit.json     how it ended
+    <id>/boot          the machine's run that all of this is of
 
 Rule 1: a folder without pid was never started whole; one with exit.json has ended; else the kernel is asked.
 """
@@ -50,6 +51,7 @@ class Bundle:
             (self.skeleton / name).write_text(text)
             (self.skeleton / name).chmod(0o644)
         (self.folder / "config.json").write_text(json.dumps(config))
+        (self.folder / "boot").write_text(_boot())
 
     def starting(self) -> int:
         """Return a file that is held while the container is started; close it afterwards."""
@@ -74,6 +76,13 @@ class Bundle:
         except BlockingIOError:
             return True
         return False
+
+    def is_of_this_boot(self) -> bool:
+        """Return whether the machine has not been started anew since: nothing of before runs, or failed."""
+        try:
+            return (self.folder / "boot").read_text() == _boot()
+        except OSError:
+            return False
 
     def pid(self) -> int:
         """Return its first process, 0 when it was never started whole."""
@@ -119,6 +128,10 @@ class Bundle:
             self.root.rmdir()
         if self.folder.exists():
             shutil.rmtree(self.folder)
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text()
 
 
 def _make_open(base: Path, name: str) -> None:

@@ -315,6 +315,9 @@ class OciRuntime:
 
     async def _find_one(self, id_: str, bundle: Bundle) -> None:
         await bundle.until_started()
+        if not bundle.is_of_this_boot():
+            await self._remove(id_)
+            return
         pid, exit_ = bundle.pid(), bundle.exit()
         if exit_ is not None:
             self._known[id_] = _Known(Seen(pid, bundle.started_ns(), exit_))

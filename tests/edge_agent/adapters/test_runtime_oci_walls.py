@@ -3,77 +3,21 @@
 import json
 import os
 import platform
-import shutil
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from edge_agent.adapters.runtime_oci import OciRuntime
 from edge_agent.functions.syscalls import SYSCALLS
-from edge_agent.services.instance import Instance
 from edge_agent.services.seccomp_calls import REFUSED
-from fairway.services.model import MIB, Data, Network, Resources
-from tests.containers import PYTHON, need, oci_yard, python_layers
-from tests.waiting import until
-from tests.yards import BUSYBOX, Yard, open_oci
+from fairway.services.model import Network, Resources
+from tests.containers import need, oci_yard, python_layers
+from tests.inside import Inside
+from tests.yards import open_oci
 
 COLUMN = 1 if platform.machine() == "x86_64" else 2
 NUMBERS = {name: row[COLUMN] for name, row in SYSCALLS.items() if row[COLUMN] is not None}
-
-TOOLS = """
-import ctypes, errno, json, os, socket, sys
-kernel = ctypes.CDLL(None, use_errno=True)
-
-def call(number, *args):
-    # as long numbers, or the kernel would see half of each
-    done = kernel.syscall(ctypes.c_long(number), *(ctypes.c_long(arg) for arg in args))
-    return errno.errorcode.get(ctypes.get_errno(), "?") if done < 0 else "done"
-
-def tried(work):
-    try:
-        return work()
-    except OSError as error:
-        return errno.errorcode[error.errno]
-
-def write(path, text="x"):
-    def work():
-        with open(path, "w") as file:
-            file.write(text)
-        return "done"
-    return tried(work)
-
-def read(path, size=100):
-    return tried(lambda: open(path, "rb").read(size).decode("latin-1"))
-"""
-
-
-class Inside:
-    """Runs programs in containers of one agent, and returns what they found out."""
-
-    def __init__(self, yard: Yard, runtime: OciRuntime) -> None:
-        self.yard, self.runtime = yard, runtime
-
-    def instance(self, name: str, code: str, *args: str, **service: Any) -> Instance:
-        service.setdefault("resources", Resources(cpu_max=2))  # these are not about time
-        return self.yard.instance(name, *PYTHON, "-c", TOOLS + code, *args, **service)
-
-    async def found(self, code: str, *args: str, name: str = "attacker", **service: Any) -> Any:
-        """Return what `code` says: one line of JSON."""
-        instance = self.instance(name, code, *args, **service)
-        await self.runtime.start(instance)
-
-        async def ended() -> bool:
-            return (await self.runtime.instances())[instance.id].exit is not None
-
-        await until(ended)
-        lines = self.runtime.logs.lines(instance.id, 1000)
-        for line in lines:
-            if " stdout {" in line:
-                return json.loads(line.split(" ", 2)[2])
-        raise AssertionError("\n".join(lines))
 
 
 @pytest.fixture(scope="module")
@@ -359,92 +303,3 @@ print(json.dumps({
         "chown": "EPERM",
         "open": ["0", "1", "2", "3"],  # the last is the folder that it lists
     }
-
-
-async def test_what_is_kept_in_memory_is_limited_too(inside: Inside):
-    code = """
-def filled(path):
-    written = 0
-    with open(path, "wb", buffering=0) as file:
-        try:
-            while written < (1 << 26):
-                written += file.write(bytes(1 << 16))
-        except OSError as error:
-            return errno.errorcode[error.errno], written
-    return "done", written
-
-print(json.dumps({"tmp": filled("/tmp/x"), "shm": filled("/dev/shm/x")}))
-"""
-
-    found = await inside.found(
-        code, resources=Resources(memory_max_bytes=64 * MIB, tmp_max_bytes=2 * MIB)
-    )
-
-    assert found == {"tmp": ["ENOSPC", 2 * MIB], "shm": ["ENOSPC", 16 * MIB]}
-
-
-async def test_a_service_that_takes_too_much_memory_is_ended_and_its_neighbour_runs_on(
-    inside: Inside,
-):
-    neighbour = inside.instance("neighbour", "import time\ntime.sleep(1000)")
-    await inside.runtime.start(neighbour)
-    hog = inside.instance(
-        "hog",
-        "taken = []\nwhile True: taken.append(bytearray(b'x') * (1 << 20)); print(len(taken), flush=True)",
-        resources=Resources(memory_max_bytes=48 * MIB),
-    )
-    await inside.runtime.start(hog)
-
-    async def ended() -> bool:
-        return (await inside.runtime.instances())[hog.id].exit is not None
-
-    await until(ended)
-
-    instances = await inside.runtime.instances()
-    exit_ = instances[hog.id].exit
-    assert exit_ is not None
-    assert (exit_.signal, exit_.was_out_of_memory) == (9, True)
-    assert (
-        10 < len(inside.runtime.logs.lines(hog.id, 1000)) < 48
-    )  # of 1 MiB each, beside Python itself
-    assert instances[neighbour.id].exit is None
-
-
-async def test_a_program_that_gives_its_user_more_rights_gives_none(inside: Inside):
-    # As root made it: a program of another user that runs with his rights, on a layer of the image.
-    layer = inside.yard.folder / "layer"
-    program = layer / "rights" / "busybox"
-    program.parent.mkdir(parents=True)
-    shutil.copy(BUSYBOX, program)
-    program.chmod(0o4755)
-    inside.yard.layers = (*inside.yard.layers, layer)
-
-    found = await inside.found(
-        """
-import subprocess
-program = "/rights/busybox"
-who = subprocess.run([program, "id", "-u"], capture_output=True, text=True)
-print(json.dumps({"uid": who.stdout.strip(), "is": str(os.getuid()), "mode": oct(os.stat(program).st_mode)}))
-"""
-    )
-
-    assert found["uid"] == found["is"] != "0"
-    assert found["mode"] == "0o104755"
-
-
-async def test_data_belong_to_the_service_and_cannot_be_run(inside: Inside):
-    found = await inside.found(
-        """
-import shutil, subprocess
-shutil.copy("/bin/python", "/data/python")
-os.chmod("/data/python", 0o755)
-print(json.dumps({
-    "run": tried(lambda: subprocess.run(["/data/python"]) and "done"),
-    "mode": oct(os.stat("/data").st_mode & 0o777), "mine": os.stat("/data").st_uid == os.getuid(),
-    "large": tried(lambda: os.truncate("/data/python", 1 << 30)),
-}))
-""",
-        data=(Data("/data"),),
-    )
-
-    assert found == {"run": "EACCES", "mode": "0o700", "mine": True, "large": "EFBIG"}
