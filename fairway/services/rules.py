@@ -19,6 +19,7 @@ from fairway.services.model import (
     Service,
     service_name,
 )
+from fairway.services.ranges import range_of
 
 ARGUMENTS_MAX = 256
 ARGUMENTS_MAX_CHARS = 65_536
@@ -39,7 +40,6 @@ _TAKEN = tuple(
 
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]*")
 _OFFERED = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
-_RANGE = re.compile(r"[0-9A-Za-z.*^~<>=!,|+ -]+")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _INTERFACE = re.compile(r"[a-z0-9][a-z0-9-]*(\.[a-z0-9][a-z0-9-]*)*")
 _PROTO = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
@@ -162,10 +162,10 @@ def _interfaces(service: Service) -> None:
             _named(f"{place}.to", name)
     for number, use in enumerate(service.uses):
         _interface(f"uses[{number}]", use.name)
-        if len(use.version) > VERSION_MAX_CHARS or not _RANGE.fullmatch(use.version):
-            raise BadInput(
-                f'uses[{number}].version: {use.version[:80]!r} is no range; write ">=1.2 <2"'
-            )
+        try:
+            range_of(use.version)
+        except BadInput as error:
+            raise BadInput(f"uses[{number}].version: {error}") from error
 
 
 def _folders(service: Service) -> None:
