@@ -81,6 +81,11 @@ IN_THE_VEHICLE = {
     "/fairway.v1.OnboardService/GetHistory",
     "/fairway.v1.VehicleDataService/SubscribePartial",
     "/fairway.v1.VehicleDataService/Actuate",
+    # By the socket that is a service's own, with its token: test_service_registry.
+    "/fairway.v1.ServiceRegistryService/Whoami",
+    "/fairway.v1.ServiceRegistryService/ListOffers",
+    "/fairway.v1.ServiceRegistryService/WatchOffers",
+    "/fairway.v1.ServiceRegistryService/Announce",
 }
 
 # Who comes, whose batch or request they bring, and what is said; a tenant: it is stored, or issued, as theirs.
