@@ -72,6 +72,18 @@ GRACE_MAX_S = 600.0
 _DEFAULT = Service(name="x", version="1")
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes what is not printable as escapes: other styles fold some line breaks of Unicode to spaces."""
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.Node:
+    style = None if text.isprintable() else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def service_from_yaml(text: str | bytes, *, file: str = "the manifest") -> Service:
     """Return the service that a manifest says; `file` names it in errors.  Raises BadInput."""
     said = _decoded(text, file)
@@ -94,8 +106,12 @@ def service_from_json(text: str | bytes, *, file: str = "the manifest") -> Servi
 
 def service_to_yaml(service: Service) -> str:
     """Return the manifest of a service."""
-    text: str = yaml.safe_dump(
-        service_document(service), sort_keys=False, allow_unicode=True, width=100
+    text: str = yaml.dump(
+        service_document(service),
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=100,
     )
     return text
 

@@ -114,6 +114,13 @@ def test_the_example_at_the_top_of_the_file_is_a_manifest():
     assert service_from_yaml(example).name == "tyre-watch"
 
 
+def test_breaks_that_only_unicode_knows_stay_what_they_are():
+    tags = (("a", "one\x85two"), ("b", "one\u2028two\ufeff"))
+    service = Service(name="one", version="1", image=DIGEST, tags=tags)
+
+    assert service_from_yaml(service_to_yaml(service)) == service
+
+
 @settings(max_examples=40)
 @given(services)
 def test_what_is_written_is_read_equal(service: Service):
