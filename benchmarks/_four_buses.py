@@ -44,7 +44,12 @@ class Load:
     slices: list[FrameBlock]  # one for each SLICE_MS
     latest_ms: float = 0.0  # how late the latest slice was
     sent_slices: int = 0
+    start_ns: int = 0
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def due_slices(self) -> int:
+        """Return how many slices should have been sent by now."""
+        return (time.monotonic_ns() - self.start_ns) // (SLICE_MS * NS_PER_MS)
 
     @property
     def frames_per_s(self) -> float:
@@ -56,10 +61,10 @@ class Load:
 
     async def play(self, bus: Bus) -> None:
         """Send in real time until `stopping`."""
-        start_ns = time.monotonic_ns()
+        self.start_ns = start_ns = time.monotonic_ns()
         while not self.stopping.is_set():
             passed_ns = time.monotonic_ns() - start_ns
-            due = passed_ns // (SLICE_MS * NS_PER_MS)
+            due = self.due_slices()
             late_ms = passed_ns / NS_PER_MS - self.sent_slices * SLICE_MS
             self.latest_ms = max(self.latest_ms, late_ms)
             while self.sent_slices < due:

@@ -18,6 +18,7 @@ import socket
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -222,7 +223,7 @@ def _open_door(folder: Path) -> AbstractAsyncContextManager[Told]:
     return app(f"unix:{socket_path}", issuer.token("read", seconds=600), paths)
 
 
-class _Agent:
+class Agent:
     """The running program."""
 
     def __init__(self, process: asyncio.subprocess.Process, began_s: float) -> None:
@@ -246,12 +247,20 @@ class _Agent:
 
     async def metric(self, name: str) -> int:
         """Return the sum of a metric over its labels."""
+        return int((await self.scrape()).get(name, 0))
+
+    async def scrape(self) -> dict[str, float]:
+        """Return all metrics of one moment: sums over labels, but classes of histograms with their bound."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(b"GET /metrics HTTP/1.1\r\n\r\n")
-        text = (await reader.read()).decode()
+        text = (await reader.read()).decode().partition("\r\n\r\n")[2]
         writer.close()
-        lines = [line for line in text.splitlines() if line.startswith(name)]
-        return int(sum(float(line.split()[-1]) for line in lines))
+        found: defaultdict[str, float] = defaultdict(float)
+        for line in text.splitlines():
+            if line and not line.startswith("#"):
+                series, _, value = line.rpartition(" ")
+                found[series if "{le=" in series else series.partition("{")[0]] += float(value)
+        return found
 
     def cpu_s(self) -> float:
         """Return the processor time it has used, in user and kernel mode, all threads."""
@@ -265,7 +274,8 @@ class _Agent:
 
 
 @asynccontextmanager
-async def _agent(folder: Path) -> AsyncIterator[_Agent]:
+async def _agent(folder: Path, core: int | None = None) -> AsyncIterator[Agent]:
+    """Run the program, on one core alone where that is said."""
     began_s = time.monotonic()
     process = await asyncio.create_subprocess_exec(
         *(str(AGENT), "run", "--config", str(folder / "agent.toml"), "--json"),
@@ -273,7 +283,9 @@ async def _agent(folder: Path) -> AsyncIterator[_Agent]:
         stderr=asyncio.subprocess.PIPE,
         cwd=folder,
     )
-    agent = _Agent(process, began_s)
+    if core is not None:
+        os.sched_setaffinity(process.pid, {core})  # before it has a thread: all inherit it
+    agent = Agent(process, began_s)
     try:
         yield agent
     finally:
@@ -299,7 +311,7 @@ async def _playing(load: Load, bus: Bus, front: UnixFront) -> AsyncIterator[None
         await asyncio.gather(playing, return_exceptions=True)
 
 
-async def _watched(agent: _Agent, load: Load, bus: Bus, cloud: GrpcCloud, seconds: float) -> Result:
+async def _watched(agent: Agent, load: Load, bus: Bus, cloud: GrpcCloud, seconds: float) -> Result:
     await agent.listens()
     await agent.samples()
     first_sample_s = time.monotonic() - agent.began_s

@@ -20,10 +20,19 @@ from fleet_cloud.adapters.addresses import sqlite_url
 from fleet_cloud.adapters.catalogues import KeptCatalogues
 from fleet_cloud.adapters.registry import open_registry
 from fleet_cloud.campaigns.check import Fit, prepare, verdict
-from fleet_cloud.campaigns.desk import Desk, Heard, Stores
+from fleet_cloud.campaigns.desk import Desk, Stores
 from fleet_cloud.campaigns.life import State
-from fleet_cloud.campaigns.model import Kept, Target, TargetKind
-from fleet_cloud.campaigns.ports import Vehicle
+from fleet_cloud.campaigns.model import (
+    Kept,
+)
+from fleet_cloud.control.listing import Heard
+from fleet_cloud.control.ports import (
+    Vehicle,
+)
+from fleet_cloud.control.targets import (
+    Target,
+    TargetKind,
+)
 
 DOCUMENTS = 2_000
 SIGNALS = 1_000
@@ -35,16 +44,16 @@ NOW_NS = 1_780_000_000_000_000_000
 
 def run() -> list[Row]:
     """Measure validation, a change for everybody, and everybody checking in."""
-    rate = _validated_per_minute()
+    rate, by_the_wall = _validated_per_minute()
     with tempfile.TemporaryDirectory(prefix="fairway-bench-") as folder:
         change_s, check_in_s = _fleet(Path(folder))
     rows = [
         Row(
             f"campaign documents with 127-node conditions validated against {SIGNALS} signals",
-            f"{rate:,.0f} a minute",
+            f"{rate:,.0f} a minute of processor time, {by_the_wall:,.0f} by the wall",
             "-",
             rate,
-            ">= 10000",
+            ">= 15000",
             "a minute",
         ),
         Row(
@@ -85,14 +94,15 @@ def _document(number: int) -> bytes:
     ).encode()
 
 
-def _validated_per_minute() -> float:
+def _validated_per_minute() -> tuple[float, float]:
     table = SignalTable(tuple(Signal(f"Vehicle.Bench.Signal{at}") for at in range(SIGNALS)))
     documents = [_document(number) for number in range(DOCUMENTS)]
-    begun = time.perf_counter()
+    begun, used = time.perf_counter(), time.process_time()
     for document in documents:
         found = verdict(prepare(campaign_from_json(document)), table)
         assert found.fit is Fit.WHOLE, found
-    return DOCUMENTS / (time.perf_counter() - begun) * 60
+    used, took = time.process_time() - used, time.perf_counter() - begun
+    return DOCUMENTS / used * 60, DOCUMENTS / took * 60
 
 
 def _fleet(folder: Path) -> tuple[float, float]:

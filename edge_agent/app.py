@@ -29,6 +29,7 @@ from edge_agent.adapters.patience import Patient
 from edge_agent.adapters.pipelines import open_pipeline, resumption
 from edge_agent.adapters.renewal import identity_renewal
 from edge_agent.adapters.sampling import LOOK_INTERVAL_NS, Limits, Pipeline, Sampling
+from edge_agent.adapters.services_wired import ServiceParts, services_for
 from edge_agent.adapters.sources import open_source
 from edge_agent.adapters.spool_files import SpoolFiles
 from edge_agent.adapters.spool_worker import SpoolWorker
@@ -50,6 +51,8 @@ from fairway.telemetry import Dictionary
 from fairway.wire.telemetry import dictionary_to_bytes
 
 EVENTS = log.get("edge_agent")
+
+SERVICES_RUN_S = 60.0
 
 
 def run(config: Config, *, until_drained: bool = False) -> Summary:
@@ -73,7 +76,14 @@ async def _run(config: Config, *, until_drained: bool) -> Summary | None:
     uplink: CloudUplink | None = side.uplink if side else None
     if side is None and target is not None:
         uplink = open_uplink(target, vehicle=config.vehicle.id)
-    onboard = open_onboard(config, pipeline.mapping, plan, catalog, clock)
+    onboard = open_onboard(
+        config,
+        pipeline.mapping,
+        plan,
+        catalog,
+        clock,
+        is_for_services=config.services is not None,
+    )
     if until_drained and uplink is None:
         raise BadInput("there is no [uplink]: nothing can be drained")
     spool = SpoolWorker(
@@ -88,7 +98,9 @@ async def _run(config: Config, *, until_drained: bool) -> Summary | None:
         campaigns = CampaignParts(config, Around(spool, pipeline.mapping.table, clock, fetcher))
         takers = [campaigns.take] if onboard is None else [onboard.feed.take, campaigns.take]
         pipeline.mapped = _each(takers)
+        pipeline.due_ns = campaigns.due_ns
         delivery = _delivery(spool, uplink, clock, str(target), campaigns) if uplink else None
+        services = await services_for(config, onboard, clock, campaigns, target)
         agent = _Agent(
             config,
             clock,
@@ -99,12 +111,15 @@ async def _run(config: Config, *, until_drained: bool) -> Summary | None:
             campaigns=campaigns,
             ecus=ecus,
             onboard=onboard,
+            services=services,
             changed=side.changed if side else _never,
         )
         try:
             return await agent.run(until_drained=until_drained)
         finally:
             await campaigns.close()
+            if services is not None:
+                await services.close()
     finally:
         await spool.close()
 
@@ -172,6 +187,7 @@ class _Agent:
         campaigns: CampaignParts,
         ecus: EcuBuses,
         onboard: Opened | None,
+        services: ServiceParts | None,
         changed: Callable[[], Coroutine[None, None, None]],
     ) -> None:
         self._config, self._clock, self._spool = config, clock, spool
@@ -204,6 +220,7 @@ class _Agent:
         )
         self._sources: list[FrameSource] = []
         self._stopping, self._changed = asyncio.Event(), changed
+        self._services = services
 
     def _limits(self) -> Limits:
         telemetry, spool = self._config.telemetry, self._config.spool
@@ -234,7 +251,7 @@ class _Agent:
             signals=len(self._mapping.table),
             waiting_batches=self._spool.spool.state.waiting,
         )
-        carriers = (self._renewal, self._delivery, self._actuators, self._campaigns)
+        carriers = (self._renewal, self._delivery, self._actuators, self._campaigns, self._services)
         carrying = [asyncio.create_task(one.run()) for one in carriers if one is not None]
         working = asyncio.create_task(self._work(until_drained=until_drained))
         stopping = asyncio.create_task(self._stopping.wait())
@@ -268,6 +285,12 @@ class _Agent:
         return summary_of(vehicle, stream, self.status(), self._mapping)
 
     async def _work(self, *, until_drained: bool) -> None:
+        if (
+            self._services is not None
+            and self._config.replay
+            and self._config.replay.after_services
+        ):
+            await self._services.until_running(SERVICES_RUN_S)
         await self._sample()
         await self._sampling.finish()
         await self._campaigns.finish()
@@ -333,6 +356,7 @@ class _Agent:
             onboard=self._door.counts if self._door else None,
             data=self._feed.data.numbers() if self._feed else None,
             campaigns=self._campaigns.statuses.numbers(),
+            services=self._services.supervisor.numbers() if self._services else None,
         )
 
     def _dropped(self) -> tuple[tuple[str, int], ...]:

@@ -29,6 +29,7 @@ from typing import Literal
 from edge_agent.config_campaigns import Budget, Campaigns, Network
 from edge_agent.config_diagnostics import Ecu, check_ecus
 from edge_agent.config_fleetwise import FleetWise
+from edge_agent.config_services import Services
 from fairway.errors import BadInput
 from fairway.identity import region_name
 from fairway.ids import vehicle_id
@@ -73,6 +74,7 @@ class Replay:
     log: Path
     speed: Literal["max"] | float = "max"  # or a factor: 1.0 is real time
     resume: bool = True  # a restart goes on where the spool ends, as if there had been none
+    after_services: bool = False  # begins when the services of [services] run, 60 s later at most
 
     def __post_init__(self) -> None:
         if self.speed != "max" and not self.speed > 0:
@@ -286,6 +288,7 @@ class Config:
     actuation: tuple[Actuation, ...] = ()
     ecu: tuple[Ecu, ...] = ()
     functions: Functions = field(default_factory=Functions)
+    services: Services | None = None
     log: Log = field(default_factory=Log)
 
     def __post_init__(self) -> None:

@@ -2,16 +2,20 @@
 
 vehicle  --CheckIn, Catalogue, StateReport, Answer-->                        cloud
 vehicle  <--CampaignList, CatalogueWanted, StateTemplateList, Command-----  cloud
+vehicle  <--ServiceList---------------------------------------------------  cloud
 
 Rule 1: a list replaces the list before, and has a revision; what a vehicle runs is said by its check-in.
 Rule 2: a command is done once, however often it comes; its answer says what became of it.
+Rule 3: whoever says nothing of services runs none, and is told nothing of them.
 """
 
+import hashlib
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias
 
 from fairway.campaign.model import Campaign
+from fairway.services.states import State, Sub
 from fairway.telemetry import Dictionary
 
 
@@ -51,6 +55,23 @@ class StateTemplateStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """One service in a vehicle."""
+
+    name: str
+    version: str  # in force, or being tried
+    state: State
+    sub: Sub = Sub.NONE
+    why: str = ""  # one sentence
+    is_ready: bool = False
+    restarts: int = 0
+    last_good: str = ""  # the version that returns when a change fails
+    bad: tuple[str, ...] = ()  # versions that failed in this vehicle
+    image: str = ""  # sha256:... of its manifest; "": a program of the vehicle
+    is_isolated: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class CheckIn:
     """What a vehicle runs."""
 
@@ -61,6 +82,8 @@ class CheckIn:
     catalogue_id: bytes = b""  # Dictionary.id of everything it can collect
     state_templates_revision: int = 0
     state_templates: tuple[StateTemplateStatus, ...] = ()
+    services_revision: int | None = None  # None: this vehicle runs no services
+    services: tuple[ServiceStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,6 +171,31 @@ class StateTemplateList:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceOrder:
+    """A service that a vehicle is to run."""
+
+    sync_id: str  # service_sync_id(manifest)
+    manifest: str  # JSON, read by fairway.services.manifest
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceList:
+    """All services that a vehicle is to run; `unreadable` are those it cannot even read: sync id, reason."""
+
+    revision: int
+    services: tuple[ServiceOrder, ...]
+    artifacts_url: str = (
+        ""  # where images are fetched; "": at the gRPC address that the vehicle knows
+    )
+    unreadable: tuple[tuple[str, str], ...] = ()
+
+
+def service_sync_id(manifest: str) -> str:
+    """Return the name of a manifest's content."""
+    return hashlib.sha256(manifest.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
 class ExplainCampaign:
     """Asks why a campaign, by its name or sync id, sends what it sends."""
 
@@ -185,9 +233,59 @@ class SnapshotState:
     template: str
 
 
-What: TypeAlias = (
-    ExplainCampaign | UploadPartition | ActivateState | DeactivateState | SnapshotState
+@dataclass(frozen=True, slots=True)
+class FetchServiceLogs:
+    """Asks for the newest lines of a service; 0: as many as the vehicle thinks right."""
+
+    service: str
+    lines: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainService:
+    """Asks why a service stands as it does."""
+
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestartService:
+    """Starts a service anew, also one that was stopped."""
+
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopService:
+    """Stops a service until it is restarted, or another version of it is wanted."""
+
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExecuteInService:
+    """Runs a command inside a service; refused unless the vehicle's own settings allow it."""
+
+    service: str
+    argv: tuple[str, ...]
+    timeout_s: int = 0  # 0: as the vehicle thinks right
+
+
+ServiceWhat: TypeAlias = (
+    FetchServiceLogs | ExplainService | RestartService | StopService | ExecuteInService
 )
+What: TypeAlias = (
+    ExplainCampaign
+    | UploadPartition
+    | ActivateState
+    | DeactivateState
+    | SnapshotState
+    | ServiceWhat
+)
+# An answer's reason: the vehicle's own settings forbid it.  In the range that FleetWise leaves to the maker.
+FORBIDDEN_BY_VEHICLE = 0x1_0001
+# They change nothing, and are answered anew each time.
+QUESTIONS = (ExplainCampaign, FetchServiceLogs, ExplainService)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,4 +298,4 @@ class Command:
 
 
 FromVehicle: TypeAlias = CheckIn | Catalogue | StateReport | Answer
-ToVehicle: TypeAlias = CampaignList | CatalogueWanted | StateTemplateList | Command
+ToVehicle: TypeAlias = CampaignList | CatalogueWanted | StateTemplateList | ServiceList | Command

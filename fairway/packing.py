@@ -42,13 +42,25 @@ class Packing:
 
     def add(self, block: SampleBlock, event: CampaignEvent, *, now_ns: int) -> list[Packed]:
         """Take an event whose samples are `block`, and return what is complete; `now_ns` is monotonic."""
-        self._open.append((block, replace(event, samples=len(block))))
+        if event.samples != len(block):
+            event = replace(event, samples=len(block))
+        if self._max_samples is None and self._max_age_ns is None:
+            head = self._head
+            return [Packed(block, CampaignPart(head.sync_id, head.partition, (event,)))]
+        self._open.append((block, event))
         self._samples += len(block)
         if self._due_ns is None and self._max_age_ns is not None:
             self._due_ns = now_ns + self._max_age_ns
-        waits_for_more = self._max_samples is not None or self._max_age_ns is not None
-        is_full = self._max_samples is not None and self._samples >= self._max_samples
-        return self.closed() if is_full or not waits_for_more else []
+        if self._max_samples is not None and self._samples >= self._max_samples:
+            return self.closed()
+        # It may wait for hours: it must not keep alive what was collected beside it.
+        self._open[-1] = (block.copy(), event)
+        return []
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something waits for more."""
+        return bool(self._open)
 
     def due_ns(self) -> int | None:
         """Return when the open batch is to be closed by its age; None: not by age, or there is none."""

@@ -106,6 +106,12 @@ class SampleBlock:
             self.table, self.signal[rows], self.time_ns[rows], self.value[rows], self.texts
         )
 
+    def copy(self) -> "SampleBlock":
+        """Return the same block with columns of its own, where these may be pieces of larger ones."""
+        return SampleBlock(
+            self.table, self.signal.copy(), self.time_ns.copy(), self.value.copy(), self.texts
+        )
+
     def rows(self) -> Iterator[tuple[str, int, float | bool | str]]:
         """Yield (name, time_ns, value) for people and tests; never for the hot path."""
         for signal, time_ns, value in zip(

@@ -3,15 +3,14 @@
     broker child --> MQTT door --+--> intake --> groups --> telemetry store, registry --> API
                                  |
                    gRPC door ----+--> control <--> registry
+                                 +--> artifacts
 
 `serve` is all of it in one process; `ingest` is the doors and the stores, as often as needed, beside a broker
 and stores that are shared.
 """
 
 import asyncio
-import os
 import secrets
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -24,8 +23,8 @@ from fairway.clock import NS_PER_S, Clock, SystemClock
 from fairway.errors import BadInput
 from fleet_cloud.adapters import addresses
 from fleet_cloud.adapters.addresses import BrokerAddress
+from fleet_cloud.adapters.artifacts_fs import FileArtifacts
 from fleet_cloud.adapters.broker_child import BrokerPlace, MosquittoBroker, NatsBroker, make_broker
-from fleet_cloud.adapters.catalogues import KeptCatalogues
 from fleet_cloud.adapters.clickhouse_http import INSERT_MAX_S
 from fleet_cloud.adapters.control import Control
 from fleet_cloud.adapters.controlling import make_control
@@ -34,11 +33,12 @@ from fleet_cloud.adapters.ending import Ending, ending
 from fleet_cloud.adapters.feed import Feed
 from fleet_cloud.adapters.first_key import ensure_first_key
 from fleet_cloud.adapters.fleet import Fleet
-from fleet_cloud.adapters.fleet_files import open_fleet
+from fleet_cloud.adapters.fleet_files import FleetFiles, open_fleet
 from fleet_cloud.adapters.fleetwise import Surroundings, serve_agents
 from fleet_cloud.adapters.fleetwise_control import Doors
 from fleet_cloud.adapters.fleetwise_plane import KeptModels, control_plane
 from fleet_cloud.adapters.grpc import GrpcDoor
+from fleet_cloud.adapters.grpc_artifacts import ArtifactDoor
 from fleet_cloud.adapters.grpc_control import ControlDoor
 from fleet_cloud.adapters.grpc_enrolment import EnrolmentDoor
 from fleet_cloud.adapters.handing_out import place_of
@@ -54,13 +54,12 @@ from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.adapters.registry_audit import SqlAudit
 from fleet_cloud.adapters.telemetry_store import open_store
 from fleet_cloud.adapters.worker import Limits, Worker
-from fleet_cloud.api.ports import ApiPorts, CampaignPorts, SignIn, Telemetry
-from fleet_cloud.api.server import ServerTls, serving
+from fleet_cloud.api.ports import ApiPorts, SignIn, Telemetry
+from fleet_cloud.api.server import serving, tls_of
 from fleet_cloud.api.service import make_api
-from fleet_cloud.campaigns.commanding import Commanding
-from fleet_cloud.campaigns.service import Service
 from fleet_cloud.config import Config, Endpoint, endpoint
 from fleet_cloud.enrolment.desk import Desk
+from fleet_cloud.features import campaign_ports, open_artifacts, service_ports
 from fleet_cloud.ingest.groups import Groups
 from fleet_cloud.ingest.ports import Claimant, TelemetryStore
 from fleet_cloud.ingest.status import IngestStatus
@@ -94,6 +93,7 @@ class _Cloud:
     fleet: Fleet
     audit: SqlAudit
     control: Control
+    artifacts: FileArtifacts
     feed: Feed = field(default_factory=Feed)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
     urls: dict[str, str] = field(default_factory=dict)
@@ -124,10 +124,9 @@ async def _run(config: Config, ready: Ready, *, whole: bool) -> None:
         if whole:
             stack.enter_context(DataDir(config.folder).locked())
         files = stack.enter_context(open_fleet(config))
-        registry, pki, data, clock = files.registry, files.pki, files.data, SystemClock()
-        fleet = Fleet(registry.vehicles, registry.certificates, clock)
-        control = make_control(registry, fleet, files.audit, clock, end.fail)
-        cloud = _Cloud(config, clock, end, data, pki, registry, fleet, files.audit, control)
+        cloud = _put_together(config, files, end)
+        registry, pki, data, clock = cloud.registry, cloud.pki, cloud.data, cloud.clock
+        fleet = cloud.fleet
         if whole:
             ensure_first_key(registry.keys, data.folder, files.audit, clock.now_ns())
         fleet.refresh()
@@ -144,7 +143,7 @@ async def _run(config: Config, ready: Ready, *, whole: bool) -> None:
             cloud.urls["mqtt"] = address.url
         store = open_store(config.store.url, data.folder, region=config.region)
         stack.callback(store.close)
-        owner = config.ingest.name or _owner(data, whole=whole)
+        owner = config.ingest.name or data.owner(whole=whole)
         status, grpc = await stack.enter_async_context(_ingest(cloud, store, address, owner))
         cloud.metrics.register(IngestCollector(status))
         listen = config.api.listen if whole else config.metrics.listen
@@ -158,6 +157,31 @@ async def _run(config: Config, ready: Ready, *, whole: bool) -> None:
         await end.wait()
         log.info("stopping")
     end.check()
+
+
+def _put_together(config: Config, files: FleetFiles, end: Ending) -> _Cloud:
+    registry, clock, urls = files.registry, SystemClock(), dict[str, str]()
+    fleet = Fleet(registry.vehicles, registry.certificates, clock)
+
+    def artifacts_url() -> str:
+        # With a broker of its own this process is the only one: several would each tell another address.
+        is_alone = config.broker.mode == "embedded"
+        return config.artifacts.url or (urls.get("grpc", "") if is_alone else "")
+
+    control = make_control(registry, fleet, files.audit, clock, end.fail, artifacts_url)
+    return _Cloud(
+        config=config,
+        clock=clock,
+        end=end,
+        data=files.data,
+        pki=files.pki,
+        registry=registry,
+        fleet=fleet,
+        audit=files.audit,
+        control=control,
+        artifacts=open_artifacts(config),
+        urls=urls,
+    )
 
 
 @asynccontextmanager
@@ -270,13 +294,22 @@ def _enrolment(cloud: _Cloud) -> EnrolmentDoor:
     )
 
 
+def _artifacts(cloud: _Cloud) -> ArtifactDoor:
+    return ArtifactDoor(
+        artifacts=cloud.artifacts,
+        holdings=cloud.registry.holdings,
+        members=lambda: cloud.fleet.members,
+        region=cloud.config.region,
+    )
+
+
 async def _grpc(cloud: _Cloud, intake: Intake, streams: ControlDoor) -> GrpcDoor:
     door = GrpcDoor(
         intake=intake,
         clock=cloud.clock,
         members=lambda: cloud.fleet.members,
         region=cloud.config.region,
-        services=[_enrolment(cloud).service()],
+        services=[_enrolment(cloud).service(), _artifacts(cloud).service()],
         beside=streams,
     )
     where = endpoint(cloud.config.grpc.listen)
@@ -297,7 +330,7 @@ async def _api(
     cloud: _Cloud, listen: str, telemetry: Telemetry, status: Callable[[], IngestStatus]
 ) -> AsyncIterator[None]:
     where = endpoint(listen)
-    tls = _api_tls(cloud, where)
+    tls = tls_of(cloud.config.api, where, cloud.pki.server, cloud.pki.server_key)
     opened = listening(where.host, cloud.data.port("api", where.host, where.port))
     port = opened.getsockname()[1]
     scheme = "https" if tls else "http"
@@ -307,7 +340,8 @@ async def _api(
     is_own = settings.sign_in and where.is_loopback
     own = OwnIssuer(url, own_signer(cloud.data.folder)) if is_own else None
     region, folder, registry = cloud.config.region, cloud.data.folder, cloud.registry
-    users, campaigns = registry.users, _campaigns(cloud)
+    users = registry.users
+    campaigns = campaign_ports(cloud.config, registry, cloud.audit, cloud.control.poke)
     ports = ApiPorts(
         telemetry=telemetry,
         vehicles=registry.vehicles,
@@ -321,6 +355,7 @@ async def _api(
         audit=cloud.audit,
         acts=cloud.audit,
         campaigns=campaigns,
+        services=service_ports(cloud.config, registry, cloud.audit, cloud.artifacts),
         fleets_of=cloud.control.fleets_of,
         sign_in=SignIn(own, users) if own else None,
         fleetwise=control_plane(region, folder, registry, campaigns.service, campaigns.poke),
@@ -328,32 +363,6 @@ async def _api(
     api = make_api(ports)
     async with serving(api, opened, tls=tls, proxies=settings.proxies, ended=cloud.end.request):
         yield
-
-
-def _campaigns(cloud: _Cloud) -> CampaignPorts:
-    settings, registry = cloud.config.campaigns, cloud.registry
-    return CampaignPorts(
-        service=Service(registry.plan, cloud.audit, self_approval=settings.self_approval),
-        commanding=Commanding(registry.commands, cloud.audit, lambda: secrets.token_hex(16)),
-        plan=registry.plan,
-        said=registry.said,
-        commands=registry.commands,
-        progress=registry.progress,
-        catalogues=KeptCatalogues(registry.dictionaries),
-        poke=cloud.control.poke,
-        price_per_mb=settings.price_per_mb,
-        currency=settings.currency,
-    )
-
-
-def _api_tls(cloud: _Cloud, where: Endpoint) -> ServerTls | None:
-    """Return what the API shows; in the clear is only this machine, or a proxy in front."""
-    settings = cloud.config.api
-    if settings.certificate is not None and settings.key is not None:
-        return ServerTls(settings.certificate, settings.key)
-    if settings.plain or where.is_loopback:
-        return None
-    return ServerTls(cloud.pki.server, cloud.pki.server_key)
 
 
 @contextmanager
@@ -388,10 +397,3 @@ def _end_with(task: asyncio.Task[None], end: Ending) -> None:
     """End the program with a task that runs for ever and has not: what follows the fleet shuts people out."""
     if not task.cancelled() and (error := task.exception()) is not None:
         end.fail(error)
-
-
-def _owner(data: DataDir, *, whole: bool) -> str:
-    """Say who claims batches: `serve` is alone in its directory and takes up what it left, ingest is not."""
-    if whole:
-        return f"serve-{data.identity()}"
-    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"

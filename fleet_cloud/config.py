@@ -23,7 +23,7 @@ from typing import Literal
 
 from fairway.errors import BadInput
 from fairway.fleetwise.topics import Prefixes
-from fairway.identity import DEFAULT_REGION, region_name
+from fairway.identity import DEFAULT_REGION, region_name, tenant_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +239,39 @@ class Campaigns:
 
 
 @dataclass(frozen=True, slots=True)
+class Services:
+    """Services of vehicles: who approves them."""
+
+    # Tenants whose services wait for approval by somebody else than their author; "*" for all of them.
+    approval: tuple[str, ...] = ()
+    # Whether their author may approve them as well: for a fleet of one operator.
+    self_approval: bool = False
+
+    def __post_init__(self) -> None:
+        for tenant in self.approval:
+            if tenant != "*":
+                tenant_name(tenant)
+
+    def needs_approval(self, tenant: str) -> bool:
+        """Whether a tenant demands approval."""
+        return "*" in self.approval or tenant in self.approval
+
+
+@dataclass(frozen=True, slots=True)
+class Artifacts:
+    """Large files for vehicles: where they lie, and where vehicles fetch them."""
+
+    # A folder that all processes of one cloud share; `artifacts` in data_dir by default.
+    dir: Path | None = None
+    # As grpcs://HOST:PORT, for vehicles that know no gRPC address or are to use another; by default this one.
+    url: str = ""
+
+    def __post_init__(self) -> None:
+        if self.url and not self.url.startswith("grpcs://"):
+            raise BadInput(f"artifacts.url is {self.url!r}; write grpcs://HOST:PORT")
+
+
+@dataclass(frozen=True, slots=True)
 class Metrics:
     """Where a `fleet-cloud ingest` says how it is doing (/metrics, /healthz); `serve` does in its API."""
 
@@ -275,6 +308,8 @@ class Config:
     audit: Audit = field(default_factory=Audit)
     ingest: Ingest = field(default_factory=Ingest)
     campaigns: Campaigns = field(default_factory=Campaigns)
+    services: Services = field(default_factory=Services)
+    artifacts: Artifacts = field(default_factory=Artifacts)
     metrics: Metrics = field(default_factory=Metrics)
     log: Log = field(default_factory=Log)
 

@@ -159,4 +159,5 @@ def _essence(check_in: CheckIn) -> CheckIn:
         )
         for one in check_in.campaigns
     )
-    return replace(check_in, time_ns=0, campaigns=campaigns)
+    services = tuple(replace(one, restarts=0) for one in check_in.services)
+    return replace(check_in, time_ns=0, campaigns=campaigns, services=services)

@@ -1,5 +1,7 @@
 """What the cloud orders and asks, done: lists, templates, commands; and what the vehicle says of itself.
 
+Services are another's: what is ordered and asked of them is handed on, and so is what is said of them.
+
 Rule 1: lists, activations and commands are durable before they are in force, or not at all.
 Rule 2: a disk that takes nothing leaves everything as it was; the next check-in says so by its revision.
 """
@@ -7,6 +9,7 @@ Rule 2: a disk that takes nothing leaves everything as it was; the next check-in
 import asyncio
 import json
 from collections.abc import Callable
+from typing import Protocol
 
 from edge_agent.adapters.campaign_status import CampaignStatuses
 from edge_agent.adapters.campaigns import Campaigns
@@ -17,6 +20,7 @@ from edge_agent.telemetry.last_states import LastStates
 from fairway import log
 from fairway.clock import NS_PER_S, Clock
 from fairway.control import (
+    QUESTIONS,
     ActivateState,
     Answer,
     AnswerState,
@@ -25,6 +29,9 @@ from fairway.control import (
     Command,
     DeactivateState,
     ExplainCampaign,
+    ServiceList,
+    ServiceStatus,
+    ServiceWhat,
     SnapshotState,
     StateReport,
     StateTemplateList,
@@ -40,6 +47,27 @@ TEMPLATES = "templates"
 STATES = "states"
 COMMANDS = "commands"
 IDLE_MAX_S = 10.0
+
+
+class ServicesOrdered(Protocol):
+    """Services as the cloud orders them: service_orders.py."""
+
+    @property
+    def revision(self) -> int:
+        """Of the list in force; 0: none yet."""
+        ...
+
+    def statuses(self) -> tuple[ServiceStatus, ...]:
+        """Return how each service stands."""
+        ...
+
+    async def order(self, services: ServiceList) -> None:
+        """Put a list into force.  Raises Unavailable when nothing changed."""
+        ...
+
+    async def obey(self, id_: str, what: ServiceWhat) -> Answer:
+        """Do what is told, or answer what is asked.  Raises Unavailable."""
+        ...
 
 
 class CampaignOrders:
@@ -61,6 +89,7 @@ class CampaignOrders:
         self._remember_templates()
         self._wake = asyncio.Event()
         self.changed: Callable[[], None] = lambda: None
+        self.services: ServicesOrdered | None = None  # None: this vehicle runs none
 
     # what is said of ourselves
 
@@ -74,6 +103,8 @@ class CampaignOrders:
             catalogue_id=self.campaigns.dictionary.id,
             state_templates_revision=self.states.revision,
             state_templates=self.states.statuses(),
+            services_revision=None if self.services is None else self.services.revision,
+            services=() if self.services is None else self.services.statuses(),
         )
 
     def news(self) -> None:
@@ -119,6 +150,9 @@ class CampaignOrders:
                     await self._keep(TEMPLATES, to_vehicle_to_bytes(said))
                     self.states.set_templates(said.revision, said.templates)
                     self.changed()
+                case ServiceList() if self.services is not None:
+                    await self.services.order(said)
+                    self.changed()
                 case Command():
                     return [await self._obey(said)]
                 case _:
@@ -131,7 +165,7 @@ class CampaignOrders:
         known = self._inbox.begin(command, now_ns=self._clock.now_ns())
         if known is not None:
             return known
-        is_order = not isinstance(command.what, ExplainCampaign)
+        is_order = not isinstance(command.what, QUESTIONS)
         try:
             if is_order:
                 await self._keep(COMMANDS, self._inbox.to_bytes())
@@ -155,10 +189,9 @@ class CampaignOrders:
             case DeactivateState(template):
                 return await self._deactivate(command.id, template)
             case SnapshotState(template):
-                if not self.states.snapshot(template):
-                    return _no_template(command.id, template)
-                self._wake.set()
-                return Answer(command.id, AnswerState.SUCCEEDED)
+                return self._snapshot(command.id, template)
+            case what:
+                return await self._of_service(command.id, what)
 
     def _explain(self, id_: str, campaign: str) -> Answer:
         try:
@@ -166,6 +199,18 @@ class CampaignOrders:
         except BadInput as error:
             return Answer(id_, AnswerState.FAILED, inbox.PRECONDITION_FAILED, str(error))
         return Answer(id_, AnswerState.SUCCEEDED, json=json.dumps(why))
+
+    def _snapshot(self, id_: str, template: str) -> Answer:
+        if not self.states.snapshot(template):
+            return _no_template(id_, template)
+        self._wake.set()
+        return Answer(id_, AnswerState.SUCCEEDED)
+
+    async def _of_service(self, id_: str, what: ServiceWhat) -> Answer:
+        if self.services is not None:
+            return await self.services.obey(id_, what)
+        sentence = "this vehicle runs no services: set [services] in its agent's settings"
+        return Answer(id_, AnswerState.FAILED, inbox.PRECONDITION_FAILED, sentence)
 
     def _upload(self, id_: str, campaign: str, partition: str, end_time_ns: int) -> Answer:
         order = self.campaigns.orders.by_name(campaign)

@@ -14,7 +14,6 @@ from edge_agent.telemetry.budgets import VEHICLE
 from edge_agent.telemetry.campaign_counts import CampaignNumbers
 from edge_agent.telemetry.explain import sentences
 from edge_agent.telemetry.partitions import Holding
-from fairway.campaign.document import sync_id as engine_id
 from fairway.clock import Clock
 from fairway.control import CampaignState, CampaignStatus
 from fairway.errors import BadInput
@@ -42,15 +41,21 @@ class CampaignStatuses:
         for one in self._campaigns.partitions.holdings():
             holdings.setdefault(one.key.campaign, []).append(one)
         plan, orders = self._campaigns.plan, self._campaigns.orders
+        reports = self._reports()
         return (
-            *(self._status(one, holdings.get(one.order.sync_id, [])) for one in plan.standings),
+            *(
+                self._status(one, holdings.get(one.order.sync_id, []), reports)
+                for one in plan.standings
+            ),
             *(
                 CampaignStatus(sync_id, CampaignState.REFUSED, reason)
                 for sync_id, reason in orders.unreadable
             ),
         )
 
-    def _status(self, standing: Standing, holdings: list[Holding]) -> CampaignStatus:
+    def _status(
+        self, standing: Standing, holdings: list[Holding], reports: dict[str, Report]
+    ) -> CampaignStatus:
         sync_id = standing.order.sync_id
         verdict = self._campaigns.verdicts.get(sync_id)
         refused = verdict.refused if verdict and standing.state is CampaignState.RUNNING else None
@@ -64,7 +69,7 @@ class CampaignStatuses:
             refused or "",
             (
                 *warnings,
-                *self._functions(standing),
+                *(reports[sync_id].sentences if sync_id in reports else ()),
                 *([f"held back: {held_back}"] if held_back else []),
             ),
             triggers=counts.triggers,
@@ -75,9 +80,10 @@ class CampaignStatuses:
             held_back_bytes=waiting if held_back else 0,
         )
 
-    def _functions(self, standing: Standing) -> tuple[str, ...]:
-        report = self.functions(engine_id(standing.order.campaign))
-        return report.sentences if report else ()
+    def _reports(self) -> dict[str, Report]:
+        """Return what there is to say of custom functions, by campaign."""
+        found = {owner: self.functions(id_) for id_, owner in self._campaigns.plan.owners.items()}
+        return {owner: report for owner, report in found.items() if report is not None}
 
     def _dropped(self, sync_id: str) -> int:
         counts = self._campaigns.partitions.shelf.counts
@@ -86,17 +92,15 @@ class CampaignStatuses:
     def numbers(self) -> CampaignNumbers:
         """Return what there is to tell of all campaigns together."""
         statuses, partitions = self.all(), self._campaigns.partitions
+        batches = self._campaigns.batches
         states = Counter(one.state.name.lower() for one in statuses)
         holdings, counts = partitions.holdings(), partitions.shelf.counts.values()
-        found = (
-            self.functions(engine_id(one.order.campaign)) for one in self._campaigns.plan.standings
-        )
-        reports = [one for one in found if one is not None]
+        reports = self._reports().values()
         return CampaignNumbers(
             {state.name.lower(): states[state.name.lower()] for state in CampaignState},
-            events=self._campaigns.events,
-            late_events=self._campaigns.late_events,
-            samples=self._campaigns.samples,
+            events=batches.events,
+            lateness=batches.lateness,
+            samples=batches.samples,
             batches=sum(one.batches for one in counts),
             batch_bytes=sum(one.request_bytes for one in counts),
             dropped_samples=sum(one.dropped_samples for one in counts),

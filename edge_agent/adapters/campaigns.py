@@ -11,11 +11,12 @@ Rule 3: rows come a few milliseconds after their stamps: timers are fired as muc
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from edge_agent.adapters.campaign_batches import CampaignBatches
 from edge_agent.adapters.campaign_fetches import Fetches
 from edge_agent.adapters.partitions import Partitions
 from edge_agent.adapters.sampling import LOOK_INTERVAL_NS
@@ -27,15 +28,13 @@ from edge_agent.telemetry.kept import Kept
 from edge_agent.telemetry.partitions import Key
 from fairway import log
 from fairway.campaign.engine import Engine, Limits, Verdict
-from fairway.campaign.events import Event
 from fairway.campaign.functions import Functions
 from fairway.campaign.widened import widened
 from fairway.clock import NS_PER_S, Clock
 from fairway.control import CampaignList
 from fairway.errors import BadInput, Unavailable
-from fairway.packing import Packing
 from fairway.samples import SampleBlock, SignalTable, empty_block
-from fairway.telemetry import CampaignEvent, Dictionary
+from fairway.telemetry import Dictionary
 from fairway.wire.control import to_vehicle_from_bytes, to_vehicle_to_bytes
 from fairway.wire.telemetry import dictionary_of, dictionary_to_bytes
 
@@ -45,8 +44,6 @@ LIST = "list"
 COUNTS = "counts"
 # Counts are for people: ten seconds of them may be lost.
 SAVE_INTERVAL_NS = 10 * NS_PER_S
-# A bus is looked at every 5 ms: what takes twice as long was held up.
-LATE_NS = 2 * LOOK_INTERVAL_NS
 # The longest sleep of the timers: a safety net, every event wakes them.
 IDLE_MAX_S = 10.0
 
@@ -82,15 +79,22 @@ class Campaigns:
         self._drive = DriveTime(self._now()) if setting.is_live else None
         self._is_begun = setting.is_live
         self.counts = CampaignCounts(kept.read(COUNTS))
+        self._wake = asyncio.Event()
+        self.batches = CampaignBatches(
+            partitions,
+            fetches,
+            self.counts,
+            clock,
+            is_live=setting.is_live,
+            wake=self._wake.set,
+        )
         self._kept_counts = self.counts.to_bytes()
         self.orders = self._remembered(setting.own)
         self.plan = plan_of(self.orders, (), clock.now_ns())
         self.verdicts: dict[str, Verdict] = {}
-        self.events = self.samples = self.late_events = 0  # since the agent started
         self.changed: Callable[[], None] = lambda: None
-        self._packings: dict[Key, Packing] = {}
+        self.due_ns: int | None = None  # monotonic: when a timer fires next
         self._planned_ns = 0
-        self._wake = asyncio.Event()
         self._use_table(setting.table)
         self.put_into_force(self.orders)
 
@@ -122,7 +126,7 @@ class Campaigns:
             wide = SampleBlock(self._table, block.signal, block.time_ns, block.value, block.texts)
         pieces = self._drive.pieces(wide, self._now()) if self._drive else [(wide, 0)]
         for piece, offset_ns in pieces:
-            self._collected(self._engine.take(piece, offset_ns=offset_ns))
+            self.batches.take(self._engine.take(piece, offset_ns=offset_ns))
         self._look_around()
 
     def fetched(self, signal: str, text: str) -> None:
@@ -169,7 +173,7 @@ class Campaigns:
     def _apply(self) -> None:
         """Decide anew what runs: a list came, or a start or expiry."""
         drive_ns = self._advance(lag_ns=0)
-        self._close_batches(only_old=False)
+        self.batches.close(only_old=False)
         gone = self.partitions.gone_terms()
         self.plan = plan_of(self.orders, gone, self._clock.now_ns())
         self.partitions.set_terms(self.plan.terms)
@@ -177,11 +181,10 @@ class Campaigns:
             self.plan = plan_of(self.orders, gone_now, self._clock.now_ns())
         ids = {one.order.sync_id for one in self.plan.standings}
         self.counts.keep(ids)
-        for name in [key for key in self._packings if key.campaign not in ids]:
-            del self._packings[name]
         wide = widened(self._table, self.plan.campaigns)
         if wide is not self._table:
             self._use_table(wide)
+        self.batches.use(self.plan, self.orders, empty_block(self._table))
         if self._is_begun:
             self._set_campaigns(drive_ns)
         self.changed()
@@ -224,7 +227,7 @@ class Campaigns:
         """Fire timers, start and expire campaigns, and write what waits, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.partitions.run())
-            tasks.create_task(self._fetches.run(self.fetched, self._put))
+            tasks.create_task(self._fetches.run(self.fetched, self.batches.put))
             tasks.create_task(self._timers())
 
     async def _timers(self) -> None:
@@ -248,7 +251,7 @@ class Campaigns:
         if change_ns is not None and self._clock.now_ns() >= change_ns:
             self._apply()
         self._advance(lag_ns=LOOK_INTERVAL_NS)
-        self._close_batches(only_old=True)
+        self.batches.close(only_old=True)
         self._look_around()
 
     def _advance(self, *, lag_ns: int) -> int:
@@ -258,7 +261,7 @@ class Campaigns:
         drive_ns = self._drive.look(self._now())
         if self.plan.campaigns:
             offset_ns = self._drive.offset_ns
-            self._collected(self._engine.advance(drive_ns - lag_ns, offset_ns=offset_ns))
+            self.batches.take(self._engine.advance(drive_ns - lag_ns, offset_ns=offset_ns))
         return drive_ns
 
     def _nap_s(self) -> float:
@@ -270,8 +273,9 @@ class Campaigns:
             waits_ns.append(due_ns + LOOK_INTERVAL_NS - self._drive.look(self._now()))
         if self.plan.next_change_ns is not None:
             waits_ns.append(self.plan.next_change_ns - self._clock.now_ns())
-        closings = (packing.due_ns() for packing in self._packings.values())
-        waits_ns += [at_ns - now_ns for at_ns in closings if at_ns is not None]
+        closing_ns = self.batches.next_due_ns()
+        if closing_ns is not None:
+            waits_ns.append(closing_ns - now_ns)
         return max(min(waits_ns) / NS_PER_S, 0.0)
 
     def _look_around(self) -> None:
@@ -284,73 +288,17 @@ class Campaigns:
             self.partitions.set_open(frozenset(Key(owners[id_], of) for id_, of in open_now))
         if self._drive is not None:
             due_ns = self._engine.next_due_ns()
+            self.due_ns = None if due_ns is None else self._drive.monotonic_ns(due_ns)
             if due_ns is not None and due_ns < self._planned_ns:
                 self._wake.set()
-
-    # events
-
-    def _collected(self, events: Sequence[Event]) -> None:
-        for event in events:
-            owner = self.plan.owners[event.campaign]
-            counts, samples = self.counts.of(owner), sum(map(len, event.parts.values()))
-            counts.triggers += 1
-            counts.samples += samples
-            self.events += 1
-            self.samples += samples
-            self.late_events += self._is_late(owner, event)
-            if event.wants_dtcs:
-                self._fetches.ask_dtcs(owner, event)
-            else:
-                self._put(owner, event, (), "")
-
-    def _is_late(self, owner: str, event: Event) -> bool:
-        """Whether an event comes long after its trigger, although it waits for nothing by its campaign."""
-        order = self.orders.by_name(owner)
-        waits = order is None or bool(order.campaign.post_trigger_ms)
-        return (
-            self._drive is not None and not waits and self._clock.now_ns() - event.time_ns > LATE_NS
-        )
-
-    def _put(self, owner: str, event: Event, dtcs: tuple[str, ...], missing: str) -> None:
-        """Put an event into the batches of its partitions; trouble codes go with the first."""
-        parts = event.parts or {"": empty_block(self._table)}
-        for partition, block in parts.items():
-            terms = self.plan.terms.get(Key(owner, partition))
-            if terms is None:
-                continue  # the list that it was of has been replaced
-            told = CampaignEvent(event.id, event.time_ns, len(block), dtcs, missing)
-            dtcs, missing = (), ""
-            packing = self._packing(terms.key)
-            for packed in packing.add(block, told, now_ns=self._clock.monotonic_ns()):
-                self.partitions.put(terms, packed)
-            if packing.due_ns() is not None:
-                self._wake.set()
-
-    def _packing(self, key: Key) -> Packing:
-        packing = self._packings.get(key)
-        if packing is None:
-            order = self.orders.by_name(key.campaign)
-            assert order is not None
-            packing = Packing(key.campaign, key.partition, order.campaign)
-            self._packings[key] = packing
-        return packing
-
-    def _close_batches(self, *, only_old: bool) -> None:
-        now_ns = self._clock.monotonic_ns()
-        for key, packing in self._packings.items():
-            due_ns, terms = packing.due_ns(), self.plan.terms.get(key)
-            if terms is None or (only_old and (due_ns is None or due_ns > now_ns)):
-                continue
-            for packed in packing.closed():
-                self.partitions.put(terms, packed)
 
     # the end
 
     async def finish(self) -> None:
         """Make durable what was collected."""
         self._advance(lag_ns=0)
-        self._fetches.give_up(self._put)
-        self._close_batches(only_old=False)
+        self._fetches.give_up(self.batches.put)
+        self.batches.close(only_old=False)
         await self.partitions.flush()
         if lost := self.partitions.lose_waiting():
             EVENTS.error("campaign_samples_lost", samples=lost, reason="the disk takes nothing")

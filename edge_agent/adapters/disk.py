@@ -1,5 +1,6 @@
 """The few things a spool does to a disk, as one object, so that tests can give it a disk that is full."""
 
+import ctypes
 import os
 from pathlib import Path
 from typing import Protocol
@@ -51,3 +52,15 @@ def replace_file(disk: Disk, path: Path, data: bytes, *, mode: int = 0o640) -> N
         os.close(file)
     fresh.replace(path)
     sync_directory(path.parent)
+
+
+def sync_file_system(path: Path) -> None:
+    """Return once all that was written to the file system of `path` is on the medium."""
+    file = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        kernel = ctypes.CDLL(None, use_errno=True)
+        if kernel.syncfs(file) < 0:
+            number = ctypes.get_errno()
+            raise OSError(number, f"syncfs {path}: {os.strerror(number)}")
+    finally:
+        os.close(file)

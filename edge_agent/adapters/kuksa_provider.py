@@ -50,7 +50,8 @@ class ProviderStream:
         self._outbox: asyncio.Queue[Response | None] = asyncio.Queue(OUTBOX_MAX)
         self._asked: dict[int, asyncio.Future[Mapping[int, Any]]] = {}
         self._question = 0
-        self._provider = self._data.providers.open(grant.subject, self)
+        group = grant.subject if grant.instance else ""
+        self._provider = self._data.providers.open(grant.publisher, self, group)
 
     @property
     def has_room(self) -> bool:
@@ -112,8 +113,10 @@ class ProviderStream:
                         await asyncio.shield(writing)
                 reading.result()
         finally:
+            signals = tuple(self._provider.signals)
             self._service.filters.forget(self._provider)
             self._data.leave(self._provider)
+            self._service.tell_filters(signals)  # to who takes over
             for task in (reading, writing):
                 task.cancel()
             await asyncio.gather(reading, writing, return_exceptions=True)
@@ -208,7 +211,7 @@ class ProviderStream:
         errors: dict[int, Any] = {}
         for number, point in points.items():
             owner = self._data.providers.of_signal(number)
-            if owner is self._provider:
+            if number in self._provider.signals:
                 known[number] = point
             elif owner is not None:
                 raise Ended(

@@ -68,8 +68,11 @@ class ToldFilters(Protocol):
 class Service:
     """The data, and what is needed beside it to serve it."""
 
-    def __init__(self, data: VehicleData, clock: Clock) -> None:
+    def __init__(
+        self, data: VehicleData, clock: Clock, *, subscriptions_max: int = SUBSCRIPTIONS_MAX
+    ) -> None:
         self.data, self.clock = data, clock
+        self._subscriptions_max = subscriptions_max
         self.encoder = Encoder(data.signals)
         self.members = [member_of(leaf.datatype) for leaf in data.signals]
         self.filters = Filters(data.providers, data.subscriptions)
@@ -121,9 +124,9 @@ class Service:
             raise Unavailable(
                 f"{app} has {SUBSCRIPTIONS_OF_APP_MAX} subscriptions already: end one first"
             )
-        if self._subscribed.total() >= SUBSCRIPTIONS_MAX:
+        if self._subscribed.total() >= self._subscriptions_max:
             raise Unavailable(
-                f"there are {SUBSCRIPTIONS_MAX} subscriptions already: try again later"
+                f"there are {self._subscriptions_max} subscriptions already: try again later"
             )
         self._subscribed[app] += 1
         try:

@@ -127,7 +127,7 @@ class KuksaV1:
             time_ns=self._clock.now_ns(),
             source_ns=stamp_ns(entry.value.timestamp),
         )
-        publisher = self._data.providers.publisher(current_grant().subject)
+        publisher = self._data.providers.publisher(current_grant().publisher)
         self._data.publish(arrived, provider=publisher, now_ns=self._clock.monotonic_ns())
         self._service.counts.published += 1
 

@@ -176,7 +176,7 @@ class KuksaV2:
             time_ns=self._clock.now_ns(),
             source_ns=stamp_ns(point.timestamp),
         )
-        publisher = self._data.providers.publisher(current_grant().subject)
+        publisher = self._data.providers.publisher(current_grant().publisher)
         self._data.publish(arrived, provider=publisher, now_ns=self._clock.monotonic_ns())
         counts.published += 1
         return val_pb2.PublishValueResponse()

@@ -4,6 +4,8 @@ Rule 1: what is there when the agent looks is merged by stamp; equal stamps keep
         Live buses are not made to wait for one another.
 Rule 2: a bus that is gone is told once everything received before it has been handed out; the others go on
         with the next call.
+Rule 3: a source that found something while nobody looked has only the first of what is there now: it is asked
+        once more, as all others are.  Else a bus would be a whole pause late, and stay so.
 """
 
 import asyncio
@@ -13,6 +15,10 @@ from edge_agent.adapters.blocks import pieces
 from edge_agent.canbus.frames import FrameBlock, joined
 from edge_agent.canbus.source import REPLAY_BLOCK_MAX_FRAMES, FrameSource
 
+# A source that has frames hands them out within so many turns of the loop: one to read, one to let others have
+# theirs.
+TURNS = 3
+
 
 class Merged:
     """Live sources as one source; a finite one among them just ends."""
@@ -21,6 +27,7 @@ class Merged:
         self._sources = tuple(sources)
         self._tasks: dict[int, asyncio.Task[FrameBlock | None]] = {}
         self._ended: set[int] = set()
+        self._arrived: list[FrameBlock] = []  # not merged yet
         self._ready: list[FrameBlock] = []
         self._failures: list[BaseException] = []
 
@@ -33,14 +40,19 @@ class Merged:
         while not self._ready:
             if self._failures:
                 raise self._failures.pop(0)
-            for number, source in enumerate(self._sources):
-                if number not in self._tasks and number not in self._ended:
-                    # A task outlives a cancelled call of ours: what it fetches is not lost.
-                    self._tasks[number] = asyncio.ensure_future(source.receive())
-            if not self._tasks:
-                return None
-            await asyncio.wait(self._tasks.values(), return_when=asyncio.FIRST_COMPLETED)
             self._collect()
+            self._start()
+            if self._arrived:
+                for _ in range(TURNS):
+                    await asyncio.sleep(0)
+            elif self._tasks:
+                await asyncio.wait(self._tasks.values(), return_when=asyncio.FIRST_COMPLETED)
+            else:
+                return None
+            self._collect()
+            if self._arrived:
+                self._ready += pieces(joined(self._arrived), REPLAY_BLOCK_MAX_FRAMES)
+                self._arrived = []
         return self._ready.pop(0)
 
     def close(self) -> None:
@@ -48,8 +60,13 @@ class Merged:
         for source in self._sources:
             source.close()
 
+    def _start(self) -> None:
+        for number, source in enumerate(self._sources):
+            if number not in self._tasks and number not in self._ended:
+                # A task outlives a cancelled call of ours: what it fetches is not lost.
+                self._tasks[number] = asyncio.ensure_future(source.receive())
+
     def _collect(self) -> None:
-        arrived: list[FrameBlock] = []
         for number in sorted(self._tasks):
             task = self._tasks[number]
             if not task.done():
@@ -61,6 +78,4 @@ class Merged:
             elif task.cancelled() or (block := task.result()) is None:
                 self._ended.add(number)
             else:
-                arrived.append(block)
-        if arrived:
-            self._ready += pieces(joined(arrived), REPLAY_BLOCK_MAX_FRAMES)
+                self._arrived.append(block)

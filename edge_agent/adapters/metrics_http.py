@@ -10,7 +10,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from edge_agent.adapters.metrics_campaigns import campaign_metrics
+from edge_agent.adapters.metrics_services import service_metrics
 from edge_agent.broker.counts import DataNumbers, OnboardCounts
+from edge_agent.services.numbers import AllNumbers
 from edge_agent.telemetry.campaign_counts import CampaignNumbers
 from edge_agent.telemetry.counts import SamplingCounts
 from edge_agent.telemetry.sending import UplinkCounts
@@ -37,6 +39,7 @@ class Status:
     onboard: OnboardCounts | None = None  # None: there is no door for apps
     data: DataNumbers | None = None
     campaigns: CampaignNumbers | None = None
+    services: AllNumbers | None = None  # None: there is no [services]
 
 
 class AgentCollector(Collector):
@@ -57,6 +60,8 @@ class AgentCollector(Collector):
             yield from _data(status.data)
         if status.campaigns is not None:
             yield from campaign_metrics(status.campaigns)
+        if status.services is not None:
+            yield from service_metrics(status.services)
 
 
 def _sampling(status: Status) -> Iterator[Metric]:

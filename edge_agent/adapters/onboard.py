@@ -17,6 +17,8 @@ from fairway.errors import BadInput, FairwayError
 
 # Where apps find the agent unless it was told a place: beside the spool, which is the agent's own.
 SOCKET_NAME = "onboard.sock"
+# A hundred services with some subscriptions each, and apps beside them.
+SERVICES_SUBSCRIPTIONS_MAX = 1024
 
 
 class Door(Protocol):
@@ -53,26 +55,42 @@ class Opened:
     """The door, what feeds the data behind it, and what acts on the vehicle where something may."""
 
     feed: Feed
-    door: Door
+    door: Door | None  # None: there is none for apps, only those of services
     actuators: Acting | None
+    serving: tuple[Any, ...] = ()  # what doors add to their servers, the same for all of them
 
 
 def open_onboard(
-    config: Config, mapping: Mapping, plan: Plan, catalog: Catalog, clock: Clock
+    config: Config,
+    mapping: Mapping,
+    plan: Plan,
+    catalog: Catalog,
+    clock: Clock,
+    *,
+    is_for_services: bool = False,
 ) -> Opened | None:
-    """Return what the settings want, None where there is to be no door.  Raises BadInput or Unavailable."""
+    """Return what the settings want, None where there is to be no door.  Raises BadInput or Unavailable.
+
+    Services (virtual ECUs) have doors of their own over the same data: for them it is there without [onboard].
+    """
     settings = config.onboard
-    if settings is None:
+    if settings is None and not is_for_services:
         return None
     from edge_agent.adapters.acting import open_acting  # noqa: PLC0415 - gRPC comes with it
+    from edge_agent.adapters.kuksa import services_of  # noqa: PLC0415
+    from edge_agent.adapters.kuksa_service import Service  # noqa: PLC0415
 
-    history = HistoryLimits(
-        settings.history_count, settings.history_age_s, settings.history_max_bytes
-    )
+    kept = settings or Onboard(trust_socket=True)  # its history, nothing else
+    history = HistoryLimits(kept.history_count, kept.history_age_s, kept.history_max_bytes)
     data = data_of(catalog, mapping.table, history, clock)
     actuators = open_acting(config.outbound, config.actuation, plan, catalog, data, clock)
-    door = open_door(settings, config.spool.dir, clock, data, actuators)
-    return Opened(Feed(mapping, data, clock), door, actuators)
+    room = {"subscriptions_max": SERVICES_SUBSCRIPTIONS_MAX} if is_for_services else {}
+    service = Service(data, clock, **room)
+    door = None
+    if settings is not None:
+        door = open_door(settings, config.spool.dir, clock, data, actuators, service)
+    serving = services_of(data, clock, actuators, service)
+    return Opened(Feed(mapping, data, clock), door, actuators, serving)
 
 
 def open_door(
@@ -81,8 +99,11 @@ def open_door(
     clock: Clock,
     data: VehicleData | None = None,
     actuators: Any = None,
+    service: Any = None,
 ) -> Door:
     """Return the door, not yet listening, that serves `data` and the Actuators, where there are some.
+
+    `service` is the kuksa_service.Service that other doors have too.
 
     Raises BadInput or Unavailable for what can never be opened.
     """
@@ -99,7 +120,8 @@ def open_door(
     tls = None
     if settings.certificate is not None and settings.key is not None:
         tls = Tls(settings.certificate, settings.key, settings.client_ca)
-    service = None if data is None else Service(data, clock)
+    if service is None and data is not None:
+        service = Service(data, clock)
     door = OnboardDoor(
         listen,
         verifier,

@@ -18,7 +18,6 @@ from typing import Any, Protocol, cast
 import grpc
 import grpc.aio
 
-from edge_agent.adapters.tokens import Verifier
 from edge_agent.broker.access import EVERYTHING, NOTHING, Rights
 from edge_agent.broker.claims import Grant
 from edge_agent.broker.counts import OnboardCounts
@@ -84,6 +83,22 @@ class _Details(Protocol):
     def invocation_metadata(self) -> Iterable[tuple[str, str | bytes]]: ...
 
 
+class Verifying(Protocol):
+    """What the guard wants of who knows tokens: tokens.Verifier, or that of one service."""
+
+    def grant(self, token: str) -> Grant:
+        """Return what `token` grants.  Raises BadInput for what is no token here, Denied for one not let in."""
+        ...
+
+    def check(self, grant: Grant) -> None:
+        """Raise Denied when a grant that was given no longer holds."""
+        ...
+
+    def review(self) -> None:
+        """Learn what was revoked since."""
+        ...
+
+
 @dataclass(slots=True, eq=False)
 class _Call:
     """A call that is being served."""
@@ -103,8 +118,12 @@ class _Call:
 class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
     """Stands before every handler of the door."""
 
-    def __init__(self, verifier: Verifier, *, is_socket_trusted: bool) -> None:
+    def __init__(
+        self, verifier: Verifying, *, is_socket_trusted: bool, socket: Grant = SOCKET
+    ) -> None:
+        """`socket` is what a trusted socket grants to who shows no token."""
         self.counts = OnboardCounts()
+        self._socket = socket
         self._verifier = verifier
         self._is_socket_trusted = is_socket_trusted
         self._calls: set[_Call] = set()
@@ -158,8 +177,10 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
         shown = [
             value for name, value in details.invocation_metadata or () if name == "authorization"
         ]
-        if not shown and self._is_socket_trusted:
-            return SOCKET
+        # kuksa-client without a token sends nothing there, or `Bearer` alone.
+        is_empty = all(str(value).strip().lower() in ("", "bearer") for value in shown)
+        if is_empty and self._is_socket_trusted:
+            return self._socket
         if not shown:
             raise self._refused("no_token", Denied("no token: send `authorization: Bearer TOKEN`"))
         scheme, _, token = str(shown[0]).partition(" ")

@@ -38,7 +38,7 @@ METADATA_MAX_BYTES = 16_384
 CALLS_MAX = 256
 CALLS_PER_CONNECTION_MAX = 64
 STOP_GRACE_S = 1.0
-_OPTIONS = [
+OPTIONS = [
     ("grpc.max_receive_message_length", MESSAGE_MAX_BYTES),
     ("grpc.max_metadata_size", METADATA_MAX_BYTES),
     ("grpc.absolute_max_metadata_size", METADATA_MAX_BYTES),
@@ -97,7 +97,7 @@ class OnboardDoor:
     async def start(self) -> str:
         """Listen, and return where.  Raises BadInput, Conflict or Unavailable."""
         server = grpc.aio.server(
-            interceptors=[self._guard], options=_OPTIONS, maximum_concurrent_rpcs=CALLS_MAX
+            interceptors=[self._guard], options=OPTIONS, maximum_concurrent_rpcs=CALLS_MAX
         )
         self._add_services(server)
         try:

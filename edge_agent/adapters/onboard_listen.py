@@ -84,9 +84,9 @@ def listen_at(text: str, *, plain: bool, name: str = "onboard.listen") -> Listen
 class SocketFile:
     """A Unix socket's name, taken before the server binds and given back at the end."""
 
-    def __init__(self, path: Path, *, group: str = "") -> None:
+    def __init__(self, path: Path, *, group: str | int = "") -> None:
         self._path = path
-        self._group = _group_id(group) if group else -1
+        self._group = _group_id(group) if isinstance(group, str) else group
         self._hidden: Path | None = None  # the folder it is made in
         self._placed: tuple[int, int] | None = None  # device and inode
 
@@ -181,6 +181,8 @@ def _check_free(path: Path) -> None:
 
 
 def _group_id(name: str) -> int:
+    if not name:
+        return -1
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError as error:

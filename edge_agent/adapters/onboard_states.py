@@ -67,6 +67,7 @@ class OnboardStates:
         numbers = signals.matching(path)
         readable = [number for number in numbers if rights.may(Action.READ, signals[number].path)]
         if not readable:
+            rights.named(Action.READ, path)
             raise BadInput("no signal is there that the token may read")
         return readable
 

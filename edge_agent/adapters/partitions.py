@@ -99,7 +99,10 @@ class Partitions:
             self.shelf.counts[terms.key.campaign].dropped_samples += samples
             self.lost_samples += samples
             return
-        self._pending.setdefault(terms.key, Pending(terms)).pieces.append(packed)
+        pending = self._pending.get(terms.key)
+        if pending is None:
+            pending = self._pending[terms.key] = Pending(terms)
+        pending.pieces.append(packed)
         self._pending_samples += samples
         self._has_pending.set()
 

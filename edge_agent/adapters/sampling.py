@@ -10,7 +10,8 @@ Rule 3: a resumed log is decoded and collected again from its beginning, and the
         already are left out: filters and counters then stand where they stood.
 Rule 4: the first frame after a pause is sampled at once; after that, buses that are not full to bursting are
         looked at every LOOK_INTERVAL_NS only.  Frames wait that long in the kernel, with the stamps they
-        have, and a block costs the same whether it has one frame or a hundred.
+        have, and a block costs the same whether it has one frame or a hundred.  When something is due by time
+        alone (a campaign triggers again), the next look comes just after it.
 """
 
 import asyncio
@@ -44,6 +45,10 @@ FLUSH_MAX_BATCHES = 16
 # Four full buses of 500 kbit/s cost 200 looks a second so, not one for each of 14,764 frames.  A twentieth of
 # the usual collection interval is added to a frame's way at most; the kernel holds half a second of a full bus.
 LOOK_INTERVAL_NS = 5 * NS_PER_MS
+# A busy bus has said something by then that came after what is due.
+LOOK_AFTER_NS = NS_PER_MS // 2
+# However much is due: a look costs something.
+LOOK_MIN_NS = 3 * NS_PER_MS
 
 
 @dataclass(slots=True)
@@ -56,6 +61,8 @@ class Pipeline:
     counts: SamplingCounts = field(default_factory=SamplingCounts)
     # Is told of everything before it is thinned, with the frames it was made of.
     mapped: Callable[[SampleBlock, FrameBlock], None] | None = None
+    # When, by the monotonic clock, something of that is due by time alone; None: nothing is.
+    due_ns: Callable[[], int | None] = lambda: None
 
     def samples(self, frames: FrameBlock) -> SampleBlock:
         """Return what is collected of `frames`."""
@@ -172,7 +179,13 @@ class Sampling:
 
     async def _rest(self, looked_ns: int) -> None:
         """Let frames gather until it is time for the next look."""
-        left_ns = looked_ns + self._limits.look_interval_ns - self._clock.monotonic_ns()
+        if not self._limits.look_interval_ns:
+            return
+        now_ns, next_ns = self._clock.monotonic_ns(), looked_ns + self._limits.look_interval_ns
+        due_ns = self._pipeline.due_ns()
+        if due_ns is not None and now_ns < due_ns + LOOK_AFTER_NS:
+            next_ns = min(next_ns, max(due_ns + LOOK_AFTER_NS, looked_ns + LOOK_MIN_NS))
+        left_ns = next_ns - now_ns
         if left_ns > 0:
             await asyncio.sleep(left_ns / NS_PER_S)
 

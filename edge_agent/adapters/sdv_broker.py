@@ -66,7 +66,7 @@ class SdvBroker:
         numbers: dict[int, None] = {}
         for path in request.datapoints:
             number = signals.find(path)
-            if not rights.may(Action.READ, path):
+            if not rights.named(Action.READ, path):
                 answer.datapoints[path[:PATH_MAX_CHARS]].failure_value = _DENIED
             elif number is None:
                 answer.datapoints[path[:PATH_MAX_CHARS]].failure_value = _UNKNOWN
@@ -110,7 +110,7 @@ class SdvBroker:
 
     def _refusal(self, path: str, point: types_pb2.Datapoint) -> "_Error | None":
         """Return why a target value is not even looked at, None when it is."""
-        if not current_rights().may(Action.ACTUATE, path):
+        if not current_rights().named(Action.ACTUATE, path):
             return types_pb2.ACCESS_DENIED
         number = self._data.signals.find(path)
         if number is None:

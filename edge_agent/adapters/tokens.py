@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from jwt.algorithms import ECAlgorithm
 
 from edge_agent.broker.access import parse
 from edge_agent.broker.claims import Expected, Grant, check, grant_of, revoked_ids
@@ -210,13 +211,26 @@ def issue(  # noqa: PLR0913 - each of them becomes a claim
         "jti": uuid.uuid4().hex,
         "scope": scope,
     }
-    headers = {"typ": "at+jwt"} | ({"kid": kid} if kid else {})
-    token = jwt.encode(claims, SignerKey(signer), algorithm="ES256", headers=headers)
+    token = signed(signer, claims, kid=kid)
     if len(token) > TOKEN_MAX_CHARS:
         raise BadInput(
             f"the token would have {len(token)} characters, {TOKEN_MAX_CHARS} fit into a call: name branches"
         )
     return token
+
+
+def signed(signer: Signer, claims: Mapping[str, Any], *, kid: str = "") -> str:
+    """Return claims as a token of `signer`.  Raises Unavailable for a key that cannot be used now."""
+    headers = {"typ": "at+jwt"} | ({"kid": kid} if kid else {})
+    return jwt.encode(dict(claims), SignerKey(signer), algorithm="ES256", headers=headers)
+
+
+def jwks_of(key: Key) -> str:
+    """Return a public key of ours, P-256, as a JWKS document (RFC 7517)."""
+    assert isinstance(key.public, EllipticCurvePublicKey)
+    jwk = ECAlgorithm.to_jwk(key.public, as_dict=True)
+    entry = jwk | {"use": "sig", "alg": key.algorithm, "kid": key.kid}
+    return json.dumps({"keys": [entry]}, sort_keys=True)
 
 
 def _from_pem(text: str, path: Path) -> Key:

@@ -76,6 +76,7 @@ class VehicleDataApi:
                     if rights.may(Action.READ, signals[number].path)
                 ]
                 if not found:
+                    rights.named(Action.READ, path)
                     raise BadInput("no signal is there that the token may read")  # noqa: TRY301
                 numbers |= dict.fromkeys(found)
             except BadInput as error:

@@ -134,6 +134,10 @@ class Rights:
         wanted = action.value
         return granted & wanted == wanted
 
+    def named(self, action: Action, path: str) -> bool:
+        """Return the same for a path that the caller itself named, and is denied where it is False."""
+        return self.may(action, path)
+
     def need(self, action: Action, path: str) -> None:
         """Raise Denied unless `action` may be done to the leaf at `path`."""
         if not self.may(action, path):

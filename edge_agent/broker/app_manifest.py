@@ -9,19 +9,13 @@ Rule 2: manifests of version 3 and of before are read, with the trailing commas 
 Rule 3: interfaces of other kinds (MQTT topics, gRPC services) need no scope here.
 """
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from edge_agent.broker.access import Action, Rights, parse
 from fairway.errors import BadInput
+from fairway.services.foreign_velocitas import document_of, points_of
 
-# The largest manifest names some hundred signals.
-MANIFEST_MAX_CHARS = 262_144
-_KIND = "vehicle-signal-interface"
 _ACCESS = {"read": "read", "write": "actuate"}
 _NAME_MAX_CHARS = 256
 
@@ -36,46 +30,14 @@ class AppManifest:
 
 def manifest_of(text: str) -> AppManifest:
     """Read a manifest.  Raises BadInput for what is none, or grants what no app of one signal needs."""
-    said = _document(text)
+    said = document_of(text)
     name = said.get("name", said.get("Name", ""))
     if not isinstance(name, str) or len(name) > _NAME_MAX_CHARS or not name.isprintable():
         raise BadInput("the manifest's name is no printable text")
-    scopes = list(dict.fromkeys(_scope(action, point) for action, point in _points(said)))
+    scopes = list(dict.fromkeys(_scope(action, point) for action, point in points_of(said)))
     if not scopes:
         raise BadInput("the manifest names no data points of the vehicle: it needs no token here")
     return AppManifest(name, " ".join(_needed(scopes)))
-
-
-def _points(said: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield each data point, with `required` or `provided`."""
-    for config in _configs(said):
-        points = config.get("datapoints", {})
-        if isinstance(points, list):  # before version 3
-            points = {"required": points}
-        if not isinstance(points, dict):
-            raise BadInput("the manifest's datapoints are neither an object nor a list")
-        for kind in ("required", "provided"):
-            listed = points.get(kind, [])
-            if not isinstance(listed, list):
-                raise BadInput(f"the manifest's {kind} datapoints are no list")
-            yield from ((kind, point) for point in listed)
-
-
-def _configs(said: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield what is said of each vehicle signal interface."""
-    found = [said[key] for key in ("vehicleModel", "VehicleModel") if key in said]
-    interfaces = said.get("interfaces", [])
-    if not isinstance(interfaces, list):
-        raise BadInput("the manifest's interfaces are no list")
-    found += [
-        one.get("config", {})
-        for one in interfaces
-        if isinstance(one, dict) and one.get("type") == _KIND
-    ]
-    for config in found:
-        if not isinstance(config, dict):
-            raise BadInput(f"a {_KIND} of the manifest has a config that is no object")
-        yield config
 
 
 def _scope(kind: str, point: Any) -> str:
@@ -98,25 +60,3 @@ def _needed(scopes: list[str]) -> list[str]:
         for one in scopes
         if not (one.startswith("read:") and others.may(Action.READ, one.removeprefix("read:")))
     ]
-
-
-def _document(text: str) -> dict[str, Any]:
-    if len(text) > MANIFEST_MAX_CHARS:
-        raise BadInput(f"the manifest has {len(text)} characters: at most {MANIFEST_MAX_CHARS}")
-    try:
-        said = json.loads(text)
-    except (ValueError, RecursionError):
-        said = _tolerant(text)
-    if not isinstance(said, dict):
-        raise BadInput("the manifest is no JSON object")
-    return said
-
-
-def _tolerant(text: str) -> Any:
-    """Read JSON with trailing commas, which YAML allows."""
-    if "&" in text or "*" in text:  # no aliases: they could grow without end
-        raise BadInput("the manifest is no JSON")
-    try:
-        return yaml.safe_load(text.replace("\t", "  "))
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise BadInput("the manifest is no JSON") from error

@@ -41,6 +41,12 @@ class Grant:
     expires_ns: int | None = None  # since the Unix epoch; None: never
     issuer: str = ""
     token_id: str = ""
+    instance: str = ""  # of a service, which may run in two versions at a time
+
+    @property
+    def publisher(self) -> str:
+        """As whom it says values."""
+        return self.instance or self.subject
 
 
 def grant_of(claims: Mapping[str, Any], expected: Expected, now_ns: int) -> Grant:

@@ -6,6 +6,8 @@
 Rule 1: a signal, and an actuator, is claimed by one provider at a time; who comes second is refused.
 Rule 2: a claim lasts as long as its provider's stream: then signals are stale, and actuators unavailable.
 Rule 3: what nobody has claimed, everybody may publish who has the right to.
+Rule 4: two versions of one service (a group) may claim the same: both say values, the first is asked and acts,
+        and when it leaves the other takes over.
 """
 
 from collections.abc import Iterable, Sequence
@@ -54,6 +56,7 @@ class Provider:
     signals: dict[int, int] = field(default_factory=dict)  # with the shortest interval, ns
     actuators: set[int] = field(default_factory=set)
     is_here: bool = True
+    group: str = ""  # the service that it is a version of; none without
 
 
 class Providers:
@@ -104,9 +107,9 @@ class Providers:
         self._own.add(provider.number)
         return provider
 
-    def open(self, name: str, outlet: Outlet | None) -> Provider:
+    def open(self, name: str, outlet: Outlet | None, group: str = "") -> Provider:
         """Return a provider that is here now."""
-        provider = Provider(self._named(name), name, outlet)
+        provider = Provider(self._named(name), name, outlet, group=group)
         self._here[provider.number] = provider
         return provider
 
@@ -114,10 +117,14 @@ class Providers:
         """Give up everything a provider claimed; once more does nothing."""
         provider.is_here = False
         self._here.pop(provider.number, None)
+        others = [one for one in self._here.values() if _are_one_service(one, provider)]
         for signal in provider.signals:
-            self._by_signal.pop(signal, None)
+            if self._by_signal.get(signal) is provider:
+                _pass_on(signal, self._by_signal, [one for one in others if signal in one.signals])
         for actuator in provider.actuators:
-            self._by_actuator.pop(actuator, None)
+            if self._by_actuator.get(actuator) is provider:
+                heirs = [one for one in others if actuator in one.actuators]
+                _pass_on(actuator, self._by_actuator, heirs)
         provider.signals.clear()
         provider.actuators.clear()
 
@@ -125,7 +132,8 @@ class Providers:
         """Claim signals: all, or none.  Raises Conflict when another provider has one of them."""
         _check_free(provider, interval_ns, self._by_signal)
         provider.signals |= interval_ns
-        self._by_signal |= dict.fromkeys(interval_ns, provider)
+        for number in interval_ns:
+            self._by_signal.setdefault(number, provider)
 
     def claim_actuators(self, provider: Provider, ids: Iterable[int]) -> None:
         """Claim actuators: all, or none.  Raises Conflict when another provider has one of them."""
@@ -134,7 +142,8 @@ class Providers:
             raise BadInput(f"{provider.name} takes no target values")
         _check_free(provider, claimed, self._by_actuator)
         provider.actuators.update(claimed)
-        self._by_actuator |= dict.fromkeys(claimed, provider)
+        for number in claimed:
+            self._by_actuator.setdefault(number, provider)
 
     def of_signal(self, signal: int) -> Provider | None:
         """Return who has claimed a signal."""
@@ -160,5 +169,17 @@ class Providers:
 def _check_free(provider: Provider, ids: Iterable[int], owners: dict[int, Provider]) -> None:
     for number in ids:
         owner = owners.get(number)
-        if owner is not None and owner is not provider:
+        if owner is not None and owner is not provider and not _are_one_service(owner, provider):
             raise Conflict(f"the signal {number} is provided by {owner.name} already")
+
+
+def _are_one_service(one: Provider, other: Provider) -> bool:
+    return bool(one.group) and one.group == other.group
+
+
+def _pass_on(number: int, owners: dict[int, Provider], heirs: Sequence[Provider]) -> None:
+    """Give a claim to the first of `heirs`, or up."""
+    if heirs:
+        owners[number] = heirs[0]
+    else:
+        del owners[number]

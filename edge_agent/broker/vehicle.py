@@ -39,6 +39,8 @@ class VehicleData:
         self.providers = Providers()
         self.actuation = Actuation(signals, self.limits, self.providers)
         self.counts = DataCounts()
+        # By the name of a provider that somebody watches: when it last said which signal (monotonic clock).
+        self.said_ns: dict[str, dict[int, int]] = {}
 
     def numbers(self) -> DataNumbers:
         """Return what was done, and who is there."""
@@ -64,6 +66,11 @@ class VehicleData:
 
     def publish(self, arrived: Arrived, *, provider: int | Ints, now_ns: int) -> None:
         """Take values that were checked."""
+        if self.said_ns and isinstance(provider, int):
+            said = self.said_ns.get(self.providers.name(provider))
+            if said is not None:
+                there = arrived.ids[arrived.is_there]
+                said |= dict.fromkeys(there.tolist(), now_ns)
         changes = self.store.put(arrived, provider=provider, now_ns=now_ns)
         if changes is not None:
             self.subscriptions.publish(changes)

@@ -78,12 +78,13 @@ class Names:
     def _gates(self, signal: PlanSignal, reference: SignalRef) -> tuple[Gate, ...]:
         gates = []
         for selector in reference.selectors:
-            if not selector.signal or _parent_name(signal) == selector.signal:
+            name = selector.signal or _parent_name(signal) or ""
+            if name == _parent_name(signal) and _is_selected_alone(signal, selector):
                 continue
             number = next(
                 (
                     other.number
-                    for other in self._by_name.get(selector.signal, [])
+                    for other in self._by_name.get(name, [])
                     if other.message is signal.message and other.bus == signal.bus
                 ),
                 None,
@@ -118,6 +119,12 @@ def _selects(signal: PlanSignal, selector: Selector) -> bool:
     if multiplex is None:
         return False
     return any(low <= selector.value <= high for low, high in multiplex.ranges)
+
+
+def _is_selected_alone(signal: PlanSignal, selector: Selector) -> bool:
+    """Whether the signal is in frames of this value of its multiplexer only."""
+    multiplex = signal.signal.multiplex
+    return multiplex is not None and set(multiplex.ranges) == {(selector.value, selector.value)}
 
 
 def _parent_name(signal: PlanSignal) -> str | None:

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from edge_agent.cli import campaign, decode, enroll, lint_dbc, run, signals, token
+from edge_agent.cli import campaign, decode, enroll, lint_dbc, run, services, signals, token
 from fairway import command_line
 
 
@@ -18,6 +18,7 @@ def parser() -> argparse.ArgumentParser:
     enroll.add(commands)
     lint_dbc.add(commands)
     run.add(commands)
+    services.add(commands)
     signals.add(commands)
     token.add(commands)
     return root

@@ -18,10 +18,11 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from edge_agent.broker.app_manifest import MANIFEST_MAX_CHARS, manifest_of
+from edge_agent.broker.app_manifest import manifest_of
 from fairway.clock import NS_PER_S, SystemClock
 from fairway.crypto import Signer
 from fairway.errors import BadInput, Denied, Unavailable
+from fairway.services.foreign_velocitas import MANIFEST_MAX_CHARS
 from fairway.signers.opening import make_signer, open_signer
 
 # Ten years: a token that shall live longer is a password.

@@ -6,7 +6,9 @@ Rule 2: what exactly was collected and stored, the cloud knows from the batches 
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+
+from edge_agent.telemetry.lateness import Lateness
 
 
 @dataclass(slots=True)
@@ -25,7 +27,7 @@ class CampaignNumbers:
 
     states: Mapping[str, int]
     events: int = 0
-    late_events: int = 0
+    lateness: Lateness = field(default_factory=Lateness)  # of events of live buses
     samples: int = 0
     batches: int = 0
     batch_bytes: int = 0

@@ -52,6 +52,10 @@ class DriveTime:
             self._seen_ns = seen_ns
         return now.monotonic_ns + self._start_ns
 
+    def monotonic_ns(self, drive_ns: int) -> int:
+        """Return what the monotonic clock says at a drive time."""
+        return drive_ns - self._start_ns
+
     def pieces(self, block: SampleBlock, now: Now) -> list[tuple[SampleBlock, int]]:
         """Return `block`, in pieces where clocks were set within it or are wrong, each with its offset."""
         if not len(block):

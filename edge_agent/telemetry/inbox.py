@@ -12,7 +12,7 @@ Rule 3: so many commands are remembered, the oldest are forgotten first: a cloud
 import json
 from dataclasses import asdict, dataclass
 
-from fairway.control import Answer, AnswerState, Command, ExplainCampaign
+from fairway.control import QUESTIONS, Answer, AnswerState, Command
 
 IDS_MAX = 1000
 
@@ -61,7 +61,7 @@ class Inbox:
                 TIMED_OUT_BEFORE_DISPATCH,
                 f"the command came {late_s:.1f} s after its time by the vehicle's clock",
             )
-        if not isinstance(command.what, ExplainCampaign):
+        if not isinstance(command.what, QUESTIONS):
             self._note(command.id, _Noted(AnswerState.IN_PROGRESS))
         return None
 

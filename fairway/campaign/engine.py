@@ -10,16 +10,17 @@ Rule 4: a campaign whose content did not change goes on as if nothing had happen
 """
 
 from collections.abc import Collection as Some
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fairway.campaign import blockwise
+from fairway.campaign.cargo import Cargoes
 from fairway.campaign.columns import Rows
 from fairway.campaign.document import sync_id
-from fairway.campaign.events import Cargo, Event, EventIds, event_of
+from fairway.campaign.events import Event, EventIds
 from fairway.campaign.fetch import FetchRequest
 from fairway.campaign.functions import MULTI_RISING_EDGE_TRIGGER, Functions, NoFunctions
 from fairway.campaign.model import Campaign
@@ -79,7 +80,7 @@ class Engine:
         self._rings = Rings()
         self._ids = EventIds()
         self._runners: list[Runner] = []
-        self._cargo: dict[str, Cargo] = {}
+        self._cargoes = Cargoes(table)
         self._verdicts: list[Verdict] = []
         self._seen_ns: Times = np.zeros(
             0, np.int64
@@ -184,7 +185,7 @@ class Engine:
             for name, stream in streams_of(runner.plan, runner.start_ns).items()
             if self._seen_ns[self._streams.number(stream)] >= runner.start_ns
         }
-        would_send = self._cargo[runner.plan.sync_id].waiting(self._rings)
+        would_send = self._cargoes.waiting(runner.order, self._rings)
         return why_running(runner, seen_ns, would_send, now_ns=self._now_ns)
 
     def _knows(self, campaign: Campaign, name: str) -> bool:
@@ -195,10 +196,9 @@ class Engine:
         self._rings.reshape(
             draft.depths, frozenset(one for one in draft.depths if self._is_text[one.signal])
         )
-        cargo, self._cargo, self._runners = self._cargo, {}, []
+        self._runners, rings = [], []
         for found, start_ns in draft.running:
-            id_ = found.sync_id
-            runner = old.pop(id_, None)
+            runner = old.pop(found.sync_id, None)
             if runner is None:
                 numbers = {
                     name: self._streams.number(one)
@@ -207,9 +207,8 @@ class Engine:
                 runner = Runner(found, numbers, self._functions, start_ns)
             runner.order = len(self._runners)
             self._runners.append(runner)
-            self._cargo[id_] = cargo.get(id_) or Cargo(found, self._table)
-            keys = [stream_of(one, start_ns) for one in found.collected]
-            self._cargo[id_].attach(self._rings, [self._rings.numbers[key] for key in keys])
+            rings += [self._rings.numbers[stream_of(one, start_ns)] for one in found.collected]
+        self._cargoes.replace([one.plan for one in self._runners], self._rings, rings)
         for id_ in old:
             self._functions.forget(id_)
         self._index(new)
@@ -303,18 +302,28 @@ class Engine:
             is_text = self._is_text[block.signal[kept.row]]
             value[is_text] = self._rings.text_numbers(block.texts)[value[is_text].astype(np.intp)]
         time_ns = block.time_ns[kept.row]
-        written, events = 0, []
-        for collection in collections:
-            until = int(np.searchsorted(kept.row, collection.now.row, side="left"))
+        written = 0
+        events: list[Event] = []
+        for some in _by_moment(collections):
+            until = int(np.searchsorted(kept.row, some[0].now.row, side="left"))
             self._rings.write(ring[written:until], time_ns[written:until], value[written:until])
             written = max(written, until)
-            cargo = self._cargo[self._runners[collection.order].plan.sync_id]
-            event = event_of(cargo, self._rings, collection, self._ids)
-            if event is not None:
-                events.append(event)
+            events += self._cargoes.collect(self._rings, some, self._ids)
         self._rings.write(ring[written:], time_ns[written:], value[written:])
         self._rings.forget_texts()
         return events
+
+
+def _by_moment(collections: Sequence[Collection]) -> Iterator[Sequence[Collection]]:
+    """Yield those that follow each other and collect before one row, each campaign once."""
+    first = 0
+    for at in range(1, len(collections)):
+        before, one = collections[at - 1], collections[at]
+        if one.now.row != before.now.row or one.order <= before.order:
+            yield collections[first:at]
+            first = at
+    if collections:
+        yield collections[first:]
 
 
 class _Draft:

@@ -29,7 +29,6 @@ TEXTS_MIN = 1024
 class Taken:
     """Samples out of rings, one ring after the other, the oldest of each first."""
 
-    which: Positions  # index into the rings asked for
     time_ns: Times
     value: Floats
 
@@ -127,29 +126,29 @@ class Rings:
         self._value[at] = value[order]
         self._count += seen
 
-    def newest(self, rings: Positions, most: NDArray[np.int64], since: NDArray[np.int64]) -> Taken:
-        """Return at most `most` of the newest samples of each ring, numbered `since` or later."""
-        wanted = self._available(rings, most, since)
-        which = np.repeat(np.arange(len(rings)), wanted)
-        rank = np.arange(len(which)) - np.repeat(np.cumsum(wanted) - wanted, wanted)
-        ring = rings[which]
-        number = self._count[ring] - wanted[which] + rank
-        at = self._base[ring] + number % self._depth[ring]
-        return Taken(which, self._time_ns[at], self._value[at])
+    def most(self, rings: Positions, most: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return `most` as far as each of `rings` holds so many at all."""
+        held: NDArray[np.int64] = np.minimum(most, self._depth[rings])
+        return held
 
     def available(
         self, rings: Positions, most: NDArray[np.int64], since: NDArray[np.int64]
-    ) -> list[int]:
-        """Return how many samples `newest` would return of each ring."""
-        counts: list[int] = self._available(rings, most, since).tolist()
-        return counts
-
-    def _available(
-        self, rings: Positions, most: NDArray[np.int64], since: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        held: NDArray[np.int64] = np.minimum(most, self._depth[rings])
-        available: NDArray[np.int64] = np.minimum(held, self._count[rings] - since)
-        return available
+        """Return how many samples each of `rings` has that are numbered `since` or later, `most` at most."""
+        found: NDArray[np.int64] = np.minimum(most, self._count[rings] - since)
+        return found
+
+    def newest(
+        self, rings: Positions, most: NDArray[np.int64], since: NDArray[np.int64]
+    ) -> tuple[Taken, NDArray[np.int64]]:
+        """Return the newest samples of each ring that are `available`, and how many that are."""
+        wanted = self.available(rings, most, since)
+        before = np.cumsum(wanted) - wanted
+        number = np.arange(int(wanted.sum())) + np.repeat(
+            self._count[rings] - wanted - before, wanted
+        )
+        at = np.repeat(self._base[rings], wanted) + number % np.repeat(self._depth[rings], wanted)
+        return Taken(self._time_ns[at], self._value[at]), wanted
 
     def _held(self, ring: int) -> tuple[int, Times, Floats]:
         seen, depth = int(self._count[ring]), int(self._depth[ring])

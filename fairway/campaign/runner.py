@@ -125,6 +125,9 @@ class Runner:
                 self._watching.setdefault(stream, []).append(watch)
         self._is_timed = any(watch.is_timed for watch in self.watches)
         self.is_asking = any(watch.is_asking for watch in self.watches)
+        self._is_plain = len(self.watches) == 1 and not (
+            self.watch is None or self._is_timed or self.is_asking
+        )
 
     def _first_trigger(self) -> Trigger:
         campaign = self.plan.campaign
@@ -156,6 +159,36 @@ class Runner:
     def run(self, look: Look, until_ns: int, output: Output) -> None:
         """Take what was put into `hits`, and that it is `until_ns` then."""
         hits, self.hits = self.hits, []
+        if self._is_plain:
+            self._run_plain(hits, look, output)
+        else:
+            self._run_any(hits, look, output)
+        if self.due_ns is not None and self.due_ns <= until_ns:
+            self._fire(until_ns, look.moments, output)
+
+    def _run_plain(self, hits: list[int], look: Look, output: Output) -> None:
+        """Take hits where there is one condition that only samples change: nearly all campaigns are so."""
+        watch, trigger, at, end = self.watch, self.trigger, 0, len(hits)
+        assert watch is not None
+        while at < end:
+            first = hits[at]
+            drive_ns, moment = look.drive_ns[first], look.moment[first]
+            if self.due_ns is not None and self.due_ns <= drive_ns:
+                self._fire(drive_ns, look.moments, output)
+            while at < end and look.moment[hits[at]] == moment:
+                hit = hits[at]
+                watch.sample(look.stream[hit], drive_ns, look.value[hit])
+                at += 1
+            state = trigger.state
+            if trigger.evaluated(drive_ns, is_true=watch.evaluate(drive_ns)):
+                now = _after(moment, drive_ns, look.moments)
+                self._begin(now)
+                if self.end_ns <= drive_ns:
+                    self._collect(now, output)
+            if trigger.state is not state:
+                self.find_due()
+
+    def _run_any(self, hits: list[int], look: Look, output: Output) -> None:
         moments, at, end = look.moments, 0, len(hits)
         while at < end:
             first = hits[at]
@@ -166,11 +199,7 @@ class Runner:
             while at < end and look.moment[hits[at]] == moment:
                 self._sample(hits[at], look, touched)
                 at += 1
-            row = int(moments.last[moment])
-            wall_ns = int(moments.block.time_ns[row - 1])
-            self._evaluate(touched, Now(drive_ns, row, wall_ns), output)
-        if self.due_ns is not None and self.due_ns <= until_ns:
-            self._fire(until_ns, moments, output)
+            self._evaluate(touched, _after(moment, drive_ns, moments), output)
 
     def _sample(self, hit: int, look: Look, touched: list[Watch]) -> None:
         stream, value, drive_ns = look.stream[hit], look.value[hit], look.drive_ns[hit]
@@ -248,8 +277,9 @@ class Runner:
 
     def _collect(self, now: Now, output: Output) -> None:
         self.trigger.collected(now.drive_ns)
-        for stream in self._sent:
-            self._news[stream] = False
+        if self.is_asking:
+            for stream in self._sent:
+                self._news[stream] = False
         output.collections.append(Collection(now, self.order, self._trigger_ns, tuple(self._texts)))
         self._texts = []
 
@@ -279,3 +309,9 @@ class Runner:
             return due_ns
         due = [due_ns, *(fetch.due_ns for fetch in self.fetches)]
         return min((one for one in due if one is not None), default=None)
+
+
+def _after(moment: int, drive_ns: int, moments: Moments) -> Now:
+    """Return the point in time after a moment."""
+    row = int(moments.last[moment])
+    return Now(drive_ns, row, int(moments.block.time_ns[row - 1]))

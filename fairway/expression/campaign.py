@@ -50,6 +50,7 @@ from fairway.expression.campaign_tree import (
     inputs_of,
     walk,
 )
+from fairway.expression.campaign_types import check_types
 
 __all__ = [
     "EQUALITY_TOLERANCE",
@@ -83,6 +84,7 @@ __all__ = [
     "Variable",
     "Window",
     "WindowFunction",
+    "check_types",
     "children",
     "columns",
     "explain",

@@ -236,7 +236,11 @@ def walk(node: Node) -> Iterator[tuple[Node, int]]:
     while waiting:
         node, depth = waiting.pop()
         yield node, depth
-        waiting.extend((child, depth + 1) for child in reversed(_all_children(node)))
+        if isinstance(node, Binary):  # most of every tree, next to what is below
+            waiting.append((node.right, depth + 1))
+            waiting.append((node.left, depth + 1))
+        elif not isinstance(node, Number | Boolean | Text):
+            waiting.extend((child, depth + 1) for child in reversed(_all_children(node)))
 
 
 def inputs_of(tree: Node) -> tuple[Input, ...]:
@@ -245,9 +249,13 @@ def inputs_of(tree: Node) -> tuple[Input, ...]:
     waiting = [tree]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, Read):
+        if isinstance(node, Binary):
+            waiting.append(node.right)
+            waiting.append(node.left)
+        elif isinstance(node, Read):
             found[node.input] = None
-        waiting.extend(reversed(children(node)))
+        else:
+            waiting.extend(reversed(children(node)))
     return tuple(found)
 
 

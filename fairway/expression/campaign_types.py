@@ -20,6 +20,8 @@ from fairway.expression.campaign_tree import (
     Binary,
     Boolean,
     Call,
+    Custom,
+    Expression,
     Function,
     Held,
     Input,
@@ -35,6 +37,7 @@ from fairway.expression.campaign_tree import (
     UnaryOperator,
     Variable,
     Window,
+    walk,
 )
 from fairway.samples import Kind
 
@@ -48,18 +51,29 @@ TEXT_OPERATORS = frozenset({Operator.PLUS, Operator.EQUAL, Operator.NOT_EQUAL})
 
 def type_of(node: Node, kind_of: KindOf) -> Type:
     """Return what `node` gives.  Raises BadInput, with a position, for what never can be evaluated."""
+    if isinstance(node, Binary):
+        return _type_of_binary(node, kind_of)
+    if isinstance(node, Number):
+        return Type.NUMBER
     if isinstance(node, Read):
         return _type_of_input(node, kind_of)
     if isinstance(node, Unary):
         _no_text(node.operand, type_of(node.operand, kind_of), node.operator)
         return Type.BOOL if node.operator is UnaryOperator.NOT else Type.NUMBER
-    if isinstance(node, Binary):
-        return _type_of_binary(node, kind_of)
     if isinstance(node, Call):
         return _type_of_call(node, kind_of)
-    if isinstance(node, Number):
-        return Type.NUMBER
     return Type.BOOL if isinstance(node, Boolean) else Type.TEXT
+
+
+def check_types(expression: Expression, kind_of: KindOf) -> None:
+    """Raise the BadInput that parsing the text with `kind_of` would: for other kinds of the same signals."""
+    for node, _ in walk(expression.tree):
+        if isinstance(node, Read) and isinstance(node.input, Held):
+            check_types(node.input.condition, kind_of)
+        elif isinstance(node, Read) and isinstance(node.input, Custom):
+            for argument in node.input.arguments:
+                check_types(argument, kind_of)
+    type_of(expression.tree, kind_of)
 
 
 def variable_type(name: str, kind_of: KindOf) -> Type:
@@ -103,7 +117,7 @@ def _type_of_input(node: Read, kind_of: KindOf) -> Type:
                 f"character {node.first}: {found.name} is a text; windows and rates are of numbers"
             )
         return Type.NUMBER
-    if isinstance(found, Held) and found.condition.type is Type.TEXT:
+    if isinstance(found, Held) and type_of(found.condition.tree, kind_of) is Type.TEXT:
         raise BadInput(
             f"character {node.first}: held takes a condition, but what it holds is a text"
         )

@@ -24,6 +24,7 @@ from fairway.control import (
     DeactivateState,
     ExplainCampaign,
     FromVehicle,
+    ServiceList,
     SnapshotState,
     StateReport,
     StateTemplate,
@@ -36,6 +37,7 @@ from fairway.control import (
 from fairway.errors import BadInput
 from fairway.v1 import control_pb2 as v1
 from fairway.wire import control_campaigns as campaigns
+from fairway.wire import control_services as services
 from fairway.wire.compression import compressed, decompressed
 from fairway.wire.telemetry import dictionary_from_message, dictionary_message
 
@@ -100,6 +102,8 @@ def to_vehicle_to_bytes(noun: ToVehicle) -> bytes:
             )
         case Command():
             response = v1.ControlResponse(command=_command_message(noun))
+        case ServiceList():
+            response = v1.ControlResponse(services=services.list_message(noun))
         case _:
             response = v1.ControlResponse(campaigns=campaigns.list_message(noun))
     return response.SerializeToString()
@@ -117,6 +121,8 @@ def to_vehicle_from_bytes(data: bytes) -> ToVehicle:
             return _templates(response.state_templates)
         case "command":
             return _command(response.command)
+        case "services":
+            return services.service_list(response.services)
         case _:
             raise BadInput("the message is an empty ControlResponse, or one of a later version")
 
@@ -230,10 +236,12 @@ def _command_message(command: Command) -> v1.Command:
             message.deactivate_state.template = template
         case SnapshotState(template):
             message.snapshot_state.template = template
+        case _:
+            services.put_command(message, command.what)
     return message
 
 
-_WHATS: dict[str, Callable[[Any], What]] = {
+_WHATS: dict[str, Callable[..., What]] = {
     "explain_campaign": lambda m: ExplainCampaign(_name(m.campaign)),
     "upload_partition": lambda m: UploadPartition(
         _name(m.campaign), _name(m.partition, may_be_empty=True), m.end_time_ns
@@ -241,6 +249,7 @@ _WHATS: dict[str, Callable[[Any], What]] = {
     "activate_state": lambda m: ActivateState(_name(m.template), m.deactivate_after_s),
     "deactivate_state": lambda m: DeactivateState(_name(m.template)),
     "snapshot_state": lambda m: SnapshotState(_name(m.template)),
+    **services.WHATS,
 }
 
 

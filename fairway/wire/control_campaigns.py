@@ -17,6 +17,7 @@ from fairway.control import (
 )
 from fairway.errors import BadInput
 from fairway.v1 import control_pb2 as v1
+from fairway.wire import control_services as services
 from fairway.wire.compression import compressed, decompressed
 
 # More than any agent takes: beyond it a list is a mistake.
@@ -74,6 +75,8 @@ def check_in_message(check_in: CheckIn) -> v1.CheckIn:
             )
             for one in check_in.state_templates
         ],
+        services_revision=check_in.services_revision,
+        services=[services.status_message(one) for one in check_in.services],
     )
 
 
@@ -99,6 +102,8 @@ def check_in(message: v1.CheckIn) -> CheckIn:
             )
             for one in message.state_templates
         ),
+        message.services_revision if message.HasField("services_revision") else None,
+        services.statuses(message.services),
     )
 
 

@@ -2,6 +2,7 @@
 
 Rule 1: a role may do what stands in PERMISSIONS and nothing else; what no role holds, nobody may.
 Rule 2: a permission of PLATFORM_WIDE is about all tenants at once, so only a grant over all of them gives it.
+Rule 3: whoever may run commands in vehicles was named for that alone, by somebody at the machine of the cloud.
 """
 
 from enum import StrEnum
@@ -17,6 +18,8 @@ class Role(StrEnum):
     RELEASE_APPROVER = "release-approver"
     PRIVACY_OFFICER = "privacy-officer"
     ADMIN = "admin"
+    # Runs commands inside services of vehicles.  No other role may, and none can hand it on: see Rule 3.
+    SERVICE_EXECUTOR = "service-executor"
 
 
 class Permission(StrEnum):
@@ -30,6 +33,10 @@ class Permission(StrEnum):
     CAMPAIGNS_READ = "campaigns:read"
     CAMPAIGNS_WRITE = "campaigns:write"
     CAMPAIGNS_APPROVE = "campaigns:approve"
+    SERVICES_READ = "services:read"  # what vehicles are to run and do run, its logs too
+    SERVICES_WRITE = "services:write"
+    SERVICES_APPROVE = "services:approve"
+    SERVICES_EXECUTE = "services:execute"  # commands inside services
     TELEMETRY_READ = (
         "telemetry:read"  # values, series, the live feed: where people are, and how they drive
     )
@@ -50,19 +57,25 @@ _OPERATES = _SEES | {
     _P.METRICS_READ,
     _P.CAMPAIGNS_READ,
     _P.CAMPAIGNS_WRITE,
+    _P.SERVICES_READ,
+    _P.SERVICES_WRITE,
 }
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
-    Role.VIEWER: _SEES | {_P.TELEMETRY_READ, _P.CAMPAIGNS_READ},
+    Role.VIEWER: _SEES | {_P.TELEMETRY_READ, _P.CAMPAIGNS_READ, _P.SERVICES_READ},
     Role.OPERATOR: _OPERATES,
     # Who answers for a fleet decides what is collected from it, and what belongs to it.
-    Role.FLEET_MANAGER: _OPERATES | {_P.CAMPAIGNS_APPROVE, _P.VEHICLES_WRITE, _P.MODELS_WRITE},
+    Role.FLEET_MANAGER: _OPERATES
+    | {_P.CAMPAIGNS_APPROVE, _P.SERVICES_APPROVE, _P.VEHICLES_WRITE, _P.MODELS_WRITE},
     # Software is made for kinds of vehicles, not for what their drivers did.
-    Role.RELEASE_AUTHOR: _SEES,
-    Role.RELEASE_APPROVER: _SEES,
+    Role.RELEASE_AUTHOR: _SEES | {_P.SERVICES_READ, _P.SERVICES_WRITE},
+    Role.RELEASE_APPROVER: _SEES | {_P.SERVICES_READ, _P.SERVICES_APPROVE},
     # Watches over data, and so holds none: sees what is collected, not what came of it.
-    Role.PRIVACY_OFFICER: _SEES | {_P.AUDIT_READ, _P.CAMPAIGNS_READ},
-    Role.ADMIN: frozenset(Permission),
+    Role.PRIVACY_OFFICER: _SEES | {_P.AUDIT_READ, _P.CAMPAIGNS_READ, _P.SERVICES_READ},
+    Role.ADMIN: frozenset(Permission) - {_P.SERVICES_EXECUTE},
+    Role.SERVICE_EXECUTOR: frozenset(
+        {_P.SELF_READ, _P.VEHICLES_READ, _P.SERVICES_READ, _P.SERVICES_EXECUTE}
+    ),
 }
 
 PLATFORM_WIDE = frozenset({_P.INGEST_READ, _P.METRICS_READ})

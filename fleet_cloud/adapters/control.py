@@ -17,12 +17,15 @@ from typing import Protocol
 
 from fairway import log as logs
 from fairway.clock import NS_PER_S, Clock
-from fairway.control import CampaignList, StateTemplateList, ToVehicle
+from fairway.control import CampaignList, ServiceList, StateTemplateList, ToVehicle
 from fairway.errors import BadInput, Unavailable
 from fairway.wire.control import from_vehicle_from_bytes, to_vehicle_to_bytes
 from fleet_cloud.access.grants import DEFAULT_FLEET
-from fleet_cloud.campaigns.desk import Desk, Heard, Told
-from fleet_cloud.campaigns.ports import Vehicle
+from fleet_cloud.adapters.conversation import Conversation
+from fleet_cloud.control.listing import Heard, Told
+from fleet_cloud.control.ports import (
+    Vehicle,
+)
 
 log = logs.get("fleet_cloud.control")
 
@@ -69,7 +72,7 @@ class Control:
     def __init__(
         self,
         *,
-        desk: Desk,
+        desk: Conversation,
         tenants: Callable[[], Mapping[str, str]],
         tick: Callable[[int], None],
         clock: Clock,
@@ -109,7 +112,7 @@ class Control:
 
     def fleets_of(self, tenant: str, vehicle: str) -> Collection[str]:
         """Return the fleets of a vehicle, as of a fifth of a second ago."""
-        return self._desk.plan.facts(tenant, vehicle).fleets or (DEFAULT_FLEET,)
+        return self._desk.fleets.facts(tenant, vehicle).fleets or (DEFAULT_FLEET,)
 
     def poke(self) -> None:
         """Look for changes now: somebody in this process has just made one."""
@@ -236,7 +239,7 @@ class _Encoder:
         self._known: dict[int, tuple[ToVehicle, bytes]] = {}
 
     def __call__(self, noun: ToVehicle) -> bytes:
-        if not isinstance(noun, CampaignList | StateTemplateList):
+        if not isinstance(noun, CampaignList | StateTemplateList | ServiceList):
             return to_vehicle_to_bytes(noun)
         known = self._known.get(id(noun))
         if known is None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from fairway.clock import Clock
 from fleet_cloud.adapters.catalogues import KeptCatalogues
 from fleet_cloud.adapters.control import Control
+from fleet_cloud.adapters.conversation import Conversation
 from fleet_cloud.adapters.fleet import Fleet
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.audit.acts import Audit
@@ -12,6 +13,7 @@ from fleet_cloud.campaigns.desk import Desk, Stores
 from fleet_cloud.campaigns.service import Service
 from fleet_cloud.campaigns.staging import Staging
 from fleet_cloud.campaigns.tidying import Tidying
+from fleet_cloud.services.desk import ServiceDesk, ServiceStores
 
 
 def make_control(
@@ -20,8 +22,12 @@ def make_control(
     audit: Audit,
     clock: Clock,
     failed: Callable[[BaseException], None],
+    artifacts_url: Callable[[], str] = lambda: "",
 ) -> Control:
-    """Return a control thread that is not started; `failed` is told of an error nobody understood."""
+    """Return a control thread that is not started; `failed` is told of an error nobody understood.
+
+    `artifacts_url` says where vehicles fetch what they are to run.
+    """
     stores = Stores(
         following=registry.plan,
         lists=registry.lists,
@@ -31,6 +37,10 @@ def make_control(
         catalogues=KeptCatalogues(registry.dictionaries),
     )
     desk = Desk(stores, lambda: fleet.tenants)
+    service_stores = ServiceStores(
+        registry.services, registry.lists, registry.service_statuses, registry.commands, audit
+    )
+    conversation = Conversation(desk, ServiceDesk(service_stores, desk.fleets, artifacts_url))
     staging = Staging(desk.plan, registry.said, Service(registry.plan, audit))
     tidying = Tidying(desk.plan, registry.progress, registry.commands)
 
@@ -38,4 +48,6 @@ def make_control(
         staging.tick(now_ns)
         tidying.tick(now_ns)
 
-    return Control(desk=desk, tenants=lambda: fleet.tenants, tick=tick, clock=clock, failed=failed)
+    return Control(
+        desk=conversation, tenants=lambda: fleet.tenants, tick=tick, clock=clock, failed=failed
+    )

@@ -10,6 +10,7 @@ lock                                                held by the one `fleet-cloud
 
 import fcntl
 import json
+import os
 import re
 import secrets
 import socket
@@ -67,6 +68,12 @@ class DataDir:
                 f"{path} holds no name that was made here: restore it, or remove it to be somebody new"
             )
         return found
+
+    def owner(self, *, whole: bool) -> str:
+        """Say who claims batches: `serve` is alone here and takes up what it left, ingest is not."""
+        if whole:
+            return f"serve-{self.identity()}"
+        return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
     def pin(self, region: str) -> None:
         """Belong to `region` for ever.  Raises Conflict when the directory is another region's, Unavailable."""

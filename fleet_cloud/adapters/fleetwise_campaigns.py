@@ -19,11 +19,23 @@ from fairway.campaign.document import campaign_document
 from fairway.control import CampaignState
 from fairway.errors import Conflict
 from fleet_cloud.campaigns.life import State
-from fleet_cloud.campaigns.model import Kept, checked_facts
-from fleet_cloud.campaigns.plan import Plan
-from fleet_cloud.campaigns.ports import PAGE_MAX, PlanKeeper, Said, Vehicle
+from fleet_cloud.campaigns.model import (
+    Kept,
+)
+from fleet_cloud.campaigns.ports import (
+    PlanKeeper,
+    Said,
+)
 from fleet_cloud.campaigns.service import Service
 from fleet_cloud.campaigns.wishes import wish_of
+from fleet_cloud.control.aims import Fleets
+from fleet_cloud.control.ports import (
+    PAGE_MAX,
+    Vehicle,
+)
+from fleet_cloud.control.targets import (
+    checked_facts,
+)
 from fleet_cloud.models.campaigns import Asker, KeptCampaign, Move
 from fleet_cloud.models.documents import Kind
 from fleet_cloud.models.refusals import InTheWay, NotThere
@@ -106,15 +118,15 @@ class ServiceCampaigns:
     def of_vehicle(
         self, tenant: str, vehicle: str, *, after: str = "", limit: int
     ) -> list[tuple[str, str]]:
-        plan = Plan(lambda: {vehicle: tenant})
-        plan.put_facts(tenant, vehicle, self._plan.facts(Vehicle(tenant, vehicle)))
+        fleets = Fleets(lambda: {vehicle: tenant})
+        fleets.put(tenant, vehicle, self._plan.facts(Vehicle(tenant, vehicle)))
         checked_in = self._said.check_in(Vehicle(tenant, vehicle))
         said = (
             {one.sync_id: one.state for one in checked_in.check_in.campaigns} if checked_in else {}
         )
         found: list[tuple[str, str]] = []
         for kept in self._behind(tenant, after):
-            if vehicle in plan.aimed_at(tenant, kept.target):
+            if vehicle in fleets.meant(tenant, kept.target):
                 found.append((kept.name, _there(kept, said.get(kept.sync_id))))
                 if len(found) == limit:
                     break

@@ -7,10 +7,12 @@ from dataclasses import replace
 from fairway.errors import BadInput, Conflict
 from fairway.ids import BatchName
 from fleet_cloud.adapters.memory_access import MemoryKeys, MemoryUsers
+from fleet_cloud.adapters.memory_artifacts import MemoryHoldings
 from fleet_cloud.adapters.memory_campaigns import MemoryCampaigns, MemoryCheckIns, MemoryCommands
 from fleet_cloud.adapters.memory_enrolments import MemoryEnrolments
 from fleet_cloud.adapters.memory_models import MemoryDocuments
 from fleet_cloud.adapters.memory_progress import MemoryProgress
+from fleet_cloud.adapters.memory_services import MemoryImages, MemoryServices, MemoryServiceStatuses
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.ingest.ledger import Claim, Stream, standing
 from fleet_cloud.ingest.ports import (
@@ -296,4 +298,8 @@ def memory_registry() -> Registry:
         MemoryCheckIns(),
         MemoryCommands(plan),
         ledger.progress,
+        MemoryServices(plan),
+        MemoryServiceStatuses(),
+        MemoryImages(),
+        MemoryHoldings(),
     )

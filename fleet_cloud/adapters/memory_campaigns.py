@@ -7,18 +7,27 @@ from dataclasses import replace
 from fairway.control import Answer, AnswerState, StateTemplate, StateValue
 from fairway.errors import Conflict
 from fleet_cloud.campaigns.life import State
-from fleet_cloud.campaigns.model import Facts, Kept
-from fleet_cloud.campaigns.plan import NOTHING
+from fleet_cloud.campaigns.model import (
+    Kept,
+)
 from fleet_cloud.campaigns.ports import (
-    PAGE_MAX,
-    REPORTED_MAX,
     Changes,
     CheckedIn,
+)
+from fleet_cloud.control.aims import (
+    NOTHING,
+)
+from fleet_cloud.control.ports import (
+    PAGE_MAX,
+    REPORTED_MAX,
     ListKind,
     Order,
     Revised,
     Vehicle,
     Wanted,
+)
+from fleet_cloud.control.targets import (
+    Facts,
 )
 
 
@@ -34,10 +43,11 @@ class MemoryCampaigns:
         self._changed: dict[tuple[str, object], int] = {}
         self._lists: dict[tuple[ListKind, Vehicle], tuple[Revised, int]] = {}
 
-    def step(self) -> None:
-        """Move the plan's revision on."""
+    def step(self) -> int:
+        """Move the plan's revision on, and return it."""
         with self._lock:
             self._revision += 1
+            return self._revision
 
     def add(self, kept: Kept) -> None:
         with self._lock:
@@ -169,7 +179,10 @@ class MemoryCheckIns:
                 by_id = {status.sync_id: status for status in one.check_in.campaigns}
                 told = tuple(by_id[name] for name in sorted(by_id))
                 self._kept[one.vehicle] = replace(
-                    one, check_in=replace(one.check_in, campaigns=told)
+                    one,
+                    check_in=replace(
+                        one.check_in, campaigns=told, services_revision=None, services=()
+                    ),
                 )
 
     def check_in(self, vehicle: Vehicle) -> CheckedIn | None:

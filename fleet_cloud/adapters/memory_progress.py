@@ -4,7 +4,14 @@ import threading
 from collections.abc import Collection
 from dataclasses import replace
 
-from fleet_cloud.campaigns.ports import PAGE_MAX, Happened, Progress, place_of
+from fleet_cloud.campaigns.ports import (
+    Happened,
+    Progress,
+    place_of,
+)
+from fleet_cloud.control.ports import (
+    PAGE_MAX,
+)
 from fleet_cloud.ingest.ports import BatchKey, Collected
 
 _Key = tuple[str, str, str]  # tenant, campaign, vehicle

@@ -11,16 +11,29 @@ from fleet_cloud.adapters.registry_certificates import SqlCertificates
 from fleet_cloud.adapters.registry_check_ins import SqlCheckIns
 from fleet_cloud.adapters.registry_commands import SqlCommands
 from fleet_cloud.adapters.registry_enrolments import SqlEnrolments
+from fleet_cloud.adapters.registry_images import SqlHoldings, SqlImages
 from fleet_cloud.adapters.registry_ledger import SqlLedger
 from fleet_cloud.adapters.registry_models import SqlDocuments
 from fleet_cloud.adapters.registry_progress import SqlProgress
 from fleet_cloud.adapters.registry_quarantine import SqlDictionaries, SqlQuarantine
+from fleet_cloud.adapters.registry_service_states import SqlServiceStatuses
+from fleet_cloud.adapters.registry_services import SqlServices
 from fleet_cloud.adapters.registry_sql import Database
 from fleet_cloud.adapters.registry_vehicles import SqlVehicles
-from fleet_cloud.campaigns.ports import Commands, Lists, PlanKeeper, ProgressReader, Said
+from fleet_cloud.artifacts.ports import Holdings
+from fleet_cloud.campaigns.ports import (
+    PlanKeeper,
+    ProgressReader,
+    Said,
+)
+from fleet_cloud.control.ports import (
+    Commands,
+    Lists,
+)
 from fleet_cloud.enrolment.model import Claims, Enrolments
 from fleet_cloud.ingest.ports import Dictionaries, Ledger, Quarantine
 from fleet_cloud.models.documents import Documents
+from fleet_cloud.services.ports import DesiredKeeper, Images, Statuses
 from fleet_cloud.vehicles.certificates import Certificates
 from fleet_cloud.vehicles.registry import VehicleRegistry
 
@@ -44,6 +57,10 @@ class Registry:
     said: Said
     commands: Commands
     progress: ProgressReader
+    services: DesiredKeeper
+    service_statuses: Statuses
+    images: Images
+    holdings: Holdings
     database: Database | None = None  # None: in memory
 
     def close(self) -> None:
@@ -75,5 +92,9 @@ def open_registry(url: str, region: str = DEFAULT_REGION) -> Registry:
         SqlCheckIns(database, region),
         SqlCommands(database, region),
         SqlProgress(database, region),
+        SqlServices(database, region),
+        SqlServiceStatuses(database, region),
+        SqlImages(database, region),
+        SqlHoldings(database, region),
         database,
     )

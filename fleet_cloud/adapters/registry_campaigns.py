@@ -25,18 +25,29 @@ from fleet_cloud.adapters.registry_campaign_tables import (
 from fleet_cloud.adapters.registry_schema import counters
 from fleet_cloud.adapters.registry_sql import Database, chunks
 from fleet_cloud.campaigns.life import State
-from fleet_cloud.campaigns.model import Facts, Kept, Target, TargetKind
-from fleet_cloud.campaigns.plan import NOTHING
+from fleet_cloud.campaigns.model import (
+    Kept,
+)
 from fleet_cloud.campaigns.ports import (
+    Changes,
+)
+from fleet_cloud.campaigns.stages import Stage
+from fleet_cloud.control.aims import (
+    NOTHING,
+)
+from fleet_cloud.control.ports import (
     PAGE_MAX,
     REPORTED_MAX,
-    Changes,
     ListKind,
     Revised,
     Vehicle,
     Wanted,
 )
-from fleet_cloud.campaigns.stages import Stage
+from fleet_cloud.control.targets import (
+    Facts,
+    Target,
+    TargetKind,
+)
 
 PLAN_REVISION = "plan_revision"
 LISTS_REVISION = "lists_revision"

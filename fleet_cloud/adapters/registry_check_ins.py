@@ -22,7 +22,13 @@ from fairway.identity import Scope
 from fleet_cloud.adapters import registry_scope
 from fleet_cloud.adapters.registry_campaign_tables import campaign_states, check_ins, twins
 from fleet_cloud.adapters.registry_sql import Database
-from fleet_cloud.campaigns.ports import PAGE_MAX, CheckedIn, Vehicle
+from fleet_cloud.campaigns.ports import (
+    CheckedIn,
+)
+from fleet_cloud.control.ports import (
+    PAGE_MAX,
+    Vehicle,
+)
 
 _INT64_MAX = 2**63 - 1
 _COUNTS = (

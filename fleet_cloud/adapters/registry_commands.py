@@ -13,8 +13,13 @@ from fairway.control import (
     Answer,
     AnswerState,
     DeactivateState,
+    ExecuteInService,
     ExplainCampaign,
+    ExplainService,
+    FetchServiceLogs,
+    RestartService,
     SnapshotState,
+    StopService,
     UploadPartition,
     What,
 )
@@ -23,7 +28,10 @@ from fleet_cloud.adapters import registry_scope
 from fleet_cloud.adapters.registry_campaign_tables import vehicle_commands
 from fleet_cloud.adapters.registry_campaigns import PLAN_REVISION, moved_on
 from fleet_cloud.adapters.registry_sql import Database, chunks
-from fleet_cloud.campaigns.ports import Order, Vehicle
+from fleet_cloud.control.ports import (
+    Order,
+    Vehicle,
+)
 
 # What is waited for at once; an operator with more open questions than this asks slower.
 OPEN_MAX = 10_000
@@ -33,6 +41,11 @@ _WHATS: tuple[type[What], ...] = (
     ActivateState,
     DeactivateState,
     SnapshotState,
+    FetchServiceLogs,
+    ExplainService,
+    RestartService,
+    StopService,
+    ExecuteInService,
 )
 _BY_NAME = {kind.__name__: kind for kind in _WHATS}
 _NO_ANSWER = 0
@@ -141,10 +154,15 @@ def _order(found: Row[Any]) -> Order:
     return Order(
         found.id,
         Vehicle(found.tenant, found.vehicle),
-        _BY_NAME[kind](**fields),
+        _BY_NAME[kind](**{name: _frozen(value) for name, value in fields.items()}),
         found.actor,
         found.created_time_ns,
         found.expires_time_ns,
         is_sent=bool(found.is_sent),
         answer=answer,
     )
+
+
+def _frozen(value: Any) -> Any:
+    """Return what JSON says, as a command has it."""
+    return tuple(value) if isinstance(value, list) else value

@@ -17,7 +17,7 @@ from fairway.ids import BatchName
 from fleet_cloud.adapters import registry_scope
 from fleet_cloud.adapters.registry_progress import ProgressWriter
 from fleet_cloud.adapters.registry_schema import claims, streams
-from fleet_cloud.adapters.registry_sql import Database, chunks
+from fleet_cloud.adapters.registry_sql import Database, chunks, many
 from fleet_cloud.ingest.ledger import (
     Claim,
     Stream,
@@ -60,7 +60,7 @@ class SqlLedger:
     def claim(self, keys: Sequence[BatchKey], claimant: Claimant) -> dict[BatchKey, Standing]:
         if not keys:
             return {}
-        ordered = sorted(set(keys))
+        ordered = _in_order(set(keys))
         with self._database.writing() as connection:
             placed = self._placed(connection, ordered, claimant)
             known = self._streams(connection, _streams_of(ordered))
@@ -86,13 +86,13 @@ class SqlLedger:
     ) -> None:
         if not keys:
             return
-        ordered = sorted(set(keys))
+        ordered = _in_order(set(keys))
         of = _streams_of(ordered)
         with self._database.writing() as connection:
             if not self._database.is_sqlite:
                 # The rows must exist to be locked; SQLite has one writer and needs no lock.
                 rows = [self._row(stream, Stream()) for stream in of]
-                connection.execute(self._open_stream, rows)
+                many(connection, self._open_stream, rows)
             known = self._streams(connection, of, lock=not self._database.is_sqlite)
             sequences: dict[_StreamKey, list[int]] = {stream: [] for stream in of}
             for key in ordered:
@@ -101,7 +101,7 @@ class SqlLedger:
                 self._row(stream, known.get(stream, Stream()).with_stored(sequences[stream]))
                 for stream in of
             ]
-            connection.execute(self._write_stream, rows)
+            many(connection, self._write_stream, rows)
             self._end(connection, ordered, claimant)
             self._progress.count(
                 connection,
@@ -115,7 +115,7 @@ class SqlLedger:
     def release(self, keys: Sequence[BatchKey], claimant: Claimant) -> None:
         if keys:
             with self._database.writing() as connection:
-                self._end(connection, sorted(set(keys)), claimant)
+                self._end(connection, list(set(keys)), claimant)
 
     def _placed(
         self, connection: Connection, keys: Sequence[BatchKey], claimant: Claimant
@@ -201,9 +201,9 @@ class SqlLedger:
                     "of_sequence": key.name.sequence,
                     "of_owner": claimant.owner,
                 }
-                for key in sorted(keys)
+                for key in _in_order(keys)
             ]
-            connection.execute(_END, rows)
+            many(connection, _END, rows)
 
 
 _END: Delete = registry_scope.removed_each(
@@ -213,6 +213,12 @@ _END: Delete = registry_scope.removed_each(
     claims.c.sequence == bindparam("of_sequence"),
     claims.c.owner == bindparam("of_owner"),
 )
+
+
+def _in_order(keys: Iterable[BatchKey]) -> list[BatchKey]:
+    return sorted(
+        keys, key=lambda key: (key.tenant, key.name.vehicle, key.name.stream, key.name.sequence)
+    )
 
 
 def _stream_of(key: BatchKey) -> _StreamKey:

@@ -11,6 +11,7 @@
     audit, audit_heads                           who did what, and how far each chain goes
     counters                                     numbers that only grow: the fleet's revision, the plan's
     campaigns and their like                     registry_campaign_tables.py
+    services and their like                      registry_service_tables.py
 
 Rule 1: nothing refers to a vehicle by foreign key but its tenant: ledger and quarantine outlive a vehicle.
 Rule 2: region and tenant are first in the key of a tenant's rows; registry_scope.py builds what asks for them.
@@ -27,14 +28,18 @@ from sqlalchemy import (
     Text,
 )
 
-from fleet_cloud.adapters import registry_campaign_tables, registry_metadata  # noqa: F401 - of this schema
+from fleet_cloud.adapters import (  # noqa: F401 - of this schema
+    registry_campaign_tables,
+    registry_metadata,
+    registry_service_tables,
+)
 from fleet_cloud.adapters.registry_metadata import ROW_ID
 from fleet_cloud.adapters.registry_metadata import scope as _scope
 
 metadata = registry_metadata.metadata
 
 # The newest migration, which leaves these tables behind.
-NEWEST = "0008"
+NEWEST = "0009"
 
 
 tenants = Table(

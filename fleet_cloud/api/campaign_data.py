@@ -27,9 +27,16 @@ from fleet_cloud.api.tenants import TenantName
 from fleet_cloud.api.visible import Caller, known_vehicle
 from fleet_cloud.campaigns.check import prepare, report
 from fleet_cloud.campaigns.model import Kept
-from fleet_cloud.campaigns.ports import PAGE_MAX, CheckedIn, Happened, Progress
-from fleet_cloud.campaigns.reach import meant
+from fleet_cloud.campaigns.ports import (
+    CheckedIn,
+    Happened,
+    Progress,
+)
 from fleet_cloud.campaigns.stages import is_reached
+from fleet_cloud.control.ports import (
+    PAGE_MAX,
+)
+from fleet_cloud.control.reach import meant
 from fleet_cloud.vehicles.telemetry import POINTS_MAX, TIME_MAX_NS, SignalSpan
 
 _Telemetry = Annotated[Caller, needs(Permission.TELEMETRY_READ)]

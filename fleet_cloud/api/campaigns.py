@@ -18,9 +18,16 @@ from fleet_cloud.api.ports import ApiPorts, NotFound
 from fleet_cloud.api.problems import responses
 from fleet_cloud.api.tenants import TenantName, tenant_meant
 from fleet_cloud.api.visible import Caller
-from fleet_cloud.campaigns.model import Kept, Target
-from fleet_cloud.campaigns.ports import PAGE_MAX
+from fleet_cloud.campaigns.model import (
+    Kept,
+)
 from fleet_cloud.campaigns.wishes import wish_of
+from fleet_cloud.control.ports import (
+    PAGE_MAX,
+)
+from fleet_cloud.control.targets import (
+    Target,
+)
 
 CampaignName = Annotated[
     str, Path(description="What the document calls it.", pattern=r"^[a-zA-Z0-9\-_:]{1,100}$")

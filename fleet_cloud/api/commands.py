@@ -21,7 +21,10 @@ from fleet_cloud.api.ports import ApiPorts, NotFound
 from fleet_cloud.api.problems import responses
 from fleet_cloud.api.vehicles import VehicleName
 from fleet_cloud.api.visible import Caller, known_vehicle
-from fleet_cloud.campaigns.ports import Order, Vehicle
+from fleet_cloud.control.ports import (
+    Order,
+    Vehicle,
+)
 
 WAIT_MAX_S = 5.0
 _LOOK_S = 0.05
@@ -109,6 +112,11 @@ async def asked(
 ) -> CommandView:
     """Give a command, wait for its answer for a while, and return what became of it so far."""
     order = await asyncio.to_thread(_given, ports, caller, vehicle, what)
+    return await awaited(ports, order, wait_s, response)
+
+
+async def awaited(ports: ApiPorts, order: Order, wait_s: float, response: Response) -> CommandView:
+    """Wait for the answer to a command for a while, and return what became of it so far."""
     for _ in range(int(wait_s / _LOOK_S)):
         if order.is_over:
             break

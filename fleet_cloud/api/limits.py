@@ -1,7 +1,7 @@
 """How much one request may be: checked before anything else looks at it.
 
     URL 8 KiB -> 414      headers 16 KiB -> 431      body 64 KiB -> 413
-    (a campaign 1.5 MiB, FleetWise's requests at POST / 4 MiB)
+    (a campaign 1.5 MiB, a service 1 MiB, FleetWise's requests at POST / 4 MiB, an artifact 16 GiB)
 
 Rule 1: a body is counted as it comes; what a client says of its length is believed only when it is too much.
 """
@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fleet_cloud.api.problems import problem
+from fleet_cloud.artifacts.ports import ARTIFACT_MAX_BYTES
 
 # A choice of 100 vehicles and 100 patterns fits; a longer one is a script that should ask twice.
 URL_MAX_BYTES = 8 * 1024
@@ -19,6 +20,8 @@ HEADERS_MAX_BYTES = 16 * 1024
 BODY_MAX_BYTES = 64 * 1024
 # A campaign's document, which has a limit of its own, and what is said around it.
 CAMPAIGN_MAX_BYTES = 3 * 512 * 1024
+# A service's manifest, 256 KiB at most, as JSON text or as a table, and whom it is for.
+MANIFEST_MAX_BYTES = 1024 * 1024
 # FleetWise's requests: 500 nodes with 2,048 characters of description and of comment each, or a whole
 # vocabulary as one text.  Its door reads no body before it knows whose it is said to be.
 FLEETWISE_MAX_BYTES = 4 * 1024 * 1024
@@ -75,6 +78,10 @@ def _refusal(scope: Scope) -> tuple[int, str] | None:
 def _most(scope: Scope) -> int:
     if scope["path"].startswith("/v1/campaigns"):
         return CAMPAIGN_MAX_BYTES
+    if scope["path"] == "/v1/services":
+        return MANIFEST_MAX_BYTES
+    if scope["method"] == "PUT" and scope["path"].startswith("/v1/artifacts/"):
+        return ARTIFACT_MAX_BYTES
     is_fleetwise = (scope["method"], scope["path"]) == ("POST", "/")
     return FLEETWISE_MAX_BYTES if is_fleetwise else BODY_MAX_BYTES
 

@@ -43,6 +43,8 @@ _HOME = """<h1>Fairway fleet cloud</h1>
 <td>its samples, raw or in buckets, as JSON, CSV, Arrow or Parquet</td></tr>
 <tr><td><code>/v1/campaigns</code></td>
 <td>what is collected from which vehicles, and what came of it</td></tr>
+<tr><td><code>/v1/services</code></td>
+<td>what vehicles are to run, and how it stands</td></tr>
 <tr><td><code>/v1/live</code></td><td>samples as they are stored (server-sent events)</td></tr>
 <tr><td><code>/v1/ingest</code></td><td>how ingest is doing</td></tr>
 <tr><td><code>/v1/quarantine</code></td><td>messages that could not be stored</td></tr>

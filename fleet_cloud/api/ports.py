@@ -14,18 +14,23 @@ from fleet_cloud.access.tokens import TokenMaker, Tokens
 from fleet_cloud.access.users import UserReader
 from fleet_cloud.audit.acts import Audit
 from fleet_cloud.audit.ports import AuditReader
-from fleet_cloud.campaigns.commanding import Commanding
 from fleet_cloud.campaigns.ports import (
     Catalogues,
-    Commands,
     PlanKeeper,
     ProgressReader,
     Said,
 )
 from fleet_cloud.campaigns.service import Service
+from fleet_cloud.control.commanding import Commanding
+from fleet_cloud.control.ports import (
+    Commands,
+)
 from fleet_cloud.ingest.ports import LiveFeed, Quarantine
 from fleet_cloud.ingest.status import IngestStatus
 from fleet_cloud.models.control_plane import ControlPlane
+from fleet_cloud.services.images import Shelf
+from fleet_cloud.services.ordering import Ordering
+from fleet_cloud.services.ports import Desired, Statuses
 from fleet_cloud.vehicles.drives import DriveReader
 from fleet_cloud.vehicles.registry import VehicleReader
 from fleet_cloud.vehicles.telemetry import TelemetryReader, TelemetryStatistics
@@ -91,6 +96,16 @@ class CampaignPorts:
     currency: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ServicePorts:
+    """What the routes of services are given."""
+
+    ordering: Ordering
+    desired: Desired
+    statuses: Statuses
+    shelf: Shelf
+
+
 FleetsOf = Callable[[str, str], Collection[str]]  # (tenant, vehicle) -> its fleets
 
 
@@ -115,6 +130,7 @@ class ApiPorts:
     audit: Audit
     acts: AuditReader
     campaigns: CampaignPorts
+    services: ServicePorts
     fleets_of: FleetsOf = default_fleet
     sign_in: SignIn | None = None  # None: people sign in elsewhere
     fleetwise: ControlPlane | None = None  # None: models are kept elsewhere

@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from fairway.errors import BadInput
+from fleet_cloud.config import Api, Endpoint
 
 # The request line and all headers; limits.py answers below that in words, beyond it the connection ends.
 _HEAD_MAX_BYTES = 64 * 1024
@@ -27,6 +28,18 @@ class ServerTls:
 
     certificate: Path
     key: Path
+
+
+def tls_of(settings: Api, where: Endpoint, certificate: Path, key: Path) -> ServerTls | None:
+    """Return what the API shows; in the clear is only this machine, or a proxy in front.
+
+    `certificate` and `key` are shown where the operator named no others.
+    """
+    if settings.certificate is not None and settings.key is not None:
+        return ServerTls(settings.certificate, settings.key)
+    if settings.plain or where.is_loopback:
+        return None
+    return ServerTls(certificate, key)
 
 
 @asynccontextmanager

@@ -18,15 +18,19 @@ from fleet_cloud.api import (
     campaign_dry_run,
     campaigns,
     commands,
+    images,
     ingest,
     live,
     operations,
     problems,
     series,
+    service_commands,
+    services,
     sign_in,
     state_commands,
     state_templates,
     twins,
+    vehicle_services,
     vehicles,
 )
 from fleet_cloud.api.compat import fleetwise
@@ -76,6 +80,10 @@ def make_api(
     app.include_router(state_commands.router(ports))
     app.include_router(state_templates.router(ports))
     app.include_router(twins.router(ports))
+    app.include_router(services.router(ports))
+    app.include_router(vehicle_services.router(ports))
+    app.include_router(service_commands.router(ports))
+    app.include_router(images.router(ports))
     if ports.sign_in is not None:
         app.include_router(sign_in.router(ports, ports.sign_in))
     if ports.fleetwise is not None:

@@ -18,8 +18,13 @@ from fleet_cloud.api.problems import responses
 from fleet_cloud.api.vehicles import VehicleName
 from fleet_cloud.api.visible import Caller, known_vehicle
 from fleet_cloud.audit.acts import Act
-from fleet_cloud.campaigns.model import Facts, checked_facts
-from fleet_cloud.campaigns.ports import Vehicle
+from fleet_cloud.control.ports import (
+    Vehicle,
+)
+from fleet_cloud.control.targets import (
+    Facts,
+    checked_facts,
+)
 
 _Telemetry = Annotated[Caller, needs(Permission.TELEMETRY_READ)]
 _See = Annotated[Caller, needs(Permission.VEHICLES_READ)]

@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from fairway.campaign.model import Campaign, ConditionalFetch, ConditionBased
 from fairway.errors import BadInput
-from fairway.expression.campaign import parse
+from fairway.expression.campaign import Expression, check_types, parse
 from fairway.samples import Kind, SignalTable
 
 # Named in a report; of more, the number.
@@ -49,7 +49,9 @@ UNKNOWN = Verdict(Fit.UNKNOWN)
 class Prepared:
     """What a campaign needs, read once."""
 
-    expressions: tuple[tuple[str, str], ...]  # where it stands in the document, and its text
+    expressions: tuple[
+        tuple[str, Expression], ...
+    ]  # where it stands in the document, and what it is
     needed: frozenset[str]  # signals that the condition reads
     collected: tuple[str, ...]
     fetched: frozenset[str] = (
@@ -66,7 +68,7 @@ def prepare(campaign: Campaign) -> Prepared:
             parsed = parse(text)
         except BadInput as error:
             raise BadInput(f"{path}: {error}") from error
-        expressions.append((path, text))
+        expressions.append((path, parsed))
         if path == _CONDITION:
             needed.update(parsed.signals)
     collected = dict.fromkeys(signal.name for signal in campaign.signals or ())
@@ -152,9 +154,9 @@ def _expressions(campaign: Campaign) -> Iterable[tuple[str, str]]:
 
 def _errors(prepared: Prepared, kinds: Mapping[str, Kind]) -> tuple[str, ...]:
     errors = []
-    for path, text in prepared.expressions:
+    for path, expression in prepared.expressions:
         try:
-            parse(text, kinds.get)
+            check_types(expression, kinds.get)
         except BadInput as error:
             errors.append(f"{path}: {error}")
     return tuple(errors)

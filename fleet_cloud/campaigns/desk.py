@@ -4,11 +4,9 @@
     refresh()         the plan changed -> the vehicles concerned
     push(vehicles)    their lists, as far as they are news
 
-Rule 1: whose message it is comes from the connection, never from the message.
-Rule 2: a list is sent when the vehicle's revision differs from the list's, or when the list is news; what is
-        news is sent by the process that numbered it, and by whoever holds a connection of that vehicle's own.
-Rule 3: nothing here waits for a vehicle: what is lost on the way is sent again when it checks in.
-Rule 4: one thread at a time.
+Rule 1: whose message it is, and when a list is sent, says control/listing.py.
+Rule 2: nothing here waits for a vehicle: what is lost on the way is sent again when it checks in.
+Rule 3: one thread at a time.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -22,7 +20,6 @@ from fairway.control import (
     CatalogueWanted,
     CheckIn,
     Command,
-    FromVehicle,
     StateReport,
     StateTemplate,
     StateTemplateList,
@@ -33,33 +30,18 @@ from fleet_cloud.campaigns.ports import (
     Catalogues,
     CheckedIn,
     CheckIns,
-    Commands,
     Following,
+    Twins,
+)
+from fleet_cloud.control.aims import Fleets
+from fleet_cloud.control.listing import Heard, Listing, Told
+from fleet_cloud.control.ports import (
+    Commands,
     ListKind,
     Lists,
     Order,
-    Twins,
     Vehicle,
-    Wanted,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """One message, and the vehicle whose connection it came over."""
-
-    vehicle: Vehicle
-    noun: FromVehicle
-    received_time_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What is to be sent to a vehicle; not `is_ours`: only over a connection that is held here."""
-
-    vehicle: Vehicle
-    noun: ToVehicle
-    is_ours: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +63,22 @@ class Desk:
         """`tenants` names the tenant of every vehicle that may connect."""
         self._stores = stores
         self._tenants = tenants
-        self._revision = 0
+        self._listing = Listing(stores.lists)
+        self.revision = 0  # of the plan, as far as it is known here
         self._templates: dict[str, tuple[StateTemplate, ...]] = {}
         self._open: dict[Vehicle, list[Order]] = {}
         self._told: set[str] = set()  # commands that went over connections held here
-        self.plan = Plan(tenants)
+        self.fleets = Fleets(tenants)
+        self.plan = Plan(self.fleets)
 
     def refresh(self, now_ns: int) -> set[Vehicle] | None:
         """Read what changed; return the vehicles concerned, None when nothing did.  Raises Unavailable."""
-        changes = self._stores.following.changes(self._revision)
-        if changes.revision == self._revision:
+        changes = self._stores.following.changes(self.revision)
+        if changes.revision == self.revision:
             return None
         concerned = set[Vehicle]()
         for vehicle, facts in changes.facts:
-            self.plan.put_facts(*vehicle, facts)
+            self.fleets.put(*vehicle, facts)
             concerned.add(vehicle)
         for kept in changes.campaigns:
             concerned |= {Vehicle(kept.tenant, name) for name in self.plan.put(kept)}
@@ -108,7 +92,7 @@ class Desk:
         self._open = {}
         for order in self._stores.commands.open_commands(now_ns):
             self._open.setdefault(order.vehicle, []).append(order)
-        self._revision = changes.revision
+        self.revision = changes.revision
         return concerned
 
     def push(self, vehicles: Collection[Vehicle]) -> list[Told]:
@@ -197,7 +181,9 @@ class Desk:
             some: tuple[CampaignOrder, ...] = orders[vehicle]
             return known.setdefault(key, CampaignList(revision, some))
 
-        return self._lists(ListKind.CAMPAIGNS, reported, digests, listed, only_news=only_news)
+        return self._listing.told(
+            ListKind.CAMPAIGNS, reported, digests, listed, self.revision, only_news=only_news
+        )
 
     def _template_lists(self, reported: Mapping[Vehicle, int], *, only_news: bool) -> list[Told]:
         of = {tenant: templates_digest(some) for tenant, some in self._templates.items()}
@@ -206,27 +192,9 @@ class Desk:
         def listed(vehicle: Vehicle, revision: int) -> ToVehicle:
             return StateTemplateList(revision, self._templates.get(vehicle.tenant, ()))
 
-        return self._lists(ListKind.TEMPLATES, reported, digests, listed, only_news=only_news)
-
-    def _lists(
-        self,
-        kind: ListKind,
-        reported: Mapping[Vehicle, int],
-        digests: Mapping[Vehicle, str],
-        listed: Callable[[Vehicle, int], ToVehicle],
-        *,
-        only_news: bool,
-    ) -> list[Told]:
-        wanted = [Wanted(vehicle, digests[vehicle], at) for vehicle, at in reported.items()]
-        told = []
-        for vehicle, revised in self._stores.lists.revise(kind, wanted, self._revision).items():
-            if revised.digest != digests[vehicle]:
-                continue  # somebody knows more than this process, and tells the vehicle
-            if only_news or revised.revision != reported[vehicle]:
-                is_news = revised.is_new or not only_news
-                if revised.revision or is_news:
-                    told.append(Told(vehicle, listed(vehicle, revised.revision), is_ours=is_news))
-        return told
+        return self._listing.told(
+            ListKind.TEMPLATES, reported, digests, listed, self.revision, only_news=only_news
+        )
 
     def _forget(self, answered: Iterable[str]) -> None:
         ids = set(answered)

@@ -13,13 +13,18 @@ from fairway.errors import BadInput, Conflict, Denied
 from fleet_cloud.audit.acts import Act, Audit
 from fleet_cloud.campaigns.check import prepare
 from fleet_cloud.campaigns.life import Move, State, moved
-from fleet_cloud.campaigns.model import Kept, Target
+from fleet_cloud.campaigns.model import (
+    Kept,
+)
 from fleet_cloud.campaigns.ports import Campaigns
 from fleet_cloud.campaigns.stages import (
     REFUSED_MAX_PERCENT,
     Stage,
     checked,
     scheduled_percent,
+)
+from fleet_cloud.control.targets import (
+    Target,
 )
 
 # Who does what goes by schedule.

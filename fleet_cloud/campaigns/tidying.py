@@ -5,7 +5,12 @@ Rule 1: counts of progress stay; what is forgotten is the list behind them.
 
 from fairway.clock import NS_PER_S
 from fleet_cloud.campaigns.plan import Plan
-from fleet_cloud.campaigns.ports import Commands, ProgressReader
+from fleet_cloud.campaigns.ports import (
+    ProgressReader,
+)
+from fleet_cloud.control.ports import (
+    Commands,
+)
 
 # Some 20 MB of a registry for a campaign that triggers without end; what a person looks through is far less.
 EVENTS_KEPT = 100_000

@@ -19,13 +19,20 @@ from fairway.campaign.plan import plan
 from fairway.clock import NS_PER_S, Clock
 from fairway.dry_run import DryRun
 from fairway.errors import BadInput, Unavailable
-from fairway.expression.campaign import Custom, Read, parse, walk
+from fairway.expression.campaign import Custom, Read, walk
 from fairway.ids import stream_id
 from fairway.prediction import Assumptions, Prediction, added
 from fairway.samples import Kind, SampleBlock, Signal, SignalTable
 from fleet_cloud.audit.acts import Act
 from fleet_cloud.campaigns.check import Prepared, prepare
-from fleet_cloud.campaigns.ports import Catalogues, ProgressReader, Said, Vehicle
+from fleet_cloud.campaigns.ports import (
+    Catalogues,
+    ProgressReader,
+    Said,
+)
+from fleet_cloud.control.ports import (
+    Vehicle,
+)
 from fleet_cloud.vehicles.drives import ROWS_MAX, DriveReader, DriveSpan, drives
 from fleet_cloud.vehicles.telemetry import LatestValue, TelemetryReader
 
@@ -180,10 +187,10 @@ class Trials:
 
 def _refusal(prepared: Prepared, campaign: Campaign) -> str:
     """Return why a campaign cannot be tried here; "" when it can."""
-    for path, text in prepared.expressions:
+    for path, parsed in prepared.expressions:
         if ".actions[" in path:  # asked of the vehicle's ECUs: counted, and not evaluated
             continue
-        for node, _ in walk(parse(text).tree):
+        for node, _ in walk(parsed.tree):
             if not isinstance(node, Read) or not isinstance(node.input, Custom):
                 continue
             if node.input.name != MULTI_RISING_EDGE_TRIGGER:

@@ -15,8 +15,6 @@ from fairway.campaign.document import campaign_of
 from fairway.campaign.fields import Fields, fields_of
 from fairway.campaign.model import Campaign
 from fairway.errors import BadInput
-from fleet_cloud.campaigns.model import Target, TargetKind, target_of
-from fleet_cloud.campaigns.query import QUERY_MAX_CHARACTERS
 from fleet_cloud.campaigns.service import Wish
 from fleet_cloud.campaigns.stages import (
     REFUSED_MAX_PERCENT,
@@ -24,6 +22,12 @@ from fleet_cloud.campaigns.stages import (
     STAGES_MAX,
     Stage,
     checked,
+)
+from fleet_cloud.control.query import QUERY_MAX_CHARACTERS
+from fleet_cloud.control.targets import (
+    Target,
+    TargetKind,
+    target_of,
 )
 
 _ARN = re.compile(r"(?:arn:[^:]*:[^:]*:[^:]*:[^:]*:)?(vehicle|fleet)/(.+)")

@@ -21,14 +21,27 @@ from fairway.identity import DEFAULT_TENANT, tenant_name
 from fleet_cloud.adapters.catalogues import KeptCatalogues
 from fleet_cloud.adapters.fleet_files import FleetFiles, open_fleet
 from fleet_cloud.campaigns.check import prepare, report
-from fleet_cloud.campaigns.commanding import Commanding
-from fleet_cloud.campaigns.model import Kept, Target, TargetKind, target_of
-from fleet_cloud.campaigns.ports import PAGE_MAX, CheckedIn, Vehicle
-from fleet_cloud.campaigns.reach import meant
+from fleet_cloud.campaigns.model import (
+    Kept,
+)
+from fleet_cloud.campaigns.ports import (
+    CheckedIn,
+)
 from fleet_cloud.campaigns.service import Service, Wish
 from fleet_cloud.campaigns.wishes import wish_of
 from fleet_cloud.cli import campaign_dry_run, settings
 from fleet_cloud.cli.people import actor, shown
+from fleet_cloud.control.commanding import Commanding
+from fleet_cloud.control.ports import (
+    PAGE_MAX,
+    Vehicle,
+)
+from fleet_cloud.control.reach import meant
+from fleet_cloud.control.targets import (
+    Target,
+    TargetKind,
+    target_of,
+)
 
 # A vehicle that is there answers within a second or two.
 WHY_WAIT_S = 5.0

@@ -17,12 +17,17 @@ from fleet_cloud.adapters.fleet_files import FleetFiles, open_fleet
 from fleet_cloud.adapters.handing_out import endpoints_of, place_of
 from fleet_cloud.adapters.whole_files import write_whole
 from fleet_cloud.audit.acts import Act
-from fleet_cloud.campaigns.model import Facts, checked_facts
-from fleet_cloud.campaigns.ports import Vehicle as VehicleOf
-from fleet_cloud.campaigns.query import Value
 from fleet_cloud.cli import settings
 from fleet_cloud.cli.people import actor, shown
 from fleet_cloud.config import Config
+from fleet_cloud.control.ports import (
+    Vehicle as VehicleOf,
+)
+from fleet_cloud.control.query import Value
+from fleet_cloud.control.targets import (
+    Facts,
+    checked_facts,
+)
 from fleet_cloud.enrolment.requests import SigningRequest, request_from_pem, signing_request
 from fleet_cloud.vehicles.certificates import REPLACED
 from fleet_cloud.vehicles.registry import (

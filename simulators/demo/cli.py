@@ -1,4 +1,4 @@
-"""`fairway demo`: simulated vehicles, their agents and the cloud, with nothing else installed."""
+"""`fairway`: simulated vehicles, their agents and the cloud with nothing else, and images of services."""
 
 import argparse
 import asyncio
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fairway import command_line
 from fairway.errors import BadInput
-from simulators.demo import show
+from simulators.images import cli as images
 
 # More do not fit two cores at frame level: an agent and a simulated vehicle take some 15 % of one each.
 VEHICLES_MAX = 8
@@ -44,11 +44,14 @@ def parser() -> argparse.ArgumentParser:
         "--uplink", choices=("mqtt", "grpc"), default="mqtt", help="how vehicles reach the cloud"
     )
     demo.set_defaults(run=run)
+    images.add(commands)
     return root
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo; 0 when every sample that an agent accepted was stored once."""
+    from simulators.demo import show  # noqa: PLC0415 - the whole simulation, which images do not need
+
     if args.seconds is not None and not 1 <= args.seconds <= 24 * 3600:
         raise BadInput(f"--seconds {args.seconds:g} is out of range: 1 to 86400")
     if not 1 <= args.vehicles <= VEHICLES_MAX:

@@ -1,6 +1,7 @@
 """The little HTTP a demo speaks: answers as text, and lines as they come."""
 
 import asyncio
+import json
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
@@ -17,10 +18,15 @@ async def text(url: str, key: str = "") -> str:
     return await asyncio.to_thread(_text, url, key)
 
 
-async def answers(url: str) -> bool:
+async def send(url: str, key: str, body: object = None) -> None:
+    """Post `body` as JSON in the name of the holder of `key`.  Raises Unavailable."""
+    await asyncio.to_thread(_text, url, key, b"" if body is None else json.dumps(body).encode())
+
+
+async def answers(url: str, key: str = "") -> bool:
     """Return whether `url` answers with success."""
     try:
-        await text(url)
+        await text(url, key)
     except Unavailable:
         return False
     return True
@@ -45,12 +51,14 @@ async def lines(url: str, key: str) -> AsyncIterator[str]:
         raise Unavailable(f"cannot listen to {url}: {error}") from error
 
 
-def _text(url: str, key: str) -> str:
+def _text(url: str, key: str, body: bytes | None = None) -> str:
     shown = {"Authorization": f"Bearer {key}"} if key else {}
-    wanted = urllib.request.Request(url, headers=shown)  # noqa: S310 - our own address
+    if body:
+        shown["Content-Type"] = "application/json"
+    wanted = urllib.request.Request(url, body, shown)  # noqa: S310 - our own address
     try:
         with urllib.request.urlopen(wanted, timeout=ANSWER_S) as answer:  # noqa: S310 - likewise
-            body: bytes = answer.read()
+            said: bytes = answer.read()
     except (OSError, urllib.error.URLError) as error:
         raise Unavailable(f"{url} does not answer: {error}") from error
-    return body.decode()
+    return said.decode()

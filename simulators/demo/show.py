@@ -14,7 +14,7 @@ from typing import TextIO
 
 from fairway.clock import NS_PER_S, Clock, SystemClock
 from fairway.errors import Unavailable
-from simulators.demo import http, traffic, watch
+from simulators.demo import campaign, http, traffic, watch
 from simulators.demo.stage import PERSON, Stage
 from simulators.demo.summary import Summary, percentile
 
@@ -47,6 +47,7 @@ class Look:
     dropped: int
     signals: int
     samples: int  # durable in spools
+    campaign_samples: int  # of the campaign's events
     waiting: int  # batches without a receipt
     batch_bytes: int
     rows: int
@@ -70,12 +71,16 @@ async def run(options: Options, out: TextIO) -> Summary:
                     await _driving(stage, _FIRST_SUMMARY_S, stop, out, latencies)
                     if not stop.is_set():
                         look = await _look(stage)
-                        so_far = _summary(cars, look, latencies, _FIRST_SUMMARY_S, is_over=False)
+                        brought = await campaign.brought(stage)
+                        so_far = _summary(
+                            cars, look, latencies, _FIRST_SUMMARY_S, brought, is_over=False
+                        )
                         print(f"{so_far.as_text()}\n{_STAYING}", file=out, flush=True)
                 await _driving(stage, options.seconds, stop, out, latencies)
             drove_s = (clock.monotonic_ns() - began_ns) / NS_PER_S
             look = await _drained(stage, sum(car.bus.sent for car in cars))
-        return _summary(cars, look, latencies, drove_s, is_over=True)
+            brought = await campaign.brought(stage)
+        return _summary(cars, look, latencies, drove_s, brought, is_over=True)
     finally:
         await traffic.close(cars)
         await stage.close()
@@ -98,7 +103,9 @@ async def _set_up(
     for car in cars:
         await car.front.open()
     await stage.open_agents(cars)
-    await _joined(stage, cars)
+    await asyncio.gather(
+        _joined(stage, cars), campaign.start(stage, [car.vehicle.vin for car in cars])
+    )
     for car in cars:
         print(f"  {car.profile:6} {stage.api}/v1/vehicles/{car.vehicle.vin}/signals", file=out)
 
@@ -182,7 +189,11 @@ async def _look(stage: Stage) -> Look:
         dropped=int(agents.get("fairway_edge_dropped_frames_total", 0)),
         signals=int(agents.get("fairway_edge_signals_total", 0)),
         samples=int(agents.get("fairway_edge_samples_total", 0)),
-        waiting=int(agents.get("fairway_edge_spool_batches", 0)),
+        campaign_samples=int(agents.get("fairway_edge_campaign_samples_total", 0)),
+        waiting=int(
+            agents.get("fairway_edge_spool_batches", 0)
+            + agents.get("fairway_edge_campaign_waiting_batches", 0)
+        ),
         batch_bytes=int(agents.get("fairway_edge_batch_bytes_total", 0)),
         rows=int((ingest["stored"] or {"rows": 0})["rows"]),
         duplicates=int(ingest["counts"]["duplicates"]),
@@ -194,11 +205,12 @@ def _summary(
     look: Look,
     latencies: watch.Latencies,
     drove_s: float,
+    brought: campaign.Brought,
     *,
     is_over: bool,
 ) -> Summary:
     sent = sum(car.bus.sent for car in cars)
-    missing = max(0, look.samples - look.rows)
+    missing = max(0, look.samples + look.campaign_samples - look.rows)
     return Summary(
         vehicles=len(cars),
         seconds=round(drove_s, 1),
@@ -206,6 +218,8 @@ def _summary(
         frames_dropped=look.dropped + sum(car.bus.dropped for car in cars),
         signals=look.signals,
         samples=look.samples,
+        campaign=brought,
+        campaign_samples=look.campaign_samples,
         rows_stored=look.rows,
         duplicates=look.duplicates,
         on_the_way=0 if is_over else missing,

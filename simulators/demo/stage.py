@@ -125,6 +125,11 @@ class Stage:
         except OSError as error:
             raise Unavailable(f"the cloud has left no key in {self.key_file}: {error}") from error
 
+    async def approver_key(self) -> str:
+        """Return the key of somebody who may approve what the administrator wrote.  Raises Unavailable."""
+        grant = ("--role", "fleet-manager", *self._cloud_options)
+        return (await run_once("fleet-cloud", "key", "create", "demo-approver", *grant)).strip()
+
     async def open_cloud(self) -> None:
         """Start the cloud and wait until it answers.  Raises Unavailable."""
         await self._cloud.start()

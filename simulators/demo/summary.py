@@ -1,12 +1,14 @@
 """What came of a demo: counts that must add up, and two figures.
 
-accepted = samples that agents wrote to their spools; rows = samples in the store.  What is accepted and not a
-row is on its way while vehicles drive, and lost once everything has come to rest.
+accepted = samples that agents wrote to their spools, and those of campaigns; rows = samples in the store.  What
+is accepted and not a row is on its way while vehicles drive, and lost once everything has come to rest.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+
+from simulators.demo.campaign import Brought
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,8 @@ class Summary:
     frames_dropped: int  # that an agent did not get
     signals: int  # values decoded from them
     samples: int  # collected: changed, and at most one each 100 ms for a signal
+    campaign: Brought
+    campaign_samples: int  # of its events, collected by agents
     rows_stored: int
     duplicates: int  # batches that came twice and were stored once
     on_the_way: int  # samples accepted by an agent that the store may still get
@@ -46,10 +50,16 @@ class Summary:
             f"{self.latency_p50_ms:>10.0f} ms from bus to row (median), "
             f"{self.latency_p99_ms:.0f} ms (99 of 100)"
         )
+        brought = self.campaign
+        campaign = (
+            f"{brought.events:>10,} events of the campaign {brought.name}, {brought.samples:,} samples of "
+            f"{brought.vehicles} vehicles, because of {brought.condition}"
+        )
         lines = (
             f"{self.frames:>10,} CAN frames sent, {self.frames_dropped} dropped",
             f"{self.signals:>10,} signal values decoded",
             f"{self.samples:>10,} samples collected (on change, at most every 100 ms)",
+            campaign,
             stored,
             f"{self.bytes_per_sample:>10.2f} bytes a sample on the wire",
             latency,

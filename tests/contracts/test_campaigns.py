@@ -14,9 +14,21 @@ from fleet_cloud.adapters.addresses import sqlite_url
 from fleet_cloud.adapters.memory import memory_registry
 from fleet_cloud.adapters.registry import Registry, open_registry
 from fleet_cloud.campaigns.life import State
-from fleet_cloud.campaigns.model import Facts, Kept, Target, TargetKind
-from fleet_cloud.campaigns.ports import ListKind, Revised, Vehicle, Wanted
+from fleet_cloud.campaigns.model import (
+    Kept,
+)
 from fleet_cloud.campaigns.stages import Stage
+from fleet_cloud.control.ports import (
+    ListKind,
+    Revised,
+    Vehicle,
+    Wanted,
+)
+from fleet_cloud.control.targets import (
+    Facts,
+    Target,
+    TargetKind,
+)
 from tests.postgres import postgres  # noqa: F401 - a fixture
 
 NOW = 1_780_000_000_000_000_000

@@ -19,7 +19,13 @@ from fairway.control import (
     UploadPartition,
 )
 from fleet_cloud.adapters.registry import Registry
-from fleet_cloud.campaigns.ports import CheckedIn, Order, Vehicle
+from fleet_cloud.campaigns.ports import (
+    CheckedIn,
+)
+from fleet_cloud.control.ports import (
+    Order,
+    Vehicle,
+)
 from tests.contracts.test_campaigns import NOW, VIN1, VIN2, registry  # noqa: F401 - a fixture
 from tests.postgres import postgres  # noqa: F401 - a fixture
 

@@ -14,8 +14,13 @@ from fleet_cloud.adapters.fleetwise_campaigns import ServiceCampaigns
 from fleet_cloud.adapters.memory import memory_registry
 from fleet_cloud.adapters.memory_audit import MemoryAudit
 from fleet_cloud.adapters.registry import Registry, open_registry
-from fleet_cloud.campaigns.ports import CheckedIn, Vehicle
+from fleet_cloud.campaigns.ports import (
+    CheckedIn,
+)
 from fleet_cloud.campaigns.service import Service
+from fleet_cloud.control.ports import (
+    Vehicle,
+)
 from fleet_cloud.models.campaigns import Asker, Campaigns, KeptCampaign, Move
 from fleet_cloud.models.refusals import InTheWay, NotThere
 from tests.postgres import postgres  # noqa: F401 - a fixture

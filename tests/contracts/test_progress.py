@@ -149,3 +149,28 @@ def test_every_stream_of_campaigns_in_a_vehicle_is_known(registry: Registry):  #
     )
 
     assert registry.progress.every_stream("acme", "VIN1") == [STREAM, OTHER_STREAM]
+
+
+def test_what_goes_on_and_what_begins_may_come_together(registry: Registry):  # noqa: F811
+    store(registry, {key(1): brought(FIRST)})
+    other = CampaignEvent(3, NOW + 2 * S, 4)
+    store(
+        registry,
+        {
+            key(2): brought(replace(FIRST, samples=5), SECOND),
+            key(1, "VIN2"): brought(other, SECOND),
+        },
+    )
+
+    assert registry.progress.total("acme", "c@1").events == 4
+    of = registry.progress.of_vehicles("acme", "c@1", ["VIN1", "VIN2"])
+    assert (of["VIN1"].events, of["VIN1"].samples) == (2, 8)
+    assert (of["VIN2"].events, of["VIN2"].samples) == (2, 5)
+    assert [
+        (one.vehicle, one.id, one.samples) for one in registry.progress.events("acme", "c@1")
+    ] == [
+        ("VIN2", 3, 4),
+        ("VIN2", 2, 1),
+        ("VIN1", 2, 1),
+        ("VIN1", 1, 7),
+    ]

@@ -11,7 +11,10 @@ PAGES = {
     "howto/write-a-mapping.md": 0,
     "howto/api-access.md": 0,
     "howto/act-on-the-vehicle.md": 0,
+    "howto/build-an-image.md": 0,
+    "howto/import-services.md": 0,
     "howto/campaigns-cloud.md": 0,
+    "howto/services-cloud.md": 0,
     "howto/try-a-campaign.md": 0,
     "howto/onboard-apps.md": 1,  # KUKSA's client, which tests/e2e/test_identity runs
     "howto/fleetwise-agent.md": 0,

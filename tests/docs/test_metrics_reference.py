@@ -9,11 +9,13 @@ from prometheus_client.registry import Collector
 from edge_agent.adapters.metrics_http import AgentCollector, Status
 from edge_agent.broker.counts import REASONS, DataCounts, DataNumbers, OnboardCounts
 from edge_agent.canbus.decoder import Refusals
+from edge_agent.services.numbers import AllNumbers, ServiceNumbers
 from edge_agent.telemetry.campaign_counts import CampaignNumbers
 from edge_agent.telemetry.counts import SamplingCounts
 from edge_agent.telemetry.sending import UplinkCounts
 from edge_agent.telemetry.spool import SpoolState
 from fairway.control import CampaignState
+from fairway.services.states import State
 from fleet_cloud.adapters.ingest_metrics import IngestCollector
 from fleet_cloud.ingest.status import STARTING
 from tests.docs.pages import DOCS
@@ -35,6 +37,23 @@ AGENT = Status(
     onboard=OnboardCounts(),
     data=DataNumbers(DataCounts(), dropped=0, subscriptions=0, providers=0),
     campaigns=CampaignNumbers({state.name.lower(): 0 for state in CampaignState}),
+    services=AllNumbers(
+        services=(
+            ServiceNumbers(
+                name="tyre-watch",
+                state="Running(Ok)",
+                is_ready=True,
+                restarts=0,
+                failures=0,
+                out_of_memory=0,
+                cpu_s=0.0,
+                cpu=0.0,
+                memory_bytes=0,
+                pids=0,
+            ),
+        ),
+        states=dict.fromkeys(State, 0),
+    ),
 )
 CLOUD = replace(STARTING, mqtt_connected=True, grpc_connections=0)
 COLLECTORS = {
@@ -46,7 +65,11 @@ COLLECTORS = {
 def told(section: str) -> dict[str, str]:
     """Return the metrics of a section, labels in braces, with their types."""
     return dict(
-        re.findall(r"^\| `(fairway_[^`]+)` \| (counter|gauge) \|", SECTIONS[section], re.MULTILINE)
+        re.findall(
+            r"^\| `(fairway_[^`]+)` \| (counter|gauge|histogram) \|",
+            SECTIONS[section],
+            re.MULTILINE,
+        )
     )
 
 
@@ -54,8 +77,11 @@ def shown(collector: Collector) -> dict[str, str]:
     found = {}
     for metric in collector.collect():
         for sample in metric.samples:
-            labels = "{" + ",".join(sample.labels) + "}" if sample.labels else ""
-            found[sample.name + labels] = metric.type
+            of_it = [label for label in sample.labels if label != "le"]
+            labels = "{" + ",".join(of_it) + "}" if of_it else ""
+            # A histogram is told under its own name, not once for each of its series.
+            name = metric.name if metric.type == "histogram" else sample.name
+            found[name + labels] = metric.type
     return found
 
 

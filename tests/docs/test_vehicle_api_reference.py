@@ -11,7 +11,7 @@ from edge_agent.broker.values import ARRAY_MAX_ITEMS, TEXT_MAX_CHARS
 from fairway.foreign.kuksa.val.v1 import val_pb2 as v1
 from fairway.foreign.kuksa.val.v2 import val_pb2 as v2
 from fairway.foreign.sdv.databroker.v1 import broker_pb2 as sdv
-from fairway.v1 import onboard_pb2, vehicle_data_pb2
+from fairway.v1 import onboard_pb2, services_pb2, vehicle_data_pb2
 from tests.docs.pages import DOCS
 
 PAGE = (DOCS / "reference" / "vehicle-api.md").read_text(encoding="utf-8")
@@ -24,6 +24,10 @@ SERVICES = [
     (
         "fairway.v1.VehicleDataService",
         vehicle_data_pb2.DESCRIPTOR.services_by_name["VehicleDataService"],
+    ),
+    (
+        "fairway.v1.ServiceRegistryService",
+        services_pb2.DESCRIPTOR.services_by_name["ServiceRegistryService"],
     ),
 ]
 

@@ -16,7 +16,12 @@ def test_the_demo_stores_every_sample_once(uplink: str, tmp_path):
 
     summary = json.loads(done.stdout)
     assert summary["lost"] == summary["frames_dropped"] == 0
-    assert summary["rows_stored"] == summary["samples"] > 500
+    assert summary["samples"] > 500
+    assert summary["rows_stored"] == summary["samples"] + summary["campaign_samples"]
+    # All stand for the first seconds: a second later they say so, and again each second.
+    assert summary["campaign"]["vehicles"] == 3
+    assert summary["campaign"]["events"] >= 3
+    assert summary["campaign"]["samples"] == summary["campaign_samples"] > 0
     assert summary["frames"] > 5 * 1000
     assert 0 < summary["latency_p50_ms"] <= summary["latency_p99_ms"] < 30_000
 

@@ -106,3 +106,17 @@ def test_what_cannot_be_cut_is_one_batch_however_large(samples: int):
     made = requests(packed, NAME, dictionary_id=bytes(8), created_time_ns=1, max_bytes=1)
 
     assert len(made) == 1
+
+
+def test_an_event_that_waits_for_others_keeps_nothing_alive_but_its_own_samples():
+    whole, some = block(1000), packing(batch_max_age_ms=60_000)
+    piece = SampleBlock(TABLE, whole.signal[5:7], whole.time_ns[5:7], whole.value[5:7])
+
+    some.add(piece, CampaignEvent(1, 1, 0), now_ns=0)
+    (packed,) = some.closed()
+
+    assert packed.block.time_ns.tolist() == piece.time_ns.tolist()
+    assert all(
+        column.base is None
+        for column in (packed.block.signal, packed.block.time_ns, packed.block.value)
+    )

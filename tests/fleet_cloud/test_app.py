@@ -1,16 +1,12 @@
 """What the cloud shows to whom: in the clear on this machine, and beyond it when it was told so."""
 
-from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from fleet_cloud import app
 from fleet_cloud.adapters.pki_files import FilePki
-from fleet_cloud.api.server import ServerTls
-from fleet_cloud.config import Api, Config, Endpoint
+from fleet_cloud.api.server import ServerTls, tls_of
+from fleet_cloud.config import Api, Endpoint
 
 PKI = FilePki(Path("/pki"))
 OWN = ServerTls(PKI.server, PKI.server_key)
@@ -32,6 +28,4 @@ GIVEN = ServerTls(Path("/c.pem"), Path("/k.pem"))
     ],
 )
 def test_nothing_is_asked_in_the_clear_beyond_this_machine(host: str, api: Api, shown: object):
-    cloud: Any = SimpleNamespace(config=replace(Config(), api=api), pki=PKI)
-
-    assert app._api_tls(cloud, Endpoint(host, 8080)) == shown
+    assert tls_of(api, Endpoint(host, 8080), PKI.server, PKI.server_key) == shown

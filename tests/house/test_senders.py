@@ -12,7 +12,10 @@ KNOWN = {
     "adapters/socketcan.py _frames",
 }
 # What these call `send` is a connection to a cloud, a kernel's socket, or the function that a reader gave.
-OTHERS = {"uplink", "_uplink", "sock", "_socket", "socket", "device", "theirs", "connection"}
+OTHERS = {"uplink", "_uplink", "sock", "_socket", "socket", "device", "theirs", "connection"} | {
+    "pidfds",  # signals to processes
+    "talk",  # with a container engine
+}
 
 
 def test_only_the_outbound_bus_calls_send_of_a_bus():

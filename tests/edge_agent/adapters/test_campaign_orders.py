@@ -13,10 +13,17 @@ from edge_agent.telemetry import inbox
 from fairway.clock import NS_PER_S
 from fairway.control import (
     ActivateState,
+    Answer,
     AnswerState,
+    CheckIn,
     Command,
     DeactivateState,
     ExplainCampaign,
+    FetchServiceLogs,
+    RestartService,
+    ServiceList,
+    ServiceStatus,
+    ServiceWhat,
     SnapshotState,
     StateTemplate,
     StateTemplateList,
@@ -24,6 +31,7 @@ from fairway.control import (
     What,
 )
 from fairway.errors import BadInput, Unavailable
+from fairway.services.states import State
 from tests.edge_agent.adapters.campaign_rig import (
     BRAKE,
     GEAR,
@@ -35,6 +43,31 @@ from tests.edge_agent.adapters.campaign_rig import (
     rig,
     when,
 )
+
+
+class Fleet:
+    """Services of an agent, in a few lines."""
+
+    def __init__(self) -> None:
+        self.lists: list[ServiceList] = []
+        self.done: list[ServiceWhat] = []
+        self.fails = False
+
+    @property
+    def revision(self) -> int:
+        return self.lists[-1].revision if self.lists else 0
+
+    def statuses(self) -> tuple[ServiceStatus, ...]:
+        return (ServiceStatus("watch", "1", State.RUNNING, restarts=len(self.done)),)
+
+    async def order(self, services: ServiceList) -> None:
+        if self.fails:
+            raise Unavailable("the disk is full")
+        self.lists.append(services)
+
+    async def obey(self, id_: str, what: ServiceWhat) -> Answer:
+        self.done.append(what)
+        return Answer(id_, AnswerState.SUCCEEDED, json='{"lines": []}')
 
 
 async def ask(agent: Rig, id_: str, what: What, *, in_s: float = 60.0) -> None:
@@ -301,3 +334,51 @@ async def test_what_is_fetched_comes_as_samples_of_its_signal(tmp_path: Path):
         ("Vehicle.ECU1.DTC_INFO", '{"DetectedDTCs":[]}')
     }
     assert action in ecu.asked
+
+
+async def test_an_agent_without_services_says_so_and_answers_what_it_is_told(tmp_path: Path):
+    async with rig(config(tmp_path)) as agent:
+        await agent.connected()
+        agent.say(ServiceList(3, ()))
+        await ask(agent, "c1", RestartService("watch"))
+        check_ins = [one for one in agent.cloud.said if isinstance(one, CheckIn)]
+
+    assert {one.services_revision for one in check_ins} == {None}
+    (answer,) = agent.cloud.answers()
+    assert (answer.state, answer.reason_code) == (AnswerState.FAILED, inbox.PRECONDITION_FAILED)
+    assert "runs no services" in answer.sentence
+
+
+async def test_lists_and_commands_of_services_are_handed_on_and_statuses_told(tmp_path: Path):
+    services = Fleet()
+    async with rig(config(tmp_path)) as agent:
+        agent.parts.orders.services = services
+        await agent.connected()
+        agent.say(ServiceList(3, ()))
+        await agent.until(
+            lambda: any(
+                isinstance(one, CheckIn) and one.services_revision == 3 for one in agent.cloud.said
+            )
+        )
+        await ask(agent, "c1", RestartService("watch"))
+        agent.say(Command("c1", agent.clock.now_ns() + 10**12, RestartService("watch")))
+        for _ in range(2):
+            await ask(agent, "c2", FetchServiceLogs("watch", 5))
+        (told, *_) = [one for one in agent.cloud.said if isinstance(one, CheckIn) and one.services]
+
+    assert told.services[0].name == "watch"
+    # The order was done once, the question is answered anew each time.
+    assert services.done == [RestartService("watch"), *[FetchServiceLogs("watch", 5)] * 2]
+
+
+async def test_a_list_that_could_not_be_kept_is_not_in_force(tmp_path: Path):
+    services = Fleet()
+    services.fails = True
+    async with rig(config(tmp_path)) as agent:
+        agent.parts.orders.services = services
+        await agent.connected()
+        agent.say(ServiceList(3, ()))
+        await ask(agent, "c1", RestartService("watch"))
+        check_ins = [one for one in agent.cloud.said if isinstance(one, CheckIn)]
+
+    assert {one.services_revision for one in check_ins} <= {None, 0}

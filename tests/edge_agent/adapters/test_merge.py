@@ -82,3 +82,20 @@ async def test_a_quiet_bus_keeps_nobody_waiting():
     assert block is not None
     source.close()
     assert await everything(source) == []
+
+
+async def test_a_bus_that_spoke_while_nobody_looked_is_heard_to_the_end():
+    early, other = Bus(), Bus()
+    source = Merged([BusSource(early), BusSource(other)])
+    await other.send(block_of(frames(1, 10)))
+    assert await asyncio.wait_for(source.receive(), 5) is not None
+
+    await early.send(block_of(frames(0, 20)))
+    for _ in range(10):
+        await asyncio.sleep(0)  # its task has the first frame now, and nobody looks
+    await early.send(block_of(frames(0, 30)))
+    await other.send(block_of(frames(1, 25, 35)))
+    block = await asyncio.wait_for(source.receive(), 5)
+
+    assert block is not None
+    assert block.time_ns.tolist() == [20, 25, 30, 35]

@@ -83,8 +83,11 @@ class Rig:
         self.table = mapping.table
         self.spool = FullSpool(stream=STREAM)
         self.worker = SpoolWorker(self.spool)
+        self.pipeline = Pipeline(
+            make_decoder(plan), mapping, Collection(mapping.table, 0, on_change=False)
+        )
         self.sampling = Sampling(
-            Pipeline(make_decoder(plan), mapping, Collection(mapping.table, 0, on_change=False)),
+            self.pipeline,
             self.worker,
             Sealing("CAR", STREAM, wire.dictionary_of(mapping.table).id, 131_072),
             Limits(
@@ -129,6 +132,31 @@ async def test_a_bus_is_looked_at_in_intervals_so_that_frames_gather():
     assert bus.calls == 5
     # The event loop counts in milliseconds.
     assert min(after - before for before, after in pairwise(bus.looked_s)) >= 0.019
+    await rig.sampling.finish()
+    await rig.worker.close()
+
+
+async def test_a_bus_is_looked_at_when_something_is_due_however_long_frames_might_gather():
+    rig, bus = Rig(look_interval_ms=3_600_000), Bus(drive(200))
+    rig.pipeline.due_ns = lambda: SystemClock().monotonic_ns() + 10 * NS_PER_MS
+
+    async with asyncio.timeout(30):
+        await rig.sampling.run(bus)
+
+    assert bus.calls == 5
+    assert min(after - before for before, after in pairwise(bus.looked_s)) >= 0.009
+    await rig.sampling.finish()
+    await rig.worker.close()
+
+
+async def test_however_much_is_due_frames_gather_for_a_while():
+    rig, bus = Rig(look_interval_ms=3_600_000), Bus(drive(200))
+    rig.pipeline.due_ns = SystemClock().monotonic_ns
+
+    async with asyncio.timeout(30):
+        await rig.sampling.run(bus)
+
+    assert min(after - before for before, after in pairwise(bus.looked_s)) >= 0.002
     await rig.sampling.finish()
     await rig.worker.close()
 

@@ -156,6 +156,28 @@ def test_a_multiplexer_value_picks_the_instance():
     assert list(samples.rows()) == [("Vehicle.Left", 0, 200.0), ("Vehicle.Right", 0, 210.0)]
 
 
+def test_a_multiplexer_value_picks_its_frames_of_a_signal_that_comes_with_several_values():
+    """One signal for all wheels, extended multiplexing over a range: `multiplexer: 1` is one wheel."""
+    wide = DBC.replace(b"PressureFL", b"Pressure").replace(
+        b' SG_ PressureFR m1 : 8|16@1+ (1,0) [0|0] "kPa" X\n', b""
+    )
+    plan = plan_of(content=wide + b"SG_MUL_VAL_ 768 Pressure Which 0-3;\n")
+    overlay = "".join(
+        f"Vehicle.{side}: {{type: sensor, datatype: uint16, dbc2vss: "
+        f"{{signal: Pressure, interval_ms: 0, multiplexer: {value}}}}}\n"
+        for value, side in enumerate(["Left", "Right"])
+    )
+    catalog = catalog_of([("a.vspec", overlay.encode())])
+    mapping = compile_mapping(plan, catalog, unmapped=False)
+    frames = ("00c800", "01d200", "02dc00")
+    block = block_of([Frame(768, bytes.fromhex(data)) for data in frames])
+
+    samples = mapping.apply(make_decoder(plan).decode(block), block)
+
+    assert mapping.problems == ()
+    assert list(samples.rows()) == [("Vehicle.Left", 0, 200.0), ("Vehicle.Right", 0, 210.0)]
+
+
 def test_a_signal_of_the_frame_can_select_like_a_multiplexer():
     car = Car(
         "Vehicle.Row1: {type: sensor, datatype: uint8, dbc2vss: "

@@ -54,6 +54,33 @@ def test_each_sample_is_sent_once_per_campaign_and_to_each_campaign():
     assert by_name == {("one", 10): [1, 60], ("one", 20): [61], ("two", 20): [1, 60, 61]}
 
 
+@pytest.mark.parametrize("apart_ms", [1_000, 80 * 365 * 86_400_000])  # a clock that was not set yet
+def test_what_triggers_at_one_moment_is_collected_apart_and_each_in_the_order_of_its_stamps(
+    apart_ms: int,
+):
+    texts = campaign(FAST, name="texts", collect=[{"name": "Speed"}, {"name": "Gear"}])
+    idle = campaign("$variable.`Speed` > 500", name="idle")
+    numbers = campaign(FAST, name="numbers", collect=[{"name": "A"}, {"name": "Speed"}])
+    engine = engine_of(texts, idle, numbers)
+    rows = at(0, A=1, Gear="R") + at(5, Gear="D") + at(apart_ms, A=2, Speed=3)
+
+    first, second = engine.take(block([*rows, *at(apart_ms + 1, Speed=60, A=3)]))
+
+    assert samples(first) == [
+        ("Gear", 0, "R"),
+        ("Gear", 5, "D"),
+        ("Speed", apart_ms, 3.0),
+        ("Speed", apart_ms + 1, 60.0),
+    ]
+    assert samples(second) == [
+        ("A", 0, 1.0),
+        ("Speed", apart_ms, 3.0),
+        ("A", apart_ms, 2.0),
+        ("Speed", apart_ms + 1, 60.0),
+    ]
+    assert engine.advance(2 * apart_ms * MS) == []
+
+
 def test_signals_that_only_the_condition_names_are_not_collected():
     one = campaign(FAST, collect=[{"name": "A"}])
 

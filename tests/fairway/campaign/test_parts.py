@@ -100,7 +100,8 @@ def test_rings_hold_the_newest_of_each_stream(
     for key, expected in zip(keys, naive, strict=True):
         asked = np.array([rings.numbers[key]], np.intp)
         most = np.array([len(expected)], np.int64)
-        taken = rings.newest(asked, most, np.zeros(1, np.int64))
+        taken, counts = rings.newest(asked, most, np.zeros(1, np.int64))
+        assert counts.tolist() == [len(expected)]
         assert taken.value.tolist() == list(expected)
         assert taken.time_ns.tolist() == list(expected)
 

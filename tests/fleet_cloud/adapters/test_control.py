@@ -15,12 +15,21 @@ from fairway.wire.control import from_vehicle_to_bytes, to_vehicle_from_bytes
 from fleet_cloud.adapters import control as control_module
 from fleet_cloud.adapters.catalogues import KeptCatalogues
 from fleet_cloud.adapters.control import Control
+from fleet_cloud.adapters.conversation import Conversation
 from fleet_cloud.adapters.memory import memory_registry
+from fleet_cloud.adapters.memory_audit import MemoryAudit
 from fleet_cloud.adapters.memory_campaigns import MemoryCheckIns
 from fleet_cloud.campaigns.desk import Desk, Stores
 from fleet_cloud.campaigns.life import State
-from fleet_cloud.campaigns.model import Kept, Target, TargetKind
+from fleet_cloud.campaigns.model import (
+    Kept,
+)
 from fleet_cloud.campaigns.ports import CheckedIn
+from fleet_cloud.control.targets import (
+    Target,
+    TargetKind,
+)
+from fleet_cloud.services.desk import ServiceDesk, ServiceStores
 
 TENANTS = {f"VIN{number}": "acme" for number in range(1200)}
 CHECK_IN = from_vehicle_to_bytes(CheckIn("1.0", 1))
@@ -67,11 +76,19 @@ class House:
             self.registry.commands,
             KeptCatalogues(self.registry.dictionaries),
         )
+        desk = Desk(stores, lambda: TENANTS)
+        services = ServiceStores(
+            self.registry.services,
+            self.registry.lists,
+            self.registry.service_statuses,
+            self.registry.commands,
+            MemoryAudit(),
+        )
         self.died: list[BaseException] = []
         self.ticks: list[int] = []
         self.streams, self.broker = Shelf(set()), Shelf()
         self.control = Control(
-            desk=Desk(stores, lambda: TENANTS),
+            desk=Conversation(desk, ServiceDesk(services, desk.fleets, lambda: "")),
             tenants=lambda: TENANTS,
             tick=self.ticks.append,
             clock=SystemClock(),
@@ -195,8 +212,8 @@ def test_an_error_that_nobody_understood_ends_the_program():
 
 
 def test_the_fleets_of_a_vehicle_are_those_that_were_said(house: House):
-    plan = house.control._desk.plan
+    fleets = house.control._desk.fleets
     assert house.control.fleets_of("acme", "VIN1") == ("default",)
 
-    plan.put_facts("acme", "VIN1", replace(plan.facts("acme", "VIN1"), fleets=frozenset({"north"})))
+    fleets.put("acme", "VIN1", replace(fleets.facts("acme", "VIN1"), fleets=frozenset({"north"})))
     assert house.control.fleets_of("acme", "VIN1") == {"north"}

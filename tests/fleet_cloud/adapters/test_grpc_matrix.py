@@ -4,6 +4,7 @@ Rule 1: the table is written by hand; a service in proto/ that is not in it fail
 """
 
 import asyncio
+import hashlib
 import importlib
 import pkgutil
 import secrets
@@ -24,6 +25,7 @@ from fairway.enrolment import Ask, Endpoints, Granted
 from fairway.identity import Kind
 from fairway.signers import file
 from fairway.telemetry import Outcome
+from fairway.wire.artifacts import Fetch, piece_from_bytes, request_to_bytes
 from fairway.wire.control import from_vehicle_to_bytes, to_vehicle_from_bytes
 from fairway.wire.enrolment import answer_from_bytes, ask_to_bytes
 from fairway.wire.telemetry import receipts_from_bytes
@@ -31,17 +33,27 @@ from fleet_cloud.adapters.controlling import make_control
 from fleet_cloud.adapters.feed import Feed
 from fleet_cloud.adapters.fleet import Fleet
 from fleet_cloud.adapters.grpc import GrpcDoor
+from fleet_cloud.adapters.grpc_artifacts import ArtifactDoor
 from fleet_cloud.adapters.grpc_control import ControlDoor
 from fleet_cloud.adapters.grpc_enrolment import EnrolmentDoor
 from fleet_cloud.adapters.intake import Intake
+from fleet_cloud.adapters.memory_artifacts import MemoryArtifacts
 from fleet_cloud.adapters.memory_audit import MemoryAudit
 from fleet_cloud.adapters.peer_certificates import shown as shown_by
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.adapters.pki_issuer import PkiIssuer
 from fleet_cloud.adapters.worker import Limits, Worker
 from fleet_cloud.campaigns.life import State
-from fleet_cloud.campaigns.model import Kept, Target, TargetKind
-from fleet_cloud.campaigns.ports import Vehicle as VehicleOf
+from fleet_cloud.campaigns.model import (
+    Kept,
+)
+from fleet_cloud.control.ports import (
+    Vehicle as VehicleOf,
+)
+from fleet_cloud.control.targets import (
+    Target,
+    TargetKind,
+)
 from fleet_cloud.enrolment.desk import Desk as EnrolmentDesk
 from fleet_cloud.enrolment.desk import Place as EnrolmentPlace
 from fleet_cloud.enrolment.model import Claim
@@ -59,6 +71,8 @@ CONTROL = "/fairway.v1.ControlService/Control"
 DENIED, SHUT_OUT = "PERMISSION_DENIED", "UNAVAILABLE"
 
 ENROL = "/fairway.v1.EnrolmentService/Enrol"
+FETCH = "/fairway.v1.ArtifactService/Fetch"
+ABSENT = "NOT_FOUND"
 
 # Doors of the agent, where rights are scopes: the tests of onboard_states and vehicle_data in tests/edge_agent
 # refuse each of these to who has none.  A call that is new there is named here once it is held there.
@@ -67,6 +81,11 @@ IN_THE_VEHICLE = {
     "/fairway.v1.OnboardService/GetHistory",
     "/fairway.v1.VehicleDataService/SubscribePartial",
     "/fairway.v1.VehicleDataService/Actuate",
+    # By the socket that is a service's own, with its token: test_service_registry.
+    "/fairway.v1.ServiceRegistryService/Whoami",
+    "/fairway.v1.ServiceRegistryService/ListOffers",
+    "/fairway.v1.ServiceRegistryService/WatchOffers",
+    "/fairway.v1.ServiceRegistryService/Announce",
 }
 
 # Who comes, whose batch or request they bring, and what is said; a tenant: it is stored, or issued, as theirs.
@@ -97,6 +116,20 @@ TABLE = [
     (CONTROL, "A1 of another region", "A1", SHUT_OUT),
     (CONTROL, "A1 of another authority", "A1", SHUT_OUT),
     (CONTROL, "nobody", "A1", SHUT_OUT),
+    # Here the third word is whose artifact is asked for.
+    (FETCH, "vehicle A1 of tenant a", "a", "a"),
+    (FETCH, "vehicle B1 of tenant b", "b", "b"),
+    (FETCH, "vehicle A1 of tenant a", "b", ABSENT),
+    (FETCH, "A1 with a revoked certificate", "a", DENIED),
+    (FETCH, "A1 with a certificate nobody noted", "a", DENIED),
+    (FETCH, "a removed vehicle", "a", DENIED),
+    (FETCH, "a vehicle nobody registered", "a", DENIED),
+    (FETCH, "a claim of tenant a", "a", DENIED),
+    (FETCH, "a claim nobody noted, called A1", "a", DENIED),
+    (FETCH, "the cloud itself", "a", DENIED),
+    (FETCH, "A1 of another region", "a", SHUT_OUT),
+    (FETCH, "A1 of another authority", "a", SHUT_OUT),
+    (FETCH, "nobody", "a", SHUT_OUT),
     (ENROL, "vehicle A1 of tenant a", "A1", "a"),
     (ENROL, "vehicle B1 of tenant b", "B1", "b"),
     (ENROL, "vehicle A1 of tenant a", "B1", DENIED),
@@ -233,12 +266,20 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     for tenant in ("a", "b"):
         registry.plan.add(aimed_at_all(tenant))
     control = make_control(registry, fleet, MemoryAudit(), CLOCK, died.append)
+    artifacts = MemoryArtifacts()
+    for tenant in ("a", "b"):
+        receiving = artifacts.receive(artifact_of(tenant))
+        receiving.write(tenant.encode())
+        registry.holdings.hold(tenant, artifact_of(tenant), receiving.finish(), 1)
+    fetching = ArtifactDoor(
+        artifacts=artifacts, holdings=registry.holdings, members=lambda: fleet.members
+    )
     streams = ControlDoor(control=control, members=lambda: fleet.members)
     door = GrpcDoor(
         intake=intake,
         clock=CLOCK,
         members=lambda: fleet.members,
-        services=[enrolment.service()],
+        services=[enrolment.service(), fetching.service()],
         beside=streams,
     )
     control.start(streams=streams)
@@ -250,6 +291,23 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     await asyncio.to_thread(control.stop)
     await asyncio.to_thread(worker.stop)
     assert died == []
+
+
+def artifact_of(tenant: str) -> str:
+    return f"sha256:{hashlib.sha256(tenant.encode()).hexdigest()}"
+
+
+def fetched(place: Place, credentials: grpc.ChannelCredentials, tenant: str) -> str:
+    """Fetch what a tenant has, and return what it says: its tenant, or the status."""
+    request = request_to_bytes(Fetch(artifact_of(tenant)))
+    with grpc.secure_channel(f"127.0.0.1:{place.port}", credentials) as channel:
+        call: Any = channel.unary_stream(FETCH)
+        try:
+            pieces = [piece_from_bytes(data) for data in call(request, timeout=10)]
+        except grpc.RpcError as error:
+            refused: Any = error
+            return str(refused.code().name)
+    return b"".join(piece.data for piece in pieces).decode()
 
 
 def enrolled(place: Place, credentials: grpc.ChannelCredentials, vehicle: str) -> str:
@@ -295,6 +353,8 @@ def answered(place: Place, route: str, shown: Shown, vehicle: str) -> str:
     credentials = grpc.ssl_channel_credentials(place.ca, shown.key, shown.certificate)
     if route == ENROL:
         return enrolled(place, credentials, vehicle)
+    if route == FETCH:
+        return fetched(place, credentials, vehicle)
     if route == CONTROL:
         return checked_in(place, credentials, vehicle)
     place.desk.store.batches.clear()

@@ -16,7 +16,11 @@ from fairway.campaign.document import campaign_of, sync_id
 from fairway.clock import NS_PER_S, ManualClock
 from fairway.identity import DEFAULT_TENANT
 from fairway.ids import BatchName
+from fairway.oci.model import CONFIG, Descriptor, ImageConfig, Manifest, digest_of
+from fairway.oci.model import LAYER as OCI_LAYER
+from fairway.oci.written import image_config_bytes, manifest_bytes
 from fairway.samples import Kind, SampleBlock, Signal, SignalTable
+from fairway.services.manifest import service_of
 from fleet_cloud.access.grants import ALL, DEFAULT_FLEET, Grant
 from fleet_cloud.access.keys import fresh_key
 from fleet_cloud.access.roles import Role
@@ -31,20 +35,32 @@ from fleet_cloud.adapters.memory import (
     memory_registry,
 )
 from fleet_cloud.adapters.memory_access import MemoryKeys
+from fleet_cloud.adapters.memory_artifacts import MemoryArtifacts
 from fleet_cloud.adapters.memory_audit import MemoryAudit
 from fleet_cloud.adapters.memory_models import MemoryDocuments
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.adapters.telemetry_store_memory import MemoryTelemetryStore
-from fleet_cloud.api.ports import ApiPorts, CampaignPorts, SignIn
+from fleet_cloud.api.ports import ApiPorts, CampaignPorts, ServicePorts, SignIn
 from fleet_cloud.api.service import make_api
-from fleet_cloud.campaigns.commanding import Commanding
 from fleet_cloud.campaigns.life import State
-from fleet_cloud.campaigns.model import Kept, Target, TargetKind
-from fleet_cloud.campaigns.ports import Vehicle as VehicleOf
+from fleet_cloud.campaigns.model import (
+    Kept,
+)
 from fleet_cloud.campaigns.service import Service
+from fleet_cloud.control.commanding import Commanding
+from fleet_cloud.control.ports import (
+    Vehicle as VehicleOf,
+)
+from fleet_cloud.control.targets import (
+    Target,
+    TargetKind,
+)
 from fleet_cloud.ingest.ports import AcceptedBatch, Misfit
 from fleet_cloud.ingest.status import STARTING, IngestStatus
 from fleet_cloud.models.control_plane import ControlPlane
+from fleet_cloud.services.images import Shelf
+from fleet_cloud.services.model import Kept as Desire
+from fleet_cloud.services.ordering import Ordering
 from fleet_cloud.vehicles.registry import Vehicle, VehicleState
 
 START_NS = 1_700_000_000 * NS_PER_S  # 2023-11-14T22:13:20Z
@@ -55,6 +71,19 @@ DOCUMENT = {
     "collectionScheme": {"timeBasedCollectionScheme": {"periodMs": 10_000}},
     "signalsToCollect": [{"name": "Vehicle.Speed"}],
 }
+
+# A small image: what is in its layer is nobody's business here.
+LAYER_BYTES = b"a layer"
+LAYER = digest_of(LAYER_BYTES)
+CONFIG_BYTES = image_config_bytes(ImageConfig(diff_ids=(LAYER,), entrypoint=("/watch",)))
+IMAGE_BYTES = manifest_bytes(
+    Manifest(
+        Descriptor(CONFIG, digest_of(CONFIG_BYTES), len(CONFIG_BYTES)),
+        (Descriptor(OCI_LAYER, LAYER, len(LAYER_BYTES)),),
+    )
+)
+IMAGE = digest_of(IMAGE_BYTES)
+MANIFEST = {"name": "tyre-watch", "version": "1.2.0", "image": IMAGE}
 
 SPEED = Signal("Vehicle.Speed", unit="km/h")
 GEAR = Signal("Vehicle.Gear", Kind.TEXT)
@@ -84,6 +113,8 @@ class Cloud:
     price_per_mb: float = 0.0
     sign_in: SignIn | None = None
     documents: MemoryDocuments = field(default_factory=MemoryDocuments)
+    artifacts: MemoryArtifacts = field(default_factory=MemoryArtifacts)
+    approval: bool = False
 
     def key(self, role: str = "admin", tenant: str = ALL, fleet: str = ALL) -> str:
         """Make a key, and return it."""
@@ -115,6 +146,31 @@ class Cloud:
         self.registry.plan.add(kept)
         return kept
 
+    def desired(
+        self, *, waits: bool = False, tenant: str = DEFAULT_TENANT, **target: str
+    ) -> Desire:
+        """Desire a service of a target (VIN1 without), and return that; another's wish."""
+        self.forget_desired()
+        ((kind, text),) = (target or {"vehicle": "VIN1"}).items()
+        ordering = Ordering(self.registry.services, MemoryAudit(), lambda _: waits)
+        aim = Target(TargetKind(kind), text)
+        service = service_of(MANIFEST)
+        return ordering.apply(tenant, service, aim, actor="user:author", now_ns=START_NS)
+
+    def forget_desired(self) -> None:
+        """Desire nothing any more."""
+        ordering = Ordering(self.registry.services, MemoryAudit())
+        for kept in self.registry.services.all_desired():
+            ordering.remove(kept, actor="user:author", now_ns=START_NS)
+
+    def push_image(self, tenant: str = DEFAULT_TENANT) -> None:
+        """Keep the parts of the small image."""
+        for data in (LAYER_BYTES, CONFIG_BYTES, IMAGE_BYTES):
+            receiving = self.artifacts.receive(digest_of(data))
+            receiving.write(data)
+            size = receiving.finish()
+            self.registry.holdings.hold(tenant, digest_of(data), size, START_NS)
+
     def ports(self) -> ApiPorts:
         campaigns = CampaignPorts(
             service=Service(self.registry.plan, self.audit, self_approval=self.self_approval),
@@ -143,6 +199,19 @@ class Cloud:
             audit=self.audit,
             acts=self.audit,
             campaigns=campaigns,
+            services=ServicePorts(
+                ordering=Ordering(
+                    self.registry.services,
+                    self.audit,
+                    lambda _: self.approval,
+                    self_approval=self.self_approval,
+                ),
+                desired=self.registry.services,
+                statuses=self.registry.service_statuses,
+                shelf=Shelf(
+                    self.artifacts, self.registry.holdings, self.registry.images, self.audit
+                ),
+            ),
             fleets_of=self.fleets_of,
             sign_in=self.sign_in,
             fleetwise=ControlPlane(

@@ -11,8 +11,15 @@ from fairway.samples import Kind, Signal, SignalTable
 from fairway.telemetry import CampaignEvent, CampaignPart
 from fairway.wire.telemetry import dictionary_of
 from fleet_cloud.adapters.catalogues import KeptCatalogues
-from fleet_cloud.campaigns.model import Facts
-from fleet_cloud.campaigns.ports import CheckedIn, Vehicle
+from fleet_cloud.campaigns.ports import (
+    CheckedIn,
+)
+from fleet_cloud.control.ports import (
+    Vehicle,
+)
+from fleet_cloud.control.targets import (
+    Facts,
+)
 from fleet_cloud.ingest.ports import BatchKey, Claimant, Collected
 from tests.fleet_cloud.api.conftest import (
     DOCUMENT,

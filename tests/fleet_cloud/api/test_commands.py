@@ -7,7 +7,9 @@ import httpx
 
 from fairway.control import Answer, AnswerState, StateValue
 from fleet_cloud.api.service import make_api
-from fleet_cloud.campaigns.ports import Vehicle
+from fleet_cloud.control.ports import (
+    Vehicle,
+)
 from tests.fleet_cloud.api.conftest import START_NS, Client, Cloud, bearer, client_of
 
 VIN1 = Vehicle("default", "VIN1")

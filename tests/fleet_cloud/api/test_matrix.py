@@ -21,12 +21,21 @@ from fleet_cloud.adapters.own_issuer import OwnIssuer
 from fleet_cloud.api.ports import SignIn
 from fleet_cloud.api.service import make_api
 from fleet_cloud.audit.acts import Act
-from fleet_cloud.campaigns.ports import Order
-from fleet_cloud.campaigns.ports import Vehicle as VehicleOf
+from fleet_cloud.control.ports import (
+    Order,
+)
+from fleet_cloud.control.ports import (
+    Vehicle as VehicleOf,
+)
 from fleet_cloud.ingest.ports import Misfit
+from fleet_cloud.services.model import Said
 from fleet_cloud.vehicles.registry import Vehicle, VehicleState
 from tests.fleet_cloud.api.conftest import (
     DOCUMENT,
+    IMAGE,
+    LAYER,
+    LAYER_BYTES,
+    MANIFEST,
     START_NS,
     Client,
     Cloud,
@@ -37,6 +46,7 @@ from tests.fleet_cloud.api.conftest import (
 
 ROLES = (
     "viewer", "operator", "fleet-manager", "release-author", "release-approver", "privacy-officer", "admin",
+    "service-executor",
 )  # fmt: skip
 # Grants over the tenant of what is asked for, over another, over a fleet without it, and over everything.
 SCOPES = {
@@ -46,52 +56,69 @@ SCOPES = {
     "all": (ALL, ALL),
 }
 
-#     route                                            vw op fm au ap po ad   own  other fleet all
+#     route                                            vw op fm au ap po ad sx   own  other fleet all
 TABLE = """
-GET   /v1/me                                           y  y  y  y  y  y  y    200  200   200   200
-GET   /v1/vehicles                                     y  y  y  y  y  y  y    200  200   200   200
-GET   /v1/vehicles/{vehicle}                           y  y  y  y  y  y  y    200  404   404   200
-GET   /v1/vehicles/{vehicle}/signals                   y  y  y  -  -  -  y    200  404   404   200
-GET   /v1/vehicles/{vehicle}/signals/{signal}/series   y  y  y  -  -  -  y    200  404   404   200
-GET   /v1/live                                         y  y  y  -  -  -  y    200  200   200   200
-GET   /v1/ingest                                       -  y  y  -  -  -  y    403  403   403   200
-GET   /v1/quarantine                                   -  y  y  -  -  -  y    200  200   200   200
-GET   /v1/quarantine/{entry}/payload                   -  y  y  -  -  -  y    200  404   404   200
-GET   /metrics                                         -  y  y  -  -  -  y    403  403   403   200
-GET   /v1/audit                                        -  -  -  -  -  y  y    200  200   200   200
-GET   /v1/keys                                         -  -  -  -  -  -  y    200  200   200   200
-POST  /v1/keys                                         -  -  -  -  -  -  y    201  403   403   201
-DELETE /v1/keys/{key}                                  -  -  -  -  -  -  y    204  404   404   204
-GET   /v1/vehicles/{vehicle}/twin                      y  y  y  -  -  -  y    200  404   404   200
-GET   /v1/vehicles/{vehicle}/facts                     y  y  y  y  y  y  y    200  404   404   200
-PUT   /v1/vehicles/{vehicle}/facts                     -  -  y  -  -  -  y    200  404   404   200
-GET   /v1/campaigns                                    y  y  y  -  -  y  y    200  200   200   200
-POST  /v1/campaigns                                    -  y  y  -  -  -  y    201  403   403   201
-GET   /v1/campaigns/{name}                             y  y  y  -  -  y  y    200  404   404   200
-PUT   /v1/campaigns/{name}                             -  y  y  -  -  -  y    200  404   404   200
-DELETE /v1/campaigns/{name}                            -  y  y  -  -  -  y    204  404   404   204
-POST  /v1/campaigns/{name}/approve                     -  -  y  -  -  -  y    200  404   404   200
-POST  /v1/campaigns/{name}/start                       -  y  y  -  -  -  y    200  404   404   200
-POST  /v1/campaigns/{name}/suspend                     -  y  y  -  -  -  y    200  404   404   200
-POST  /v1/campaigns/{name}/resume                      -  y  y  -  -  -  y    200  404   404   200
-POST  /v1/campaigns/{name}/stage                       -  y  y  -  -  -  y    200  404   404   200
-POST  /v1/campaigns/dry-run                            -  y  y  -  -  -  y    200  404   404   200
-POST  /v1/campaigns/{name}/dry-run                     -  y  y  -  -  -  y    200  404   404   200
-GET   /v1/campaigns/{name}/document                    y  y  y  -  -  y  y    200  404   404   200
-GET   /v1/campaigns/{name}/vehicles                    y  y  y  -  -  y  y    200  404   404   200
-GET   /v1/campaigns/{name}/check                       y  y  y  -  -  y  y    200  404   404   200
-GET   /v1/campaigns/{name}/events                      y  y  y  -  -  -  y    200  404   404   200
-GET   /v1/campaigns/{name}/data                        y  y  y  -  -  -  y    200  404   404   200
-GET   /v1/vehicles/{vehicle}/campaigns/{name}/why      y  y  y  -  -  -  y    202  404   404   202
-POST  /v1/vehicles/{vehicle}/campaigns/{name}/upload   -  y  y  -  -  -  y    202  404   404   202
-POST  /v1/vehicles/{vehicle}/state-templates/{template}/activate    -  y  y  -  -  -  y  202  404  404  202
-POST  /v1/vehicles/{vehicle}/state-templates/{template}/deactivate  -  y  y  -  -  -  y  202  404  404  202
-POST  /v1/vehicles/{vehicle}/state-templates/{template}/snapshot    -  y  y  -  -  -  y  202  404  404  202
-GET   /v1/commands/{command}                           y  y  y  -  -  -  y    200  404   404   200
-GET   /v1/state-templates                              y  y  y  -  -  y  y    200  404   404   200
-GET   /v1/state-templates/{template}                   y  y  y  -  -  y  y    200  404   404   200
-PUT   /v1/state-templates/{template}                   -  y  y  -  -  -  y    200  404   404   200
-DELETE /v1/state-templates/{template}                  -  y  y  -  -  -  y    204  404   404   204
+GET   /v1/me                                           y  y  y  y  y  y  y  y    200  200  200  200
+GET   /v1/vehicles                                     y  y  y  y  y  y  y  y    200  200  200  200
+GET   /v1/vehicles/{vehicle}                           y  y  y  y  y  y  y  y    200  404  404  200
+GET   /v1/vehicles/{vehicle}/signals                   y  y  y  -  -  -  y  -    200  404  404  200
+GET   /v1/vehicles/{vehicle}/signals/{signal}/series   y  y  y  -  -  -  y  -    200  404  404  200
+GET   /v1/live                                         y  y  y  -  -  -  y  -    200  200  200  200
+GET   /v1/ingest                                       -  y  y  -  -  -  y  -    403  403  403  200
+GET   /v1/quarantine                                   -  y  y  -  -  -  y  -    200  200  200  200
+GET   /v1/quarantine/{entry}/payload                   -  y  y  -  -  -  y  -    200  404  404  200
+GET   /metrics                                         -  y  y  -  -  -  y  -    403  403  403  200
+GET   /v1/audit                                        -  -  -  -  -  y  y  -    200  200  200  200
+GET   /v1/keys                                         -  -  -  -  -  -  y  -    200  200  200  200
+POST  /v1/keys                                         -  -  -  -  -  -  y  -    201  403  403  201
+DELETE /v1/keys/{key}                                  -  -  -  -  -  -  y  -    204  404  404  204
+GET   /v1/vehicles/{vehicle}/twin                      y  y  y  -  -  -  y  -    200  404  404  200
+GET   /v1/vehicles/{vehicle}/facts                     y  y  y  y  y  y  y  y    200  404  404  200
+PUT   /v1/vehicles/{vehicle}/facts                     -  -  y  -  -  -  y  -    200  404  404  200
+GET   /v1/campaigns                                    y  y  y  -  -  y  y  -    200  200  200  200
+POST  /v1/campaigns                                    -  y  y  -  -  -  y  -    201  403  403  201
+GET   /v1/campaigns/{name}                             y  y  y  -  -  y  y  -    200  404  404  200
+PUT   /v1/campaigns/{name}                             -  y  y  -  -  -  y  -    200  404  404  200
+DELETE /v1/campaigns/{name}                            -  y  y  -  -  -  y  -    204  404  404  204
+POST  /v1/campaigns/{name}/approve                     -  -  y  -  -  -  y  -    200  404  404  200
+POST  /v1/campaigns/{name}/start                       -  y  y  -  -  -  y  -    200  404  404  200
+POST  /v1/campaigns/{name}/suspend                     -  y  y  -  -  -  y  -    200  404  404  200
+POST  /v1/campaigns/{name}/resume                      -  y  y  -  -  -  y  -    200  404  404  200
+POST  /v1/campaigns/{name}/stage                       -  y  y  -  -  -  y  -    200  404  404  200
+POST  /v1/campaigns/dry-run                            -  y  y  -  -  -  y  -    200  404  404  200
+POST  /v1/campaigns/{name}/dry-run                     -  y  y  -  -  -  y  -    200  404  404  200
+GET   /v1/campaigns/{name}/document                    y  y  y  -  -  y  y  -    200  404  404  200
+GET   /v1/campaigns/{name}/vehicles                    y  y  y  -  -  y  y  -    200  404  404  200
+GET   /v1/campaigns/{name}/check                       y  y  y  -  -  y  y  -    200  404  404  200
+GET   /v1/campaigns/{name}/events                      y  y  y  -  -  -  y  -    200  404  404  200
+GET   /v1/campaigns/{name}/data                        y  y  y  -  -  -  y  -    200  404  404  200
+GET   /v1/vehicles/{vehicle}/campaigns/{name}/why      y  y  y  -  -  -  y  -    202  404  404  202
+POST  /v1/vehicles/{vehicle}/campaigns/{name}/upload   -  y  y  -  -  -  y  -    202  404  404  202
+POST  /v1/vehicles/{vehicle}/state-templates/{template}/activate -  y  y  -  -  -  y  -    202  404  404  202
+POST  /v1/vehicles/{vehicle}/state-templates/{template}/deactivate -  y  y  -  -  -  y  -    202  404  404  202
+POST  /v1/vehicles/{vehicle}/state-templates/{template}/snapshot -  y  y  -  -  -  y  -    202  404  404  202
+GET   /v1/commands/{command}                           y  y  y  -  -  -  y  -    200  404  404  200
+GET   /v1/state-templates                              y  y  y  -  -  y  y  -    200  404  404  200
+GET   /v1/state-templates/{template}                   y  y  y  -  -  y  y  -    200  404  404  200
+PUT   /v1/state-templates/{template}                   -  y  y  -  -  -  y  -    200  404  404  200
+DELETE /v1/state-templates/{template}                  -  y  y  -  -  -  y  -    204  404  404  204
+GET   /v1/services                                     y  y  y  y  y  y  y  y    200  200  200  200
+POST  /v1/services                                     -  y  y  y  -  -  y  -    201  403  403  201
+GET   /v1/services/{id}                                y  y  y  y  y  y  y  y    200  404  404  200
+POST  /v1/services/{id}/approve                        -  -  y  -  y  -  y  -    200  404  404  200
+POST  /v1/services/{id}/withdraw                       -  y  y  y  -  -  y  -    200  404  404  200
+DELETE /v1/services/{id}                               -  y  y  y  -  -  y  -    204  404  404  204
+GET   /v1/services/{id}/vehicles                       y  y  y  y  y  y  y  y    200  404  404  200
+GET   /v1/vehicles/{vehicle}/services                  y  y  y  y  y  y  y  y    200  404  404  200
+GET   /v1/vehicles/{vehicle}/services/{service}/logs   y  y  y  y  y  y  y  y    202  404  404  202
+GET   /v1/vehicles/{vehicle}/services/{service}/why    y  y  y  y  y  y  y  y    202  404  404  202
+POST  /v1/vehicles/{vehicle}/services/{service}/restart -  y  y  y  -  -  y  -    202  404  404  202
+POST  /v1/vehicles/{vehicle}/services/{service}/stop   -  y  y  y  -  -  y  -    202  404  404  202
+POST  /v1/vehicles/{vehicle}/services/{service}/execute -  -  -  -  -  -  -  y    202  404  404  202
+GET   /v1/artifacts/{digest}                           y  y  y  y  y  y  y  y    200  404  404  200
+PUT   /v1/artifacts/{digest}                           -  y  y  y  -  -  y  -    201  403  403  201
+GET   /v1/images                                       y  y  y  y  y  y  y  y    200  200  200  200
+POST  /v1/images                                       -  y  y  y  -  -  y  -    201  403  403  201
 """
 # The state in which a campaign takes an act.
 BEFORE = {"start": "APPROVED", "suspend": "RUNNING", "resume": "SUSPENDED", "stage": "RUNNING"}
@@ -107,6 +134,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/vehicles/{vehicle}/campaigns/{name}/upload": {},
     "POST /v1/vehicles/{vehicle}/state-templates/{template}/activate": {},
     "PUT /v1/state-templates/{template}": {"signals": ["Vehicle.Speed"]},
+    "POST /v1/services": {"manifest": MANIFEST, "vehicle": "VIN2"},
+    "POST /v1/services/{id}/approve": {},
+    "POST /v1/vehicles/{vehicle}/services/{service}/execute": {"argv": ["/bin/true"]},
+    "POST /v1/images": {"digest": IMAGE},
     "PUT /v1/vehicles/{vehicle}/facts": {"attributes": {"year": 2024}, "fleets": []},
 }
 PUBLIC = {
@@ -117,8 +148,8 @@ PUBLIC = {
 ROWS = [line.split() for line in TABLE.strip().splitlines()]
 EXPECTED = {
     f"{method} {path}": (
-        dict(zip(ROLES, cells[:7], strict=True)),
-        dict(zip(SCOPES, cells[7:], strict=True)),
+        dict(zip(ROLES, cells[:8], strict=True)),
+        dict(zip(SCOPES, cells[8:], strict=True)),
     )
     for method, path, *cells in ROWS
 }
@@ -136,6 +167,10 @@ def two_tenants() -> Cloud:
     why = ExplainCampaign("speed")
     cloud.registry.commands.add_command(
         Order("known", VehicleOf("default", "VIN1"), why, "user:author", START_NS, START_NS + 1)
+    )
+    cloud.push_image()
+    cloud.registry.service_statuses.note_services(
+        [Said(VehicleOf("default", "VIN1"), 0, (), START_NS)], ()
     )
     return cloud
 
@@ -183,6 +218,8 @@ def test_every_permission_is_needed_by_a_route():
 def asked(client: Client, route: str, cloud: Cloud, key: str, credential: str) -> int:
     """Ask a route for what the default tenant has, and return the status."""
     method, path = route.split()
+    if route == "POST /v1/services":
+        cloud.forget_desired()
     if route == "DELETE /v1/state-templates/{template}":
         cloud.registry.plan.put_template("default", StateTemplate("doors", ("Vehicle.Door",)))
     kept = cloud.campaign(BEFORE.get(path.rpartition("/")[2], "WAITING_FOR_APPROVAL"))
@@ -194,15 +231,28 @@ def asked(client: Client, route: str, cloud: Cloud, key: str, credential: str) -
         name=kept.name,
         command="known",
         template="doors",
+        id=cloud.desired(waits=path.endswith(("/approve", "/withdraw"))).id,
+        service="tyre-watch",
+        digest=LAYER,
     )
     options: dict[str, Any] = {"json": BODIES[route]} if route in BODIES else {}
     if route in ("POST /v1/campaigns", "PUT /v1/campaigns/{name}"):
         name = kept.name if method == "PUT" else f"{kept.name}-made"
         options = {"json": {"campaign": {**DOCUMENT, "name": name}, "target": {"vehicle": "VIN1"}}}
-    if path.startswith(("/v1/campaigns", "/v1/state-templates")):
+    if route == "PUT /v1/artifacts/{digest}":
+        options = {"content": LAYER_BYTES}
+    if path in ("/v1/services", "/v1/images", "/v1/artifacts/{digest}"):
+        options["params"] = {"tenant": "default"}
+    elif path.startswith(("/v1/campaigns", "/v1/state-templates")):
         query = {"tenant": "default", "vehicle": "VIN1", "signal": "Vehicle.Speed"}
         options["params"] = query if path.endswith("/data") else {"tenant": "default"}
-    elif route.startswith(("GET /v1/vehicles/{vehicle}/c", "POST /v1/vehicles/")):
+    elif route.startswith(
+        (
+            "GET /v1/vehicles/{vehicle}/c",
+            "GET /v1/vehicles/{vehicle}/services/",
+            "POST /v1/vehicles/",
+        )
+    ):
         options["params"] = {"wait": 0}
     return client.request(method, filled, headers=bearer(credential), **options).status_code
 
@@ -224,7 +274,7 @@ def test_each_role_is_let_in_where_the_table_says(route: str, cloud: Cloud):
 
 @pytest.mark.parametrize("route", [route for route in EXPECTED if not route.startswith("GET ")])
 def test_whoever_changes_something_is_in_the_audit_log(route: str, cloud: Cloud):
-    shown = cloud.key("admin")
+    shown = cloud.key("service-executor" if route.endswith("/execute") else "admin")
     with client_of(cloud, "") as client:
         status = asked(client, route, cloud, cloud.key("viewer", "default").split("_")[1], shown)
 

@@ -22,11 +22,22 @@ from fairway.wire.telemetry import dictionary_of
 from fleet_cloud.adapters.catalogues import KeptCatalogues
 from fleet_cloud.adapters.memory import memory_registry
 from fleet_cloud.adapters.registry import Registry
-from fleet_cloud.campaigns.desk import Desk, Heard, Stores, Told
+from fleet_cloud.campaigns.desk import Desk, Stores
 from fleet_cloud.campaigns.life import State
-from fleet_cloud.campaigns.model import Facts, Kept, Target, TargetKind
-from fleet_cloud.campaigns.ports import Order, Vehicle
+from fleet_cloud.campaigns.model import (
+    Kept,
+)
 from fleet_cloud.campaigns.stages import Stage, is_reached
+from fleet_cloud.control.listing import Heard, Told
+from fleet_cloud.control.ports import (
+    Order,
+    Vehicle,
+)
+from fleet_cloud.control.targets import (
+    Facts,
+    Target,
+    TargetKind,
+)
 
 NOW = 1_780_000_000_000_000_000
 VIN1, VIN2, OTHER = Vehicle("acme", "VIN1"), Vehicle("acme", "VIN2"), Vehicle("other", "OTHER")

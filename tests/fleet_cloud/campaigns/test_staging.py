@@ -5,12 +5,24 @@ from fairway.control import CampaignState, CampaignStatus, CheckIn
 from fleet_cloud.adapters.memory import memory_registry
 from fleet_cloud.adapters.memory_audit import MemoryAudit
 from fleet_cloud.campaigns.life import State
-from fleet_cloud.campaigns.model import Kept, Target, TargetKind
+from fleet_cloud.campaigns.model import (
+    Kept,
+)
 from fleet_cloud.campaigns.plan import Plan
-from fleet_cloud.campaigns.ports import CheckedIn, Vehicle
+from fleet_cloud.campaigns.ports import (
+    CheckedIn,
+)
 from fleet_cloud.campaigns.service import Service
 from fleet_cloud.campaigns.stages import Stage
 from fleet_cloud.campaigns.staging import Staging
+from fleet_cloud.control.aims import Fleets
+from fleet_cloud.control.ports import (
+    Vehicle,
+)
+from fleet_cloud.control.targets import (
+    Target,
+    TargetKind,
+)
 
 S = 1_000_000_000
 NOW = 1_780_000_000 * S
@@ -38,7 +50,7 @@ class Scene:
         self.registry = memory_registry()
         self.audit = MemoryAudit()
         self.registry.plan.add(kept)
-        self.plan = Plan(dict)
+        self.plan = Plan(Fleets(dict))
         self.staging = Staging(
             self.plan, self.registry.said, Service(self.registry.plan, self.audit)
         )

@@ -7,8 +7,12 @@ from fairway.telemetry import CampaignEvent
 from fleet_cloud.adapters.memory import memory_registry
 from fleet_cloud.campaigns import tidying
 from fleet_cloud.campaigns.plan import Plan
-from fleet_cloud.campaigns.ports import Order, Vehicle
 from fleet_cloud.campaigns.tidying import COMMANDS_KEPT_S, TIDY_NS, Tidying
+from fleet_cloud.control.aims import Fleets
+from fleet_cloud.control.ports import (
+    Order,
+    Vehicle,
+)
 from tests.contracts.test_progress import brought, key, store
 from tests.fleet_cloud.campaigns.test_staging import KEPT
 
@@ -19,7 +23,7 @@ NOW = 1_780_000_000 * S
 def test_events_beyond_a_number_and_commands_of_last_month_are_forgotten(monkeypatch):
     monkeypatch.setattr(tidying, "EVENTS_KEPT", 2)
     registry = memory_registry()
-    plan = Plan(dict)
+    plan = Plan(Fleets(dict))
     plan.put(replace(KEPT, sync_id="c@1"))
     tidy = Tidying(plan, registry.progress, registry.commands)
     why = ExplainCampaign("c")

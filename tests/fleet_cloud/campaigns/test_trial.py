@@ -19,8 +19,13 @@ from fairway.wire.telemetry import dictionary_of
 from fleet_cloud.adapters.catalogues import KeptCatalogues
 from fleet_cloud.adapters.memory import memory_registry
 from fleet_cloud.adapters.telemetry_store_memory import MemoryTelemetryStore
-from fleet_cloud.campaigns.ports import CheckedIn, Vehicle
+from fleet_cloud.campaigns.ports import (
+    CheckedIn,
+)
 from fleet_cloud.campaigns.trial import NAMED_MAX, SPAN_MAX_DAYS, VEHICLES_MAX, Trials, TrialWish
+from fleet_cloud.control.ports import (
+    Vehicle,
+)
 from fleet_cloud.ingest.ports import AcceptedBatch
 
 START_NS = 1_700_000_000 * NS_PER_S

@@ -13,9 +13,14 @@ from fairway.samples import Signal, SignalTable
 from fairway.wire.telemetry import dictionary_of
 from fleet_cloud.adapters.catalogues import KeptCatalogues
 from fleet_cloud.adapters.fleet_files import open_fleet
-from fleet_cloud.campaigns.ports import CheckedIn, Vehicle
+from fleet_cloud.campaigns.ports import (
+    CheckedIn,
+)
 from fleet_cloud.cli import campaign
 from fleet_cloud.config import Config
+from fleet_cloud.control.ports import (
+    Vehicle,
+)
 from fleet_cloud.vehicles.registry import Vehicle as RegisteredVehicle
 from fleet_cloud.vehicles.registry import VehicleState
 

@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 
+from simulators.demo.campaign import Brought
 from simulators.demo.summary import Summary, percentile
 from simulators.demo.watch import sums
 
@@ -11,7 +12,9 @@ SUMMARY = Summary(
     frames_dropped=0,
     signals=502_019,
     samples=15_969,
-    rows_stored=15_969,
+    campaign=Brought(vehicles=3, events=21, samples=207),
+    campaign_samples=207,
+    rows_stored=16_176,
     duplicates=2,
     on_the_way=0,
     lost=0,
@@ -24,11 +27,18 @@ SUMMARY = Summary(
 def test_a_machine_reads_every_figure():
     read = json.loads(SUMMARY.as_json())
 
-    assert (read["rows_stored"], read["lost"], read["latency_p99_ms"]) == (15_969, 0, 724.7)
+    assert (read["rows_stored"], read["lost"], read["latency_p99_ms"]) == (16_176, 0, 724.7)
 
 
 def test_a_person_reads_what_was_stored_and_lost():
-    assert "    15,969 rows stored, 0 on the way, 0 lost, 2 batches came twice" in SUMMARY.as_text()
+    assert "    16,176 rows stored, 0 on the way, 0 lost, 2 batches came twice" in SUMMARY.as_text()
+
+
+def test_a_person_reads_what_the_campaign_brought_and_why():
+    assert (
+        "        21 events of the campaign standing-still, 207 samples of 3 vehicles, because of "
+        "held($variable.`Vehicle.Speed` < 1, 1 s)" in SUMMARY.as_text()
+    )
 
 
 def test_a_demo_that_stored_nothing_is_not_whole():
