@@ -29,7 +29,7 @@ from edge_agent.adapters.patience import Patient
 from edge_agent.adapters.pipelines import open_pipeline, resumption
 from edge_agent.adapters.renewal import identity_renewal
 from edge_agent.adapters.sampling import LOOK_INTERVAL_NS, Limits, Pipeline, Sampling
-from edge_agent.adapters.services_wired import ServiceParts, services_for
+from edge_agent.adapters.services_wired import ServiceParts, services_for, with_their_signals
 from edge_agent.adapters.sources import open_source
 from edge_agent.adapters.spool_files import SpoolFiles
 from edge_agent.adapters.spool_worker import SpoolWorker
@@ -80,7 +80,7 @@ async def _run(config: Config, *, until_drained: bool) -> Summary | None:
         config,
         pipeline.mapping,
         plan,
-        catalog,
+        with_their_signals(config, catalog),
         clock,
         is_for_services=config.services is not None,
     )

@@ -185,6 +185,10 @@ class Services:
         self._known(name)
         return self._teller.why(name)
 
+    def hint(self, hints: Callable[[Service], Sequence[str]]) -> None:
+        """Tell beside a service, from now on, what `hints` says of it: a sentence each."""
+        self._teller.hints = hints
+
     def numbers(self) -> AllNumbers:
         """Return what there is to count."""
         return with_(

@@ -29,6 +29,7 @@ from fairway.clock import Clock
 from fairway.errors import BadInput, Unavailable
 from fairway.oci import platforms
 from fairway.oci.model import Platform
+from fairway.services.model import Service
 
 FETCHING = "fetching"
 
@@ -60,6 +61,11 @@ class CloudServices:
         self.images = ImageFetch(
             folder / "layouts", self._artifacts, shelf, clock, FetchTerms(fetching.here)
         )
+
+    def hints(self, service: Service) -> tuple[str, ...]:
+        """Return why a service's image is not here, where that is known."""
+        trouble = self.images.troubles.get(service.image)
+        return (trouble,) if trouble else ()
 
     async def run(self) -> None:
         """Fetch what services lack until cancelled."""
@@ -115,6 +121,7 @@ class ConnectedServices:
 
     def __init__(self, parts: "Parts", cloud: CloudServices) -> None:
         self.supervisor, self.parts, self.cloud = parts.supervisor, parts, cloud
+        parts.supervisor.hint(cloud.hints)
 
     async def run(self) -> None:
         """Run services until cancelled; they run on."""

@@ -27,9 +27,11 @@ from edge_agent.adapters.service_desk import SOCKET_NAME, ServiceDesk
 from edge_agent.adapters.service_doors import ServiceDoors
 from edge_agent.adapters.service_folders import Places
 from edge_agent.adapters.service_logs import LogBook
+from edge_agent.adapters.service_signals import ServiceSignals
 from edge_agent.adapters.service_tokens import Mint
 from edge_agent.adapters.services import Services
 from edge_agent.adapters.services_around import Around, Machine, Terms
+from edge_agent.adapters.services_kept import read_wanted
 from edge_agent.broker.vehicle import VehicleData
 from edge_agent.config_services import Services as Settings
 from edge_agent.services.instance import Instance
@@ -46,6 +48,7 @@ from fairway.services.states import State
 EVENTS = log.get("edge_agent.services")
 
 AUDIT_NAME = "audit.jsonl"
+KEPT = "kept"
 _BEGUN = (State.RUNNING, State.SUCCEEDED, State.FAILED, State.NOT_SCHEDULED, State.REMOVED)
 
 
@@ -72,11 +75,12 @@ class ServiceParts:
         doors: ServiceDoors,
         audit: EdgeAudit,
         machines: Sequence[Any],
-        desk: ServiceDesk,
+        desks: tuple[ServiceDesk, ServiceSignals],
     ) -> None:
         """Use open_services()."""
         self.supervisor, self.images, self.doors = supervisor, images, doors
-        self._audit, self._machines, self._desk = audit, machines, desk
+        self._audit, self._machines = audit, machines
+        self._desk, self._signals = desks
 
     async def run(self) -> None:
         """Run services until cancelled; they run on."""
@@ -85,6 +89,7 @@ class ServiceParts:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.supervisor.run())
                 tasks.create_task(self.doors.run())
+                tasks.create_task(self._signals.run())
         finally:
             await self._desk.stop()
 
@@ -132,7 +137,7 @@ async def open_services(
 
     Raises BadInput for manifests and settings that cannot be, Unavailable when folders cannot be made.
     """
-    folder = (settings.dir or spool_dir.parent / "services").absolute()
+    folder = _folder(settings, spool_dir)
     _made(folder, settings.run_dir)
     images = ImageStore(folder / "images")
     limits = LogLimits(settings.log_max_bytes, settings.log_files, settings.log_lines_per_s)
@@ -158,7 +163,7 @@ async def open_services(
         doors=doors,
         prober=_Probers(probers),
         logs=logs,
-        kept=KeptFiles(folder / "kept"),
+        kept=KeptFiles(folder / KEPT),
         clock=clock,
         is_connected=is_connected,
         denials=lambda name: [dataclasses.asdict(one) for one in doors.denials(name)],
@@ -173,7 +178,18 @@ async def open_services(
     )
     supervisor = Services(terms, around)
     desk = ServiceDesk(spool_dir / SOCKET_NAME, supervisor, images)
-    return ServiceParts(supervisor, images, doors, audit, list(machines.values()), desk)
+    signals = ServiceSignals(data, supervisor.numbers, clock, settings.usage_interval_s)
+    return ServiceParts(supervisor, images, doors, audit, list(machines.values()), (desk, signals))
+
+
+def known_names(settings: Settings, spool_dir: Path) -> list[str]:
+    """Return the names of all services that are declared already.  Raises BadInput."""
+    kept = KeptFiles(_folder(settings, spool_dir) / KEPT)
+    return [one.name for one in read_wanted(kept, _declared(settings)).services]
+
+
+def _folder(settings: Settings, spool_dir: Path) -> Path:
+    return (settings.dir or spool_dir.parent / "services").absolute()
 
 
 async def _machines(

@@ -37,6 +37,8 @@ class Teller:
     ) -> None:
         self._book, self._checks, self._usage = book, checks, usage
         self._clock, self._is_isolated, self._denials = clock, is_isolated, denials
+        # What others know that hinders a service: a sentence each.
+        self.hints: Callable[[Service], Sequence[str]] = lambda _service: ()
 
     def look(self, names: Iterable[str]) -> bool:
         """Note since when states are as they are; return whether one is another than before."""
@@ -78,7 +80,7 @@ class Teller:
             since_ns=entry.since_ns,
             last_good=good.version if good else "",
             bad=tuple(one.version for one in record.bad),
-            warnings=_warnings(service, entry),
+            warnings=self._warnings(view.wanted or service, entry),
             cpu=taken.cpu if taken else 0.0,
             memory_bytes=taken.usage.memory_bytes if taken else 0,
         )
@@ -119,6 +121,16 @@ class Teller:
             "denied": [dict(one) for one in self._denials(name)],
             "warnings": list(status.warnings),
         }
+
+    def _warnings(self, service: Service | None, entry: Entry) -> tuple[str, ...]:
+        if service is None:
+            return ()
+        warnings = []
+        if service.health.readiness is None:
+            warnings.append("it has no readiness check: it counts as ready while it runs")
+        if entry.record.is_bad(instance_id(service)):
+            warnings.append("this version failed here before")
+        return (*warnings, *self.hints(service))
 
     def _instance(self, id_: str, life: Life) -> dict[str, Any]:
         now_ns, taken = self._clock.monotonic_ns(), self._usage.of(id_)
@@ -185,14 +197,3 @@ def _check(standing: Standing, now_ns: int) -> dict[str, Any]:
         "last_s_ago": round((now_ns - standing.last_ns) / NS_PER_S, 1) if standing.asked else None,
         "failed_in_a_row": standing.failed,
     }
-
-
-def _warnings(service: Service | None, entry: Entry) -> tuple[str, ...]:
-    if service is None:
-        return ()
-    warnings = []
-    if service.health.readiness is None:
-        warnings.append("it has no readiness check: it counts as ready while it runs")
-    if entry.record.is_bad(instance_id(service)):
-        warnings.append("this version failed here before")
-    return tuple(warnings)

@@ -6,6 +6,7 @@ from edge_agent.adapters.campaigns_open import CampaignParts
 from edge_agent.adapters.onboard import Opened
 from edge_agent.adapters.uplink_tls import Address
 from edge_agent.config import Config
+from fairway.catalog.model import Catalog
 from fairway.clock import Clock
 
 
@@ -25,6 +26,18 @@ class ServiceParts(Protocol):
     async def close(self) -> None:
         """Let go; services run on."""
         ...
+
+
+def with_their_signals(config: Config, catalog: Catalog) -> Catalog:
+    """Return the catalogue with the signals of the services that are declared.  Raises BadInput."""
+    if config.services is None:
+        return catalog
+    from edge_agent.adapters.services_open import known_names  # noqa: PLC0415
+    from edge_agent.services.usage_signals import leaves  # noqa: PLC0415
+
+    more = leaves(known_names(config.services, config.spool.dir))
+    new = tuple(leaf for leaf in more if catalog.get(leaf.path) is None)
+    return Catalog((*catalog.leaves, *new), catalog.problems)
 
 
 async def services_for(

@@ -1,4 +1,4 @@
-"""What services take, as signals of the vehicle: campaigns can collect it like any other.
+"""What services take, as signals of the vehicle: apps and services read it like any other.
 
     tyre-watch > Vehicle.Private.Services.TyreWatch.{State,IsReady,CpuUsage,MemoryUsage,Restarts}
 

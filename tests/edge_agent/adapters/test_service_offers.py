@@ -79,7 +79,6 @@ async def test_a_manifest_that_does_not_agree_is_denied_and_the_denial_is_seen_o
     assert len(rig.audit.lines) == 1
 
 
-
 async def test_what_may_be_called_is_swapped_with_the_version_and_taken_away_with_it(rig):
     newer = replace(BATTERY, version="4.0")
     old, new, log = (

@@ -94,6 +94,25 @@ async def test_an_ordered_service_gets_its_image_from_where_the_cloud_says(tmp_p
     assert cloud.orders.revision == 3
 
 
+async def test_why_an_image_is_not_here_is_told_of_its_service(tmp_path: Path):
+    fetching = Fetching(tmp_path, MQTT, HERE, opened=lambda _: MemoryArtifactSource({}))
+    supervisor, shelf = Supervisor(), Shelf()
+    cloud = CloudServices(cast(Any, supervisor), shelf, MemoryKept(), ManualClock(), fetching)
+    service = Service(name="one", version="1", image=IMAGE.digest)
+    assert cloud.hints(service) == ()
+
+    running = asyncio.create_task(cloud.run())
+    await cloud.orders.order(told("grpcs://files.example:9443"))
+    async with asyncio.timeout(20):
+        while not cloud.hints(service):
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.wait([running])
+
+    (sentence,) = cloud.hints(service)
+    assert sentence.startswith("its image is not here: ")
+
+
 def where(target: Address, said: str = "", known: str = "") -> Address:
     found: list[Address] = []
 
