@@ -139,7 +139,7 @@ class EngineClient:
             raise Unavailable(f"the container engine broke off at {path}: {error}") from error
         finally:
             writer.close()
-            with contextlib.suppress(OSError, asyncio.CancelledError):
+            with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
 

@@ -228,8 +228,10 @@ def _files(distribution: Distribution) -> dict[str, Path]:
     # What pip or uv write when they install says where and when: not of the package.
     for name in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"):
         found = {key: path for key, path in found.items() if not key.endswith(f".dist-info/{name}")}
-    is_editable = '"editable"' in (distribution.read_text("direct_url.json") or "")
-    if is_editable or not any(".dist-info" not in name for name in found):
+    # Without a list of what was installed it is a folder of sources that was built from.
+    is_built_in_place = distribution.read_text("RECORD") is None
+    is_built_in_place |= '"editable"' in (distribution.read_text("direct_url.json") or "")
+    if is_built_in_place or not any(".dist-info" not in name for name in found):
         raise BadInput(
             f"the package {distribution.name!r} is not installed from a wheel: its files are elsewhere"
         )

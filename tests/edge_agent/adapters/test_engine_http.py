@@ -95,6 +95,26 @@ async def test_an_engine_that_says_nothing_costs_its_time_and_no_more(tmp_path: 
             await EngineClient(tmp_path / "s").ask("GET", "/x", timeout_s=0.1)
 
 
+async def test_whoever_gives_up_while_a_connection_closes_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    closing = asyncio.Event()
+
+    async def wait_closed(_writer: asyncio.StreamWriter) -> None:
+        closing.set()
+        await asyncio.sleep(60)
+
+    async with engine(tmp_path, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as client:
+        with monkeypatch.context() as patched:
+            patched.setattr(asyncio.StreamWriter, "wait_closed", wait_closed)
+            asking = asyncio.create_task(client.ask("GET", "/info"))
+            await closing.wait()
+            asking.cancel()
+            await asyncio.wait([asking], timeout=20)
+
+        assert asking.cancelled()
+
+
 async def test_a_refused_stream_says_why(tmp_path: Path):
     body = b'{"message": "no such\\ncontainer"}'
     head = b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n" % len(body)

@@ -69,6 +69,7 @@ def test_who_one_is_can_be_asked(cloud: Cloud):
                 "campaigns:read",
                 "models:read",
                 "self:read",
+                "services:read",
                 "telemetry:read",
                 "vehicles:read",
             ],
