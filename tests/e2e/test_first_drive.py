@@ -160,7 +160,7 @@ def test_a_clock_that_jumps_a_year_in_vehicle_and_cloud_loses_nothing_and_is_tol
     closing(cloud.program)
     cloud.start()
     folder = cloud.add_vehicle()
-    agent = closing(rav4_agent(folder, f"grpcs://localhost:{cloud.grpc_port}", speed="8"))
+    agent = closing(rav4_agent(folder, f"grpcs://localhost:{cloud.grpc_port}", speed="4"))
     agent.environment = wall.environment
     total = rav4.count(expected)
 

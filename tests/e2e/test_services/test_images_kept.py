@@ -27,7 +27,7 @@ from ota.images import members
 from ota.images.build import Planned, Recipe, Settings, build
 from tests.containers import oci_yard
 from tests.waiting import until
-from tests.yards import SLEEPS, Yard, busybox_layer, open_oci
+from tests.yards import BUSYBOX, SLEEPS, Yard, busybox_layer, open_oci
 
 pytestmark = pytest.mark.slow
 
@@ -84,7 +84,7 @@ class Vehicle:
                 Planned(members.members(members.Folder(path, at), epoch_s=0), at)
                 for path, at in ((layer, "/"), (text, "/etc"))
             ),
-            Settings(entrypoint=("/bin/sh", "-c", SLEEPS)),
+            Settings(entrypoint=(BUSYBOX, "sh", "-c", SLEEPS)),
             platforms.of_machine("x86_64"),
         )
         made = build(recipe, self.folder / f"layout{version}", lambda _: None)
