@@ -216,7 +216,7 @@ def test_a_certificate_is_renewed_under_way_and_no_batch_is_lost(
 def test_a_replaced_head_unit_waits_for_a_person_and_then_the_old_one_is_cut_off(line: Line):
     line.allow("VIN4")
     old = line.unit("VIN4")
-    old.configure(speed="1.0", url=json.loads(old.enrol().stdout)["grpc_url"])
+    old.configure(speed="0.2", url=json.loads(old.enrol().stdout)["grpc_url"])
     agent = old.agent().start()
     until("the old one's connection", lambda: "uplink_connected" in agent.said())
     line.allow("VIN4")
