@@ -153,4 +153,4 @@ def test_a_service_goes_from_the_cloud_into_a_container_and_is_changed_asked_and
     until("it is stopped", lambda: site.told().get("ready") is False, within_s=60)
 
     site.cloud.ask("DELETE", f"/v1/services/{made['id']}")
-    until("it is gone", lambda: not site.told() or site.told()["state"] == "Removed", within_s=60)
+    until("it is gone", lambda: site.told().get("state", "Removed") == "Removed", within_s=60)
