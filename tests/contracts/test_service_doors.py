@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.adapters.service_doors_memory import MemoryDoors
+from edge_agent.adapters.services_memory import MemoryDoors
 from edge_agent.services.instance import Instance
 from fairway.errors import BadInput
 from fairway.services.model import Offer, Runner, Service, Use

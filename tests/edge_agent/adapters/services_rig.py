@@ -97,7 +97,7 @@ class Vehicle:
         self.clock = VirtualClock()
         self.kept = MemoryKept()
         self.runtime = MemoryRuntime(scripts, self.clock)
-        self.images, self.doors = MemoryImages(), MemoryDoors()
+        self.images, self.doors = MemoryImages(has_all=True), MemoryDoors()
         self.prober, self.logs = MemoryProber(), MemoryLogs()
         self.fuse = Fuse()
         self.is_connected = True

@@ -156,12 +156,13 @@ def test_no_room_for_an_image_is_made_by_removing_what_nobody_needs():
         vehicle = Vehicle()
         first, second = service(), service(version="2")
         spare = service(version="3").image
-        vehicle.images.digests = {first.image, second.image, spare}
+        vehicle.images.has_all = False
+        vehicle.images.put(first.image, second.image, spare)
         root, tried = vehicle.images.root, []
 
         async def full(digest: str):
             tried.append(digest)
-            if digest == second.image and spare in (vehicle.images.digests or ()):
+            if digest == second.image and spare in vehicle.images.digests:
                 raise Unavailable("there is no room")
             return await root(digest)
 
