@@ -136,11 +136,11 @@ class ServiceDoors:
         if self._pid_of is None or door is None or not has_loopback(door.instance):
             return
         async with self._turn(id_):
-            pid = await self._pid_of(id_)
-            if not pid or pid == door.pid or self._doors.get(id_) is not door:
-                return
+            pid = 0
             try:
-                await door.reach(pid)
+                pid = await self._pid_of(id_)
+                if pid and pid != door.pid and self._doors.get(id_) is door:
+                    await door.reach(pid)
             except FairwayError as error:
                 if isinstance(error, BadInput):
                     door.pid = pid  # it never will be

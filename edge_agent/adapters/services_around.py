@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from edge_agent.adapters import data_folders
 from edge_agent.adapters.service_folders import Places
+from edge_agent.adapters.services_data import Measure
 from edge_agent.services.ports import Doors, Images, Kept, Logs, Prober
 from edge_agent.services.runtime import Inside, Runtime
 from fairway.clock import Clock
@@ -39,6 +41,7 @@ class Around:
     denials: Callable[[str], Sequence[Mapping[str, object]]] = (
         _no_denials  # of a service, for `why`
     )
+    data_warnings: Measure = data_folders.warnings
     chance: Callable[[], float] = random.random
 
 

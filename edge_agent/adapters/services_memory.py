@@ -4,7 +4,7 @@ Rule 1: each does what its port says and keeps what it was told, so that a test 
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from edge_agent.adapters.service_door import check, environment
@@ -94,3 +94,6 @@ class MemoryLogs:
 
     def lines(self, id_: str, last: int) -> list[str]:
         return self.said.get(id_, [])[-last:] if last > 0 else []
+
+    def keep_only(self, services: Collection[str]) -> None:
+        self.said = {id_: one for id_, one in self.said.items() if id_.split(".")[0] in services}

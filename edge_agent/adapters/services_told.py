@@ -39,6 +39,8 @@ class Teller:
         self._clock, self._is_isolated, self._denials = clock, is_isolated, denials
         # What others know that hinders a service: a sentence each.
         self.hints: Callable[[Service], Sequence[str]] = lambda _service: ()
+        # Which data of an instance is over its limit: likewise.
+        self.overfull: Callable[[str], Sequence[str]] = lambda _id: ()
 
     def look(self, names: Iterable[str]) -> bool:
         """Note since when states are as they are; return whether one is another than before."""
@@ -80,7 +82,7 @@ class Teller:
             since_ns=entry.since_ns,
             last_good=good.version if good else "",
             bad=tuple(one.version for one in record.bad),
-            warnings=self._warnings(view.wanted or service, entry),
+            warnings=(*self._warnings(view.wanted or service, entry), *self.overfull(id_)),
             cpu=taken.cpu if taken else 0.0,
             memory_bytes=taken.usage.memory_bytes if taken else 0,
         )

@@ -1,6 +1,6 @@
 """What the supervisor of services needs beside a runtime: images, doors, probes, logs, and a memory."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from edge_agent.services.instance import Instance, Root
@@ -58,6 +58,10 @@ class Logs(Protocol):
 
     def lines(self, id_: str, last: int) -> list[str]:
         """Return the newest lines, the oldest first, each as `TIME stream text`; none of what is unknown."""
+        ...
+
+    def keep_only(self, services: Collection[str]) -> None:
+        """Remove the lines of all services but these."""
         ...
 
 

@@ -21,6 +21,7 @@ from edge_agent.adapters.services_memory import (
     MemoryLogs,
     MemoryProber,
 )
+from edge_agent.services.instance import Instance
 from edge_agent.services.records import instance_id
 from fairway.services.model import Check, Command, Health, Runner, Service
 from fairway.services.needs import Room
@@ -104,6 +105,7 @@ class Vehicle:
         self.room = Room()
         self.files: tuple[Service, ...] = ()
         self.allow_exec = False
+        self.overfull: dict[str, str] = {}  # what is wrong with the data of an instance
 
     def services(self) -> Services:
         """Return a supervisor of a new agent."""
@@ -117,10 +119,15 @@ class Vehicle:
             kept=Fused(self.kept, lambda: self.fuse, ("keep",)),
             clock=self.clock,
             is_connected=lambda: self.is_connected,
+            data_warnings=self.data_warnings,
             chance=lambda: 0.5,
         )
         places = Places(Path("/nowhere/services"), Path("/nowhere/run"))
         return Services(Terms(places, self.room, self.files, allow_exec=self.allow_exec), around)
+
+    async def data_warnings(self, instance: Instance) -> tuple[str, ...]:
+        said = self.overfull.get(instance.id)
+        return (said,) if said else ()
 
     @asynccontextmanager
     async def agent(self):

@@ -84,6 +84,20 @@ async def test_on_no_other_loopback_is_that_port(rig):
 
 
 @needs_root
+async def test_an_engine_that_is_away_costs_no_door_anything(rig):
+    instance = await rig.opened(READER)
+    with rigs.alone(instance) as pid:
+        rig.pids[instance.id] = pid
+        rig.is_engine_away = True
+        await rig.doors.look()
+        away = await inside(pid, TRIED)
+        rig.is_engine_away = False
+        await rig.doors.look()
+
+        assert (away, await inside(pid, TRIED)) == (["ConnectionRefusedError"], ["there"])
+
+
+@needs_root
 async def test_a_new_process_gets_a_port_and_a_closed_door_none(rig):
     instance = await rig.opened(READER)
     with rigs.alone(instance) as first:
