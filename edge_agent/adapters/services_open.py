@@ -7,7 +7,6 @@ Rule 2: a machine that cannot run containers runs the agent all the same: servic
 """
 
 import asyncio
-import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -165,7 +164,7 @@ async def open_services(
         kept=KeptFiles(folder / KEPT),
         clock=clock,
         is_connected=is_connected,
-        denials=lambda name: [dataclasses.asdict(one) for one in doors.denials(name)],
+        denials=doors.denials,
     )
     places = Places(folder, settings.run_dir, settings.uid_first, settings.uid_count)
     terms = Terms(

@@ -3,14 +3,16 @@
 Rule 1: a state is told as Ankaios names it, with one sentence more; `why` tells everything that led to it.
 """
 
+import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from edge_agent.adapters.service_checks import Checks
 from edge_agent.adapters.services_book import Book, Entry
 from edge_agent.adapters.services_usage import UsageLook
 from edge_agent.services import change
+from edge_agent.services.denials import Denial, by_action
 from edge_agent.services.health import Standing
 from edge_agent.services.life import Life
 from edge_agent.services.numbers import AllNumbers, ServiceNumbers
@@ -33,7 +35,7 @@ class Teller:
         clock: Clock,
         *,
         is_isolated: Callable[[Service], bool],
-        denials: Callable[[str], Sequence[Mapping[str, object]]],
+        denials: Callable[[str], Sequence[Denial]],
     ) -> None:
         self._book, self._checks, self._usage = book, checks, usage
         self._clock, self._is_isolated, self._denials = clock, is_isolated, denials
@@ -120,7 +122,7 @@ class Teller:
             "restarts": entry.restarts,
             "failures": entry.failures,
             "out_of_memory": entry.out_of_memory,
-            "denied": [dict(one) for one in self._denials(name)],
+            "denied": [dataclasses.asdict(one) for one in self._denials(name)],
             "warnings": list(status.warnings),
         }
 
@@ -175,6 +177,7 @@ class Teller:
             cpu=status.cpu,
             memory_bytes=status.memory_bytes,
             pids=taken.usage.pids if taken else 0,
+            denied=by_action(self._denials(status.name)),
         )
 
 

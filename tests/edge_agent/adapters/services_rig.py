@@ -21,6 +21,7 @@ from edge_agent.adapters.services_memory import (
     MemoryLogs,
     MemoryProber,
 )
+from edge_agent.services.denials import Denials
 from edge_agent.services.instance import Instance
 from edge_agent.services.records import instance_id
 from fairway.services.model import Check, Command, Health, Runner, Service
@@ -105,6 +106,7 @@ class Vehicle:
         self.room = Room()
         self.files: tuple[Service, ...] = ()
         self.allow_exec = False
+        self.denials = Denials()
         self.overfull: dict[str, str] = {}  # what is wrong with the data of an instance
 
     def services(self) -> Services:
@@ -119,6 +121,7 @@ class Vehicle:
             kept=Fused(self.kept, lambda: self.fuse, ("keep",)),
             clock=self.clock,
             is_connected=lambda: self.is_connected,
+            denials=self.denials.of,
             data_warnings=self.data_warnings,
             chance=lambda: 0.5,
         )

@@ -184,6 +184,23 @@ def test_what_a_service_printed_goes_also_when_the_agent_died_before_it_went():
     run(main())
 
 
+def test_what_a_service_was_denied_is_explained_and_counted_by_kind():
+    async def main():
+        vehicle = Vehicle()
+        for what in ("Vehicle.Speed", "Vehicle.Speed", "Vehicle.VIN"):
+            vehicle.denials.note("one", "read", what, "it may not", now_ns=7)
+        vehicle.denials.note("one", "call", "battery.health", "it may not", now_ns=8)
+        async with vehicle.agent() as services:
+            await services.apply([service(), service("two")])
+            counted = {one.name: one.denied for one in services.numbers().services}
+            (newest, *_) = services.why("one")["denied"]
+
+        assert counted == {"one": {"read": 3, "call": 1}, "two": {}}
+        assert (newest["action"], newest["what"], newest["count"]) == ("call", "battery.health", 1)
+
+    run(main())
+
+
 def test_data_over_its_limit_is_a_warning_for_as_long_as_it_is():
     async def main():
         vehicle = Vehicle()
