@@ -52,12 +52,16 @@ class MemoryDoors:
     def __init__(self) -> None:
         self.opened: dict[str, Instance] = {}
         self.active: dict[str, Instance] = {}
+        self.starts: list[str] = []  # ids, in order
 
     async def open(self, instance: Instance) -> tuple[tuple[str, str], ...]:
         await asyncio.sleep(0)
         check(instance)
         self.opened[instance.id] = instance
         return environment(instance)
+
+    async def started(self, id_: str) -> None:
+        self.starts.append(id_)
 
     async def serve(self, active: Mapping[str, Instance]) -> None:
         self.active = dict(active)

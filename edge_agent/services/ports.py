@@ -36,6 +36,10 @@ class Doors(Protocol):
         """
         ...
 
+    async def started(self, id_: str) -> None:
+        """Note that an instance whose door is open runs now, in another process than before.  Never raises."""
+        ...
+
     async def serve(self, active: Mapping[str, Instance]) -> None:
         """Let services call each other: of each service by name, the instance that is in force and ready."""
         ...

@@ -94,6 +94,15 @@ async def test_open_and_close_may_be_said_again(rig):
     assert await rig.doors.open(instance)
 
 
+async def test_a_start_may_be_told_of_whoever_runs_and_of_whom_nobody_knows(rig):
+    instance = await rig.opened(BATTERY)
+
+    await rig.doors.started(instance.id)
+    await rig.doors.started("nobody.000000000000")
+
+    assert await rig.doors.open(instance)
+
+
 async def test_who_is_in_force_can_be_called_by_whom_both_manifests_name(rig):
     battery, log = await rig.opened(BATTERY), await rig.opened(TRIP_LOG)
     before = open_uses(rig, log)

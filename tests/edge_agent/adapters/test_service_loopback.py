@@ -63,7 +63,7 @@ async def test_it_reads_there_what_its_manifest_says(rig):
     instance = await rig.opened(READER)
     with rigs.alone(instance) as pid:
         rig.pids[instance.id] = pid
-        await rig.doors.reach(instance.id)
+        await rig.doors.started(instance.id)
 
         seen = await inside(pid, ASK, "Vehicle.Speed", "Vehicle.OBD.DTCList")
 
@@ -105,7 +105,7 @@ async def test_a_new_process_gets_a_port_and_a_closed_door_none(rig):
         await rig.doors.look()
     with rigs.alone(instance) as second:
         rig.pids[instance.id] = second
-        await rig.doors.look()
+        await rig.doors.started(instance.id)
         again = await inside(second, TRIED)
         await rig.doors.close(instance.id)
 
@@ -170,7 +170,7 @@ async def test_who_is_not_to_have_one_is_not_even_looked_at(rig, service):
     instance = await rig.opened(service)
     rig.pids[instance.id] = os.getpid()
 
-    await rig.doors.reach(instance.id)
+    await rig.doors.started(instance.id)
 
     assert not _listens_here(instance)
     assert dict(await rig.doors.open(instance))["KUKSA_ADDRESS"].startswith("unix:")

@@ -350,6 +350,22 @@ def test_without_a_cloud_each_does_as_its_policy_says_but_not_in_a_tunnel():
     run(main())
 
 
+def test_doors_are_told_at_once_when_a_program_runs_that_may_have_a_port():
+    async def main():
+        vehicle = Vehicle({"one": Script(ends_after_s=5.0, exit=Exit(3))})
+        id_ = instance_id(service())
+        async with vehicle.agent() as services:
+            await services.apply([service()])
+            await until(services, lambda: vehicle.versions() == ["one 1"])
+            assert vehicle.doors.starts == [id_]
+            await until(services, lambda: len(vehicle.runtime.started) == 2)
+            await until(services, lambda: vehicle.doors.starts == [id_, id_], within_s=0.1)
+        async with vehicle.agent() as services:
+            await until(services, lambda: vehicle.doors.starts[2:3] == [id_], within_s=1)
+
+    run(main())
+
+
 def test_what_runs_at_a_runtime_that_comes_later_than_the_agent_is_taken_over():
     async def main():
         vehicle = Vehicle()
