@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edge_agent.adapters import open_files
 from edge_agent.adapters.edge_audit import EdgeAudit
 from edge_agent.adapters.engine_open import AwaitedEngine, EngineImages
 from edge_agent.adapters.images import ImageStore
@@ -135,6 +136,7 @@ async def open_services(
 
     Raises BadInput for manifests and settings that cannot be, Unavailable when folders cannot be made.
     """
+    open_files.raise_limit()
     folder = _folder(settings, spool_dir)
     _made(folder, settings.run_dir)
     images = ImageStore(folder / "images", unpacks=settings.runtime != "engine")
