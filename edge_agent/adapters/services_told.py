@@ -13,7 +13,7 @@ from edge_agent.adapters.services_book import Book, Entry
 from edge_agent.adapters.services_usage import UsageLook
 from edge_agent.services import change
 from edge_agent.services.denials import Denial, by_action
-from edge_agent.services.health import Standing
+from edge_agent.services.health import Standing, slowed
 from edge_agent.services.life import Life
 from edge_agent.services.numbers import AllNumbers, ServiceNumbers
 from edge_agent.services.records import instance_id
@@ -134,7 +134,7 @@ class Teller:
             warnings.append("it has no readiness check: it counts as ready while it runs")
         if entry.record.is_bad(instance_id(service)):
             warnings.append("this version failed here before")
-        return (*warnings, *self.hints(service))
+        return (*warnings, *slowed(service.health), *self.hints(service))
 
     def _instance(self, id_: str, life: Life) -> dict[str, Any]:
         now_ns, taken = self._clock.monotonic_ns(), self._usage.of(id_)
