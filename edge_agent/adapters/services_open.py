@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_agent.adapters import open_files
+from edge_agent.adapters import open_files, trial_folders
 from edge_agent.adapters.edge_audit import EdgeAudit
 from edge_agent.adapters.engine_open import AwaitedEngine, EngineImages
 from edge_agent.adapters.images import ImageStore
@@ -89,6 +89,7 @@ class ServiceParts:
                 tasks.create_task(self.supervisor.run())
                 tasks.create_task(self.doors.run())
                 tasks.create_task(self._signals.run())
+                tasks.create_task(trial_folders.sweep())
         finally:
             await self._desk.stop()
 
