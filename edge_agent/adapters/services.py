@@ -21,6 +21,7 @@ from edge_agent.adapters.services_loop import Loop
 from edge_agent.adapters.services_told import Teller
 from edge_agent.adapters.services_usage import UsageLook
 from edge_agent.services import change
+from edge_agent.services.denials import Denial
 from edge_agent.services.life import Up
 from edge_agent.services.numbers import AllNumbers
 from edge_agent.services.plan import Stop
@@ -188,6 +189,10 @@ class Services:
         """Return everything that explains how a service stands.  Raises BadInput."""
         self._known(name)
         return self._teller.why(name)
+
+    def denials(self, name: str) -> Sequence[Denial]:
+        """Return what a service was denied since the agent's start, the newest first."""
+        return self._around.denials(name)
 
     def hint(self, hints: Callable[[Service], Sequence[str]]) -> None:
         """Tell beside a service, from now on, what `hints` says of it: a sentence each."""
