@@ -1,5 +1,5 @@
 # The commands of this repository.  `make demo` and `make test` set up what they need.
-.PHONY: demo test check ci bench fix proto proto-fresh docs lock sbom packages tpm clean
+.PHONY: demo test check ci bench fix proto proto-fresh docs lock sbom packages tpm delta clean
 RUN = .venv/bin/
 # Any Python from 3.11 serves; name another with PYTHON=...
 PYTHON ?= python3
@@ -22,6 +22,8 @@ lock: .uv/bin/uv
 	    --group dev pyproject.toml -o requirements.lock
 	.uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --extra tpm -c requirements.lock pyproject.toml -o requirements-tpm.lock
+	.uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --extra delta -c requirements.lock pyproject.toml -o requirements-delta.lock
 	echo 'kuksa-client==0.6.0' | .uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-header - -o requirements-kuksa.lock
 	echo 'velocitas-sdk==0.15.7' | .uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
@@ -62,10 +64,17 @@ packages:
 
 tpm: .venv/tpm
 
+# Differences applied in little memory: compiled, where there is a compiler; tests say so where there is none.
+.venv/delta: .venv/ready requirements-delta.lock packages
+	if command -v c++ >/dev/null 2>&1; then .uv/bin/uv pip install -q --require-hashes -r requirements-delta.lock; fi
+	touch $@
+
+delta: .venv/delta
+
 # One process for each core; a file's tests stay together.  What starts whole programs by the dozen goes alone after
 # them: beside others it would wait in vain.
 WORKERS ?= $(shell nproc)
-test: .venv/tpm .kuksa/ready .velocitas/ready
+test: .venv/tpm .venv/delta .kuksa/ready .velocitas/ready
 ifdef ARGS
 	$(RUN)python -m pytest -q $(ARGS)
 else
