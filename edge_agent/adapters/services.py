@@ -36,7 +36,7 @@ from edge_agent.services.records import (
 from edge_agent.services.runtime import Executed
 from edge_agent.services.wanted import applied, switched
 from fairway import log
-from fairway.errors import BadInput, Denied
+from fairway.errors import BadInput, Denied, Unavailable
 from fairway.services.model import Service
 from fairway.services.states import Status
 
@@ -154,7 +154,10 @@ class Services:
         await asyncio.to_thread(kept.keep, WANTED, wanted_to_bytes(wanted))
         gone = {one.name for one in before.services} - {one.name for one in wanted.services}
         for name in gone:
-            await asyncio.to_thread(kept.keep, record_name(name), b"")
+            try:
+                await asyncio.to_thread(kept.keep, record_name(name), b"")
+            except Unavailable as error:  # what is wanted is durable: it is in force all the same
+                EVENTS.warning("service_record_left", service=name, reason=str(error))
         self._book.want(wanted)
         self._loop.hold()
         EVENTS.info("services_wanted", services=len(wanted.declared), revision=wanted.revision)
