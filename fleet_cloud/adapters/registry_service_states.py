@@ -1,7 +1,6 @@
 """What vehicles say of their services, in SQL.
 
 Rule 1: a check-in replaces the one before, whole, as for campaigns: registry_check_ins.py.
-Rule 2: `bad` is a list of versions, or a document that holds it and what was denied.
 """
 
 import dataclasses
@@ -154,9 +153,11 @@ class SqlServiceStatuses:
             is_ready=status.is_ready,
             restarts=min(status.restarts, REPORTED_MAX),
             last_good=_text(status.last_good),
-            bad=_against(status),
+            bad=json.dumps(status.bad),
             image=_text(status.image),
             is_isolated=status.is_isolated,
+            denials=json.dumps([dataclasses.asdict(one) for one in status.denials]),
+            denied=min(status.denied, REPORTED_MAX),
         )
 
 
@@ -172,19 +173,7 @@ def _text(text: str) -> str:
     return text.replace("\0", "\\0")  # PostgreSQL keeps no NUL in a text
 
 
-def _against(status: ServiceStatus) -> str:
-    """Return what speaks against a service: versions that failed, and what it was denied, if it was."""
-    if not status.denied and not status.denials:
-        return json.dumps(status.bad)
-    denials = [dataclasses.asdict(one) for one in status.denials]
-    return json.dumps({"bad": status.bad, "denials": denials, "denied": status.denied})
-
-
 def _status(found: Row[Any]) -> ServiceStatus:
-    against = json.loads(found.bad)
-    if isinstance(against, list):
-        against = {"bad": against, "denials": [], "denied": 0}
-    bad, denials, denied = against["bad"], against["denials"], against["denied"]
     return ServiceStatus(
         found.service,
         found.version,
@@ -194,9 +183,9 @@ def _status(found: Row[Any]) -> ServiceStatus:
         bool(found.is_ready),
         found.restarts,
         found.last_good,
-        tuple(bad),
+        tuple(json.loads(found.bad)),
         found.image,
         bool(found.is_isolated),
-        tuple(ServiceDenial(**one) for one in denials),
-        denied,
+        tuple(ServiceDenial(**one) for one in json.loads(found.denials)),
+        found.denied,
     )
