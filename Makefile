@@ -1,5 +1,5 @@
 # The commands of this repository.  `make demo` and `make test` set up what they need.
-.PHONY: demo test check ci bench fix proto proto-fresh docs lock sbom packages tpm clean
+.PHONY: demo test check ci bench fix proto proto-fresh docs lock sbom packages tpm delta clean
 RUN = .venv/bin/
 # Any Python from 3.11 serves; name another with PYTHON=...
 PYTHON ?= python3
@@ -26,6 +26,8 @@ lock: .uv/bin/uv
 	    --group dev pyproject.toml -o requirements.lock
 	.uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --extra tpm -c requirements.lock pyproject.toml -o requirements-tpm.lock
+	.uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --extra delta -c requirements.lock pyproject.toml -o requirements-delta.lock
 	echo 'kuksa-client==0.6.0' | .uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-header - -o requirements-kuksa.lock
 	echo 'velocitas-sdk==0.15.7' | .uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
@@ -66,11 +68,18 @@ packages:
 
 tpm: .venv/tpm
 
+# Differences applied in little memory: compiled, where there is a compiler; tests say so where there is none.
+.venv/delta: .venv/ready requirements-delta.lock packages
+	if command -v c++ >/dev/null 2>&1; then .uv/bin/uv pip install -q --require-hashes -r requirements-delta.lock; fi
+	touch $@
+
+delta: .venv/delta
+
 # One process for each core; a file's tests stay together.  What starts whole programs by the dozen comes after them:
 # it waits for them most of the time, so that there may be more of it than cores.
 WORKERS ?= $(shell nproc)
 PROGRAM_WORKERS ?= $(shell echo $$(($(WORKERS) + 1)))
-test: .venv/tpm .kuksa/ready .velocitas/ready
+test: .venv/tpm .venv/delta .kuksa/ready .velocitas/ready
 ifdef ARGS
 	$(RUN)python -m pytest -q $(ARGS)
 else

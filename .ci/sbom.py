@@ -1,8 +1,8 @@
 """Writes sbom.cdx.json (CycloneDX 1.6): what Fairway is made of, as the lock files say, and nothing else.
 
 Rule 1: the same lock files give the same bytes: no time, no host, a serial number made of the content.
-Rule 2: what runs is `required`, what only some installations add (a TPM) `optional`, tools for developers and
-tests `excluded`; why each is there is the graph of dependencies.
+Rule 2: what runs is `required`, what only some installations add (a TPM, compiled tools) `optional`, tools for
+developers and tests `excluded`; why each is there is the graph of dependencies.
 """
 
 import re
@@ -24,7 +24,8 @@ from packageurl import PackageURL
 
 ROOT = Path(__file__).parents[1]
 SBOM = ROOT / "sbom.cdx.json"
-LOCK, TPM_LOCK = ROOT / "requirements.lock", ROOT / "requirements-tpm.lock"
+LOCK = ROOT / "requirements.lock"
+ADDED_LOCKS = (ROOT / "requirements-tpm.lock", ROOT / "requirements-delta.lock")
 OURS = (
     "fairway (pyproject.toml)"  # how uv calls what needs a package; a group follows behind a colon
 )
@@ -102,7 +103,8 @@ def sbom() -> str:
     )
     locked = list(pins(LOCK))
     known = {pin.name for pin in locked}
-    added = [pin for pin in pins(TPM_LOCK) if pin.name not in known]
+    found = {pin.ref: pin for lock in ADDED_LOCKS for pin in pins(lock) if pin.name not in known}
+    added = list(found.values())
     runs = running(locked)
     parts = {
         pin.ref: component(
@@ -110,7 +112,7 @@ def sbom() -> str:
         )
         for pin in locked
     } | {pin.ref: component(pin, ComponentScope.OPTIONAL) for pin in added}
-    content = LOCK.read_text() + TPM_LOCK.read_text() + project["version"]
+    content = "".join(lock.read_text() for lock in (LOCK, *ADDED_LOCKS)) + project["version"]
     bom = Bom(components=parts.values(), serial_number=uuid.uuid5(uuid.NAMESPACE_OID, content))
     bom.metadata.component = main
     bom.metadata.timestamp = None
