@@ -83,8 +83,8 @@ test: .venv/tpm .venv/delta .kuksa/ready .velocitas/ready
 ifdef ARGS
 	$(RUN)python -m pytest -q $(ARGS)
 else
-	$(RUN)python -m pytest -q -n $(WORKERS) --dist loadgroup --ignore=tests/e2e --ignore=tests/docs
-	$(RUN)python -m pytest -q -n $(PROGRAM_WORKERS) --dist loadgroup tests/e2e tests/docs
+	$(RUN)python -m pytest -q -n $(WORKERS) --dist loadfile --ignore=tests/e2e --ignore=tests/docs
+	$(RUN)python -m pytest -q -n $(PROGRAM_WORKERS) --dist loadfile tests/e2e tests/docs
 endif
 
 check: .venv/ready node_modules/ready

@@ -14,18 +14,8 @@ from tests.docs.pages import Run
 
 RunPage = Callable[[str], list[str]]
 
-PAGES_GROUP = "pages"
-
 # Each starts whole programs: more at once on two cores take longer than one after the other.
 SIDE_BY_SIDE = 4
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have one worker run all pages: it starts them all when the first is asked for."""
-    for item in items:
-        if isinstance(item, pytest.Function) and "run_page" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group(PAGES_GROUP))
 
 
 @pytest.fixture(scope="session")
