@@ -75,10 +75,10 @@ tpm: .venv/tpm
 
 delta: .venv/delta
 
-# One process for each core; a file's tests stay together.  What starts whole programs by the dozen comes after them:
-# it waits for them most of the time, so that there may be more of it than cores.
+# One process for each core; a file's tests stay together.  What starts whole programs by the dozen comes after them.
+# It waits for them most of the time: PROGRAM_WORKERS may be more than cores where nobody else needs the machine.
 WORKERS ?= $(shell nproc)
-PROGRAM_WORKERS ?= $(shell echo $$(($(WORKERS) + 1)))
+PROGRAM_WORKERS ?= $(WORKERS)
 test: .venv/tpm .venv/delta .kuksa/ready .velocitas/ready
 ifdef ARGS
 	$(RUN)python -m pytest -q $(ARGS)

@@ -121,3 +121,15 @@ def test_modules_of_an_application_are_compiled_for_where_they_go(tmp_path: Path
         "app", "app/__pycache__", f"app/__pycache__/main.{tag}.pyc", "app/broken.py", "app/main.py",
     ]  # fmt: skip
     assert found[f"app/__pycache__/main.{tag}.pyc"].entry.mtime_s == 5
+
+
+def test_compiled_modules_go_beside_their_sources_wherever_this_python_keeps_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "main.py").write_text("print(1)\n")
+    listed = list(members.members(members.Folder(tmp_path, "/app"), epoch_s=5))
+    usual = [one.entry for one in python_root.compiled(listed, epoch_s=5)]
+
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "elsewhere"))
+
+    assert [one.entry for one in python_root.compiled(listed, epoch_s=5)] == usual
