@@ -49,8 +49,8 @@ def test_folders_where_things_are_mounted_are_there(python: dict[str, Member]):
 
 def test_modules_are_compiled_beside_their_sources_and_not_checked_again(python: dict[str, Member]):
     source = python[f"{python_root.LIBRARY}/json/__init__.py"].content
-    cached = importlib.util.cache_from_source(f"/{python_root.LIBRARY}/json/__init__.py")
-    code = python[cached[1:]].content
+    tag = sys.implementation.cache_tag
+    code = python[f"{python_root.LIBRARY}/json/__pycache__/__init__.{tag}.pyc"].content
 
     assert isinstance(source, Path)
     assert isinstance(code, bytes)
