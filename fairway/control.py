@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from fairway.campaign.model import Campaign
 from fairway.services.states import State, Sub
-from fairway.telemetry import Dictionary
+from fairway.signals import Dictionary
 
 
 class CampaignState(IntEnum):

@@ -22,7 +22,6 @@ from fairway import log as logs
 from fairway.clock import NS_PER_S, Clock, SystemClock
 from fairway.errors import BadInput
 from fleet_cloud.adapters import addresses
-from fleet_cloud.adapters.addresses import BrokerAddress
 from fleet_cloud.adapters.artifacts_fs import FileArtifacts
 from fleet_cloud.adapters.broker_child import BrokerPlace, MosquittoBroker, NatsBroker, make_broker
 from fleet_cloud.adapters.clickhouse_http import INSERT_MAX_S
@@ -33,7 +32,7 @@ from fleet_cloud.adapters.ending import Ending, ending
 from fleet_cloud.adapters.feed import Feed
 from fleet_cloud.adapters.first_key import ensure_first_key
 from fleet_cloud.adapters.fleet import Fleet
-from fleet_cloud.adapters.fleet_files import FleetFiles, open_fleet
+from fleet_cloud.adapters.fleet_files import FleetFiles, open_artifacts, open_fleet
 from fleet_cloud.adapters.fleetwise import Surroundings, serve_agents
 from fleet_cloud.adapters.fleetwise_control import Doors
 from fleet_cloud.adapters.fleetwise_plane import KeptModels, control_plane
@@ -59,9 +58,10 @@ from fleet_cloud.api.server import serving, tls_of
 from fleet_cloud.api.service import make_api
 from fleet_cloud.config import Config, Endpoint, endpoint
 from fleet_cloud.enrolment.desk import Desk
-from fleet_cloud.features import campaign_ports, open_artifacts, service_ports
+from fleet_cloud.features import campaign_ports, service_ports
 from fleet_cloud.ingest.groups import Groups
-from fleet_cloud.ingest.ports import Claimant, TelemetryStore
+from fleet_cloud.ingest.ports import TelemetryStore
+from fleet_cloud.ingest.records import Claimant
 from fleet_cloud.ingest.status import IngestStatus
 from fleet_cloud.ingest.watch import Watch
 from fleet_cloud.vehicles.registry import CLOUD_NAME
@@ -202,7 +202,7 @@ async def _broker(cloud: _Cloud) -> AsyncIterator[MosquittoBroker | NatsBroker]:
 
 @asynccontextmanager
 async def _ingest(
-    cloud: _Cloud, store: TelemetryStore, address: BrokerAddress | None, owner: str
+    cloud: _Cloud, store: TelemetryStore, address: addresses.BrokerAddress | None, owner: str
 ) -> AsyncIterator[tuple[Callable[[], IngestStatus], GrpcDoor | None]]:
     config, control = cloud.config, cloud.control
     grace_ns = 0 if addresses.store_is_embedded(config) else REMOTE_GRACE_S * NS_PER_S

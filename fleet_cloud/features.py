@@ -37,11 +37,6 @@ def campaign_ports(
     )
 
 
-def open_artifacts(config: Config) -> FileArtifacts:
-    """Open the folder of artifacts, making what is missing.  Raises Unavailable."""
-    return FileArtifacts(config.artifacts.dir or config.folder / "artifacts")
-
-
 def service_ports(
     config: Config, registry: Registry, audit: Audit, artifacts: FileArtifacts
 ) -> ServicePorts:

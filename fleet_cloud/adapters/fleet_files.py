@@ -9,6 +9,7 @@ from fairway.crypto import Signer
 from fairway.errors import BadInput, Conflict, Unavailable
 from fairway.signers.opening import make_signer, open_signer
 from fleet_cloud.adapters.addresses import registry_url
+from fleet_cloud.adapters.artifacts_fs import FileArtifacts
 from fleet_cloud.adapters.data_dir import DataDir
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.adapters.registry import Registry, open_registry
@@ -30,6 +31,11 @@ def open_pki(config: Config) -> FilePki:
     """Return the certificates of the configured directory and region, as they are."""
     folder = DataDir(config.folder).folder / "pki"
     return FilePki(folder, region=config.region, tenant_key=config.pki.issuing_key)
+
+
+def open_artifacts(config: Config) -> FileArtifacts:
+    """Open the folder of artifacts, making what is missing.  Raises Unavailable."""
+    return FileArtifacts(config.artifacts.dir or config.folder / "artifacts")
 
 
 def audit_key(config: Config) -> str:
