@@ -76,9 +76,9 @@ tpm: .venv/tpm
 delta: .venv/delta
 
 # One process for each core; a file's tests stay together.  What starts whole programs by the dozen comes after them.
-# It waits for them most of the time: PROGRAM_WORKERS may be more than cores where nobody else needs the machine.
+# Some of it looks at times: one after the other, unless PROGRAM_WORKERS says how many side by side.
 WORKERS ?= $(shell nproc)
-PROGRAM_WORKERS ?= $(WORKERS)
+PROGRAM_WORKERS ?= 0
 test: .venv/tpm .venv/delta .kuksa/ready .velocitas/ready
 ifdef ARGS
 	$(RUN)python -m pytest -q $(ARGS)
