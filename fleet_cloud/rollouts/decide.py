@@ -67,7 +67,6 @@ class Facts:
     """What is known of a rollout's vehicles."""
 
     counts: Mapping[int, Counts] = field(default_factory=dict)  # by wave
-    safety: str = ""  # a vehicle's failure that stops everything, in one sentence
     is_silent: bool = False  # there are orders of which nothing was heard for too long
     health: Health | None = None  # of the wave that is soaking; None: nobody asked
 
@@ -90,14 +89,14 @@ def decide(kept: Kept, waves: Sequence[WaveKept], facts: Facts, now_ns: int) -> 
             is_due = at_ns is not None and now_ns >= at_ns
             return (Act(Do.START, why="its time has come"),) if is_due else ()
         case State.RUNNING | State.PAUSED:
-            return _ending(kept, facts, now_ns) or _begun(kept, waves, facts, now_ns)
+            return _ending(kept, now_ns) or _begun(kept, waves, facts, now_ns)
         case _:
             return ()
 
 
-def _ending(kept: Kept, facts: Facts, now_ns: int) -> tuple[Act, ...]:
-    if facts.safety:
-        return (Act(Do.STOP, why=facts.safety),)
+def _ending(kept: Kept, now_ns: int) -> tuple[Act, ...]:
+    if kept.safety:
+        return (Act(Do.STOP, why=kept.safety),)
     if kept.ends_time_ns is not None and now_ns >= kept.ends_time_ns:
         why = "its time is over: who has not installed it by now has expired"
         return (Act(Do.FINISH, why=why),)

@@ -133,6 +133,7 @@ class Kept:
     version: int = 1
     scanned_after: str = ""  # the last vehicle that was looked at by the scan under way
     scanned_time_ns: int = 0  # when the fleet was looked through last; 0: not yet
+    safety: str = ""  # a vehicle's failure that stops everything, as soon as it is heard
 
     @property
     def name(self) -> str:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from ota.manifest import Image, Kind, Requirement
 from ota.report import Installed
 
+HAS_ALL = "it holds all of the release already"
+
 
 @dataclass(frozen=True, slots=True)
 class EcuKnown:
@@ -78,7 +80,7 @@ def fit(
     if not some:
         return Fit((), "none of the release's images is for an ECU of this vehicle")
     if not any(one.is_news for one in some):
-        return Fit(some, "it holds all of the release already")
+        return Fit(some, HAS_ALL)
     return Fit(some, _misfit(some, ecus, known, is_downgrade=is_downgrade))
 
 
