@@ -1,9 +1,9 @@
-"""A small fleet with releases to roll out: updates in memory, SQLite and PostgreSQL, and a worker that is called by hand."""
+"""A small fleet with releases to roll out, over any database, and a worker that is called by hand."""
 
 import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fairway.clock import NS_PER_S
@@ -19,6 +19,7 @@ from fleet_cloud.adapters.registry_fleet_pages import FleetPagesOf
 from fleet_cloud.adapters.registry_sql import Database
 from fleet_cloud.adapters.rollout_worker import Advancer
 from fleet_cloud.adapters.updates import Updates, make_updates
+from fleet_cloud.audit.acts import Audit
 from fleet_cloud.control.ports import Vehicle as VehicleOf
 from fleet_cloud.control.query import Value
 from fleet_cloud.control.targets import Facts
@@ -90,13 +91,13 @@ class Kit:
         self.desk = self.desk_of()
         self.worker = self.worker_of("one")
 
-    def desk_of(self, *, self_approval: bool = False) -> Desk:
+    def desk_of(self, audit: Audit | None = None, *, self_approval: bool = False) -> Desk:
         updates = self.updates
         return Desk(
             updates.rollouts,
             updates.rollouts,
             updates.images,
-            self.audit,
+            audit or self.audit,
             lambda: f"{next(self.numbers):016x}",
             self_approval=self_approval,
         )
@@ -147,7 +148,7 @@ class Kit:
         )
         return report_to_signed(report, VEHICLE_KEY)
 
-    def release(self, *images: Image, path: str = BUNDLE, **more: Any) -> str:
+    def release(self, *images: Image, path: str = BUNDLE, tenant: str = TENANT, **more: Any) -> str:
         """Publish a bundle of images (one for the brake without)."""
         some = images or (image(rxswin=("R13H v2",)),)
         bundle = Bundle("winter", "2026.1", tuple(one.path for one in some), **more)
@@ -156,29 +157,31 @@ class Kit:
         receiving = self.artifacts.receive(f"sha256:{sha256}")
         receiving.write(document)
         receiving.finish()
-        listed = image(
-            "winter", 1, sha256, kind=Kind.BUNDLE, hardware_ids=(), install=image().install
-        )
-        from dataclasses import replace  # noqa: PLC0415
-
+        listed = image("winter", 1, sha256, kind=Kind.BUNDLE, hardware_ids=())
         self.repository.put(
-            TENANT,
+            tenant,
             image(counter=1, sha256=OLD),
             *some,
             replace(listed, path=path, length=len(document)),
         )
         return path
 
-    def rollout(self, *, state: str = "RUNNING", **wish: Any) -> Kept:
+    def rollout(self, *, state: str = "RUNNING", tenant: str = TENANT, **wish: Any) -> Kept:
         """Make a rollout, and take it so far."""
+        is_draft = state == "DRAFT"
         said = {"name": "winter", "bundle": BUNDLE, "target": {"fleet": "north"}, **wish}
-        kept = self.desk.create(TENANT, wish_of(said), actor="user:ann", now_ns=self.now)
-        if state == "AWAITING_APPROVAL":
+        kept = self.desk.create(
+            tenant, wish_of(said), actor="user:ann", now_ns=self.now, is_draft=is_draft
+        )
+        if state in ("DRAFT", "AWAITING_APPROVAL"):
             return kept
         kept = self.desk.approve(kept, actor="user:bob", now_ns=self.now)
         if state == "READY":
             return kept
-        return self.desk.start(kept, actor="user:bob", now_ns=self.now)
+        kept = self.desk.start(kept, actor="user:bob", now_ns=self.now)
+        if state == "RUNNING":
+            return kept
+        return self.desk.pause(kept, "a look", actor="user:bob", now_ns=self.now)
 
     def run(self, *, seconds: float = 0) -> int:
         """Let time pass, and the worker look."""
@@ -196,7 +199,7 @@ class Kit:
         offer = self.updates.offers.offer(TENANT, name, self.now)
         return offer.action if offer else ""
 
-    def tell(  # noqa: PLR0913 - what an event has
+    def tell(
         self,
         name: str,
         stage: Stage,

@@ -1,6 +1,6 @@
 """What people do to rollouts: approval, start, pause, stop, and trying again.
 
-Rule 1: an act is about the rollout as it was looked at; who comes too late is told so (409), and nothing is done.
+Rule 1: an act is about the rollout as it was looked at: who comes too late is told so (409), and changes nothing.
 """
 
 from dataclasses import dataclass
