@@ -12,6 +12,7 @@ from typing import Protocol
 
 from fairway.update import UpdateEvent
 from ota.manifest import Bundle, Image
+from ota.registration import RegisteredEcu
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +64,6 @@ class Director(Protocol):
         evidence), Unavailable.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class RegisteredEcu:
-    """An ECU as a vehicle registers it."""
-
-    serial: str
-    hardware_id: str
-    public_key_pem: str = ""  # of the key that signs its reports; "": the primary signs for it
-    is_primary: bool = False
 
 
 class Ecus(Protocol):
