@@ -19,23 +19,23 @@ _KEY_MAX = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class RegisteredEcu:
+class Registered:
     """An ECU as a vehicle registers it."""
 
     serial: str
     hardware_id: str
-    public_key_pem: str = ""  # of the key that signs its reports; "": the primary signs for it
+    public_key: str = ""  # PEM, of the key that signs its reports; "": the primary signs for it
     is_primary: bool = False
 
 
-def ecus_to_json(ecus: Sequence[RegisteredEcu]) -> bytes:
+def ecus_to_json(ecus: Sequence[Registered]) -> bytes:
     """Return the body that registers `ecus`; one of them is the primary."""
     primary = next(one.serial for one in ecus if one.is_primary)
     tree = {"primary_ecu_serial": primary, "ecus": [_written(one) for one in ecus]}
     return json.dumps(tree, separators=(",", ":")).encode()
 
 
-def ecus_from_json(data: bytes) -> tuple[RegisteredEcu, ...]:
+def ecus_from_json(data: bytes) -> tuple[Registered, ...]:
     """Read what a vehicle registers.  Raises BadInput."""
     try:
         found = json.loads(data)
@@ -51,14 +51,14 @@ def ecus_from_json(data: bytes) -> tuple[RegisteredEcu, ...]:
     return read
 
 
-def _written(one: RegisteredEcu) -> dict[str, Any]:
+def _written(one: Registered) -> dict[str, Any]:
     tree: dict[str, Any] = {"ecu_serial": one.serial, "hardware_identifier": one.hardware_id}
-    if one.public_key_pem:
-        tree["clientKey"] = {"keytype": "ECDSA", "keyval": {"public": one.public_key_pem}}
+    if one.public_key:
+        tree["clientKey"] = {"keytype": "ECDSA", "keyval": {"public": one.public_key}}
     return tree
 
 
-def _read(found: Any, primary: object) -> RegisteredEcu:
+def _read(found: Any, primary: object) -> Registered:
     serial, hardware = found["ecu_serial"], found["hardware_identifier"]
     key = (found.get("clientKey") or {}).get("keyval", {}).get("public", "")
     for text, most in ((serial, _NAME_MAX), (hardware, _NAME_MAX), (key, _KEY_MAX)):
@@ -66,4 +66,4 @@ def _read(found: Any, primary: object) -> RegisteredEcu:
             raise BadInput(f"{str(text)[:80]!r} is no text of {most} ASCII characters at most")
     if not serial or not hardware:
         raise BadInput("an ECU has a serial and a hardware identifier")
-    return RegisteredEcu(serial, hardware, key, is_primary=serial == primary)
+    return Registered(serial, hardware, key, is_primary=serial == primary)

@@ -9,18 +9,18 @@ Rule 2: metadata goes out as it was signed, byte for byte; nothing here reads it
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from fairway.errors import BadInput
 from fairway.wire.updates import events_from_json
-from fleet_cloud.api.device.admission import peer_needed
+from fleet_cloud.api.device.admission import key_of, peer_needed
 from fleet_cloud.api.device.blobs import blob_answer
-from fleet_cloud.api.device.ports import DevicePorts, Peer
+from fleet_cloud.api.device.ports import DevicePorts
 from fleet_cloud.api.ports import NotFound
+from fleet_cloud.rollouts.ports import RegisteredEcu
 from ota.manifest import Image
 from ota.registration import ecus_from_json
 
@@ -59,26 +59,28 @@ def _take_words(routes: APIRouter, ports: DevicePorts) -> None:
     @routes.put("/director/manifest")
     async def report(request: Request) -> Response:
         peer, signed = peer_needed(ports, request), await request.body()
-        await _told(ports, ports.director.report, peer, signed)
+        key, now_ns = key_of(request), ports.clock.now_ns()
+        of = (peer.tenant, peer.vehicle)
+        await asyncio.to_thread(ports.director.report, *of, signed, now_ns, key)
         return Response(status_code=204)
 
     @routes.post("/director/ecus")
     async def register(request: Request) -> Response:
         peer, body = peer_needed(ports, request), await request.body()
-        await _told(ports, ports.ecus.register, peer, ecus_from_json(body))
+        ecus = [
+            RegisteredEcu(one.serial, one.hardware_id, one.public_key, is_primary=one.is_primary)
+            for one in ecus_from_json(body)
+        ]
+        of, now_ns = (peer.tenant, peer.vehicle), ports.clock.now_ns()
+        await asyncio.to_thread(ports.ecus.register, *of, ecus, now_ns)
         return Response(status_code=204)
 
     @routes.post("/events")
     async def events(request: Request) -> Response:
         peer, body = peer_needed(ports, request), await request.body()
-        await _told(ports, ports.offers.tell, peer, events_from_json(body))
+        told, now_ns = events_from_json(body), ports.clock.now_ns()
+        await asyncio.to_thread(ports.offers.tell, peer.tenant, peer.vehicle, told, now_ns)
         return Response(status_code=204)
-
-
-async def _told(
-    ports: DevicePorts, tell: Callable[[str, str, Any, int], None], peer: Peer, what: object
-) -> None:
-    await asyncio.to_thread(tell, peer.tenant, peer.vehicle, what, ports.clock.now_ns())
 
 
 def _serve_bytes(routes: APIRouter, ports: DevicePorts) -> None:
