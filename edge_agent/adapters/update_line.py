@@ -231,8 +231,8 @@ class _Connection(http.client.HTTPSConnection):
 def _connection(target: Address, silence_s: float) -> _Connection:
     if target.hardware_key:
         raise BadInput(
-            "the vehicle's key lies in a token or TPM, which the TLS of updates cannot use: enrol with a key in a"
-            " file"
+            "the vehicle's key lies in a token or TPM, which the TLS of updates cannot use: enrol with a key"
+            " in a file"
         )
     context = tls_context(target)
     connection = _connected(target.host, target.port, context, silence_s)

@@ -83,12 +83,13 @@ class Part:
             )
         view = memoryview(data)
         while view:
-            here = view[: self._chunk_end() - self.have]
+            end = self._chunk_end()
+            here = view[: end - self.have]
             with self._io():
                 self._disk.write(self._file, bytes(here), self.have)
             self._take(here)
             view = view[len(here) :]
-            if self.have == self._chunk_end():
+            if self.have == end:
                 self._finish_chunk()
 
     def anew(self) -> None:
