@@ -16,12 +16,13 @@ from fairway.errors import BadInput, Conflict, Tampered
 from fairway.identity import Scope
 from fairway.update import Stage, UpdateEvent
 from fleet_cloud.adapters import registry_scope
-from fleet_cloud.adapters.registry_ecus import SqlEcus, checked, public_key_of
+from fleet_cloud.adapters.registry_ecus import SqlEcus
 from fleet_cloud.adapters.registry_offers import SqlOffers
 from fleet_cloud.adapters.registry_rollout_tables import director_files, director_roots
 from fleet_cloud.adapters.registry_sql import Database
 from fleet_cloud.adapters.registry_update_vehicles import SqlUpdateVehicles
 from fleet_cloud.rollouts.director import Files, OnlineKeys, is_fresh, signed_files
+from fleet_cloud.rollouts.ecus import checked, public_key_of
 from fleet_cloud.rollouts.life import REVOCABLE_STAGES
 from fleet_cloud.rollouts.model import rollout_of
 from fleet_cloud.rollouts.offers import instructed

@@ -10,14 +10,13 @@ is kept as evidence.
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
-from cryptography.hazmat.primitives import serialization
 from sqlalchemy import Connection, Row
 from sqlalchemy.dialects import postgresql, sqlite
 
-from fairway.errors import BadInput, Conflict
+from fairway.errors import Conflict
 from fairway.identity import Scope
 from fleet_cloud.adapters import registry_scope
 from fleet_cloud.adapters.registry_records import SqlRecords
@@ -30,34 +29,12 @@ from fleet_cloud.adapters.registry_rollout_tables import (
 from fleet_cloud.adapters.registry_sql import Database
 from fleet_cloud.adapters.registry_update_vehicles import SqlUpdateVehicles
 from fleet_cloud.control.ports import PAGE_MAX
+from fleet_cloud.rollouts.ecus import EcuState, Waiting, checked
 from fleet_cloud.rollouts.ports import RegisteredEcu
 from fleet_cloud.rollouts.records import REPORTS, Fact
 from fleet_cloud.rollouts.solver import EcuKnown, configuration
 from ota.report import Installed, VehicleReport
-from ota.report_json import ECUS_MAX, VEHICLE, key_of
-
-NAME_MAX_CHARS = 128
-
-
-@dataclass(frozen=True, slots=True)
-class EcuState:
-    """An ECU, and what it said last."""
-
-    vehicle: str
-    known: RegisteredEcu
-    installed: Installed | None
-    counter: int
-    attacks: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """ECUs of a vehicle that wait to be accepted."""
-
-    tenant: str
-    vehicle: str
-    ecus: tuple[RegisteredEcu, ...]
-    time_ns: int
+from ota.report_json import VEHICLE
 
 
 class SqlEcus:
@@ -292,33 +269,6 @@ class SqlEcus:
             rollout_vehicles, scope, c.vehicle == vehicle, c.standing == "held"
         )
         connection.execute(held.values(standing="planned", held=""))
-
-
-def checked(some: Sequence[RegisteredEcu]) -> tuple[RegisteredEcu, ...]:
-    """Return ECUs in order of serial, when they can be those of a vehicle.  Raises BadInput."""
-    if not 1 <= len(some) <= ECUS_MAX:
-        raise BadInput(f"a vehicle has 1 to {ECUS_MAX} ECUs, not {len(some)}")
-    if len({one.serial for one in some}) != len(some):
-        raise BadInput("two ECUs of a vehicle have the same serial")
-    if sum(one.is_primary for one in some) != 1:
-        raise BadInput("one ECU of a vehicle is its primary, and no more than one")
-    for one in some:
-        for text in (one.serial, one.hardware_id):
-            if not 1 <= len(text) <= NAME_MAX_CHARS or not text.isprintable():
-                raise BadInput(
-                    f"{text[:80]!r} is no serial or hardware id: 1 to {NAME_MAX_CHARS} characters"
-                )
-        if one.public_key:
-            public_key_of(one)
-    return tuple(sorted(some, key=lambda one: one.serial))
-
-
-def public_key_of(one: RegisteredEcu) -> Any:
-    """Return the key of an ECU as metadata names it.  Raises BadInput."""
-    try:
-        return key_of(serialization.load_pem_public_key(one.public_key.encode()))
-    except ValueError as error:
-        raise BadInput(f"the key of ECU {one.serial} is no public key in PEM") from error
 
 
 def _of(scope: Scope, vehicle: str) -> Any:

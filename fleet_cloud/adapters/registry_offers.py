@@ -7,7 +7,7 @@ Rule 3: many vehicles are heard in one transaction; one vehicle is many with one
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,15 +127,25 @@ class SqlOffers:
         with self._database.reading() as connection:
             return tuple(_event(row) for row in connection.execute(wanted.order_by(c.sequence)))
 
-    def changed(self, after: int, until: int, limit: int) -> list[tuple[str, str]]:
-        """Return (tenant, vehicle) of those whose offer changed between two revisions of the plan."""
+    def changed(self, after: int, until: int) -> list[tuple[str, str]]:
         c = rollout_vehicles.c
         wanted = registry_scope.in_region(
             rollout_vehicles, self._region, c.revision > after, c.revision <= until
         )
         with self._database.reading() as connection:
-            rows = connection.execute(wanted.with_only_columns(c.tenant, c.vehicle).limit(limit))
+            rows = connection.execute(wanted.with_only_columns(c.tenant, c.vehicle))
             return [(row.tenant, row.vehicle) for row in rows]
+
+    def holding(self, tenant: str, vehicles: Collection[str]) -> set[str]:
+        c, scope = rollout_vehicles.c, Scope(self._region, tenant)
+        found: set[str] = set()
+        with self._database.reading() as connection:
+            for some in chunks(sorted(vehicles)):
+                wanted = registry_scope.chosen(
+                    rollout_vehicles, scope, c.vehicle.in_(some), c.standing == "open"
+                )
+                found |= set(connection.execute(wanted.with_only_columns(c.vehicle)).scalars())
+        return found
 
     @staticmethod
     def knows(connection: Connection, scope: Scope, rollout: str) -> bool:

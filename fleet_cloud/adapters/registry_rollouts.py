@@ -180,7 +180,13 @@ class SqlRollouts:
             return counts_in(connection, Scope(self._region, kept.tenant), kept.id)
 
     def vehicles(
-        self, kept: Kept, *, after: str = "", stage: Stage | None = None, limit: int = PAGE_MAX
+        self,
+        kept: Kept,
+        *,
+        after: str = "",
+        stage: Stage | None = None,
+        wave: int | None = None,
+        limit: int = PAGE_MAX,
     ) -> list[VehicleKept]:
         c = rollout_vehicles.c
         wanted = registry_scope.chosen(
@@ -191,6 +197,8 @@ class SqlRollouts:
         )
         if stage is not None:
             wanted = wanted.where(c.stage == stage.value)
+        if wave is not None:
+            wanted = wanted.where(c.wave == wave)
         ordered = wanted.order_by(c.vehicle).limit(min(limit, PAGE_MAX))
         with self._database.reading() as connection:
             return [vehicle_of(row) for row in connection.execute(ordered)]

@@ -14,6 +14,7 @@ from fairway.identity import Scope
 from fleet_cloud.adapters import registry_scope
 from fleet_cloud.adapters.registry_rollout_tables import update_evidence, update_vehicles
 from fleet_cloud.adapters.registry_sql import Database
+from fleet_cloud.control.ports import PAGE_MAX
 
 # Of a vehicle.
 EVIDENCE_MAX = 100
@@ -47,7 +48,7 @@ class SqlUpdateVehicles:
                 )
 
     def evidence(self, tenant: str, vehicle: str) -> list[tuple[int, str, bytes]]:
-        """Return (time, why, content) of reports that did not hold, newest first.  Raises Unavailable."""
+        """Return (time, why, content) of reports that did not hold, newest first."""
         c = update_evidence.c
         wanted = registry_scope.chosen(
             update_evidence, Scope(self._region, tenant), c.vehicle == vehicle
@@ -64,6 +65,20 @@ class SqlUpdateVehicles:
         with self._database.reading() as connection:
             row = connection.execute(wanted).first()
         return {} if row is None else dict(json.loads(row.rxswin))
+
+    def all_rxswin(
+        self, tenant: str, *, after: str = "", limit: int = PAGE_MAX
+    ) -> list[tuple[str, Mapping[str, str]]]:
+        c = update_vehicles.c
+        wanted = registry_scope.chosen(
+            update_vehicles,
+            Scope(self._region, tenant),
+            c.vehicle > after,
+            c.reported_time_ns > 0,
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(wanted.order_by(c.vehicle).limit(limit))
+            return [(row.vehicle, dict(json.loads(row.rxswin))) for row in rows]
 
     def note_listening(self, said: Mapping[tuple[str, str], bool]) -> None:
         """Note which vehicles, by tenant and id, take notices of updates.  Raises Unavailable."""

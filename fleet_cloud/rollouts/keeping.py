@@ -74,7 +74,13 @@ class Standings(Protocol):
         ...
 
     def vehicles(
-        self, kept: Kept, *, after: str = "", stage: Stage | None = None, limit: int = PAGE_MAX
+        self,
+        kept: Kept,
+        *,
+        after: str = "",
+        stage: Stage | None = None,
+        wave: int | None = None,
+        limit: int = PAGE_MAX,
     ) -> list[VehicleKept]:
         """Return vehicles of a rollout, in order of id.  Raises Unavailable."""
         ...
