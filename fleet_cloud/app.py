@@ -53,6 +53,7 @@ from fleet_cloud.adapters.pki_issuer import PkiIssuer
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.adapters.registry_audit import SqlAudit
 from fleet_cloud.adapters.telemetry_store import open_store
+from fleet_cloud.adapters.updates import Updates
 from fleet_cloud.adapters.worker import Limits, Worker
 from fleet_cloud.api.ports import ApiPorts, SignIn, Telemetry
 from fleet_cloud.api.server import serving, tls_of
@@ -65,6 +66,7 @@ from fleet_cloud.ingest.groups import Groups
 from fleet_cloud.ingest.ports import Claimant, TelemetryStore
 from fleet_cloud.ingest.status import IngestStatus
 from fleet_cloud.ingest.watch import Watch
+from fleet_cloud.updating import notice_desk, open_updates, rolling, update_ports
 from fleet_cloud.vehicles.registry import CLOUD_NAME
 
 log = logs.get("fleet_cloud")
@@ -95,6 +97,7 @@ class _Cloud:
     audit: SqlAudit
     control: Control
     artifacts: FileArtifacts
+    updates: Updates
     feed: Feed = field(default_factory=Feed)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
     urls: dict[str, str] = field(default_factory=dict)
@@ -126,16 +129,16 @@ async def _run(config: Config, ready: Ready, *, whole: bool) -> None:
             stack.enter_context(DataDir(config.folder).locked())
         files = stack.enter_context(open_fleet(config))
         cloud = _put_together(config, files, end)
-        registry, pki, data, clock = cloud.registry, cloud.pki, cloud.data, cloud.clock
-        fleet = cloud.fleet
+        registry, pki, data, clock, fleet = (
+            cloud.registry, cloud.pki, cloud.data, cloud.clock, cloud.fleet
+        )  # fmt: skip
         if whole:
             ensure_first_key(registry.keys, data.folder, files.audit, clock.now_ns())
         fleet.refresh()
         pki.write_revocations(fleet.certificates, clock.now_ns())
         if pki.authorities.root_key_is_here:
             log.warning("root_key_online", move_away=str(pki.authorities.offline))
-        broker = None
-        address = None
+        broker = address = None
         if config.broker.mode == "embedded":
             broker = await stack.enter_async_context(_broker(cloud))
             address = addresses.embedded_broker(config, pki, broker.port)
@@ -148,9 +151,10 @@ async def _run(config: Config, ready: Ready, *, whole: bool) -> None:
         status, grpc = await stack.enter_async_context(_ingest(cloud, store, address, owner))
         cloud.metrics.register(IngestCollector(status))
         await stack.enter_async_context(_updates(cloud))
+        poke = stack.enter_context(rolling(cloud.updates, store, owner, clock, end.fail))
         listen = config.api.listen if whole else config.metrics.listen
         if listen:
-            await stack.enter_async_context(_api(cloud, listen, store, status))
+            await stack.enter_async_context(_api(cloud, listen, store, status, poke))
         if whole:
             data.write_endpoints(cloud.urls)
         stack.enter_context(
@@ -172,7 +176,10 @@ def _put_together(config: Config, files: FleetFiles, end: Ending) -> _Cloud:
         is_alone = config.broker.mode == "embedded"
         return config.artifacts.url or (urls.get("grpc", "") if is_alone else "")
 
-    control = make_control(registry, fleet, files.audit, clock, end.fail, artifacts_url)
+    artifacts = open_artifacts(config)
+    updates = open_updates(config, registry, artifacts)
+    notices = notice_desk(updates, lambda: urls.get("updates", config.updates.url))
+    control = make_control(registry, fleet, files.audit, clock, end.fail, artifacts_url, notices)
     return _Cloud(
         config=config,
         clock=clock,
@@ -183,7 +190,8 @@ def _put_together(config: Config, files: FleetFiles, end: Ending) -> _Cloud:
         fleet=fleet,
         audit=files.audit,
         control=control,
-        artifacts=open_artifacts(config),
+        artifacts=artifacts,
+        updates=updates,
         urls=urls,
     )
 
@@ -343,12 +351,16 @@ def _updates(cloud: _Cloud) -> AbstractAsyncContextManager[None]:
         cloud.urls,
         end.request,
     )
-    return update_door(site, updates_of(config, registry, cloud.artifacts))
+    return update_door(site, updates_of(registry, cloud.artifacts, cloud.updates))
 
 
 @asynccontextmanager
 async def _api(
-    cloud: _Cloud, listen: str, telemetry: Telemetry, status: Callable[[], IngestStatus]
+    cloud: _Cloud,
+    listen: str,
+    telemetry: Telemetry,
+    status: Callable[[], IngestStatus],
+    poke: Callable[[], None],
 ) -> AsyncIterator[None]:
     where = endpoint(listen)
     tls = tls_of(cloud.config.api, where, cloud.pki.server, cloud.pki.server_key)
@@ -379,6 +391,7 @@ async def _api(
         services=service_ports(cloud.config, registry, cloud.audit, cloud.artifacts),
         fleets_of=cloud.control.fleets_of,
         sign_in=SignIn(own, users) if own else None,
+        updates=update_ports(cloud.config, cloud.updates, cloud.audit, poke),
         fleetwise=control_plane(region, folder, registry, campaigns.service, campaigns.poke),
     )
     api = make_api(ports)

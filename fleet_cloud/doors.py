@@ -15,10 +15,10 @@ from fairway.clock import Clock
 from fleet_cloud.adapters import addresses
 from fleet_cloud.adapters.data_dir import DataDir, listening
 from fleet_cloud.adapters.fleet import Fleet
-from fleet_cloud.adapters.memory_rollouts import MemoryDirector, MemoryImageRepository, MemoryOffers
 from fleet_cloud.adapters.peer_certificates import vehicle_shown
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.adapters.registry import Registry
+from fleet_cloud.adapters.updates import Updates as Kept
 from fleet_cloud.api.device.metrics import DoorCollector
 from fleet_cloud.api.device.ports import DevicePorts, DoorNumbers, Places
 from fleet_cloud.api.device.server import DoorTls, door
@@ -85,12 +85,10 @@ async def update_door(site: Site, updates: Updates) -> AsyncIterator[None]:
         yield
 
 
-def updates_of(config: Config, registry: Registry, artifacts: Artifacts) -> Updates:
+def updates_of(registry: Registry, artifacts: Artifacts, kept: Kept) -> Updates:
     """Return what the device door is given, over one registry."""
-    del config
-    director = MemoryDirector()
     return Updates(
-        director, MemoryOffers(), director, MemoryImageRepository(), artifacts, registry.holdings
+        kept.director, kept.offers, kept.ecus, kept.repository, artifacts, registry.holdings
     )
 
 
