@@ -313,6 +313,23 @@ class Updates:
 
 
 @dataclass(frozen=True, slots=True)
+class Rollouts:
+    """Rollouts: who approves them, and what signs what vehicles are told."""
+
+    # Whether who made a rollout may approve it as well: for a fleet of one operator.
+    self_approval: bool = False
+    # Where the Director's online keys lie, {tenant} and {role} in it: pkcs11:..., awskms:...; by default files.
+    director_key: str = ""
+
+    def __post_init__(self) -> None:
+        key = self.director_key
+        if key and not ("{tenant}" in key and "{role}" in key):
+            raise BadInput(
+                f"director_key is {key!r}; write {{tenant}} and {{role}} where they belong"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class Metrics:
     """Where a `fleet-cloud ingest` says how it is doing (/metrics, /healthz); `serve` does in its API."""
 
@@ -352,6 +369,7 @@ class Config:
     services: Services = field(default_factory=Services)
     artifacts: Artifacts = field(default_factory=Artifacts)
     updates: Updates = field(default_factory=Updates)
+    rollouts: Rollouts = field(default_factory=Rollouts)
     metrics: Metrics = field(default_factory=Metrics)
     log: Log = field(default_factory=Log)
 

@@ -5,12 +5,13 @@
 Rule 1: the vehicle's id stands in every targets file, also in one that lists nothing: none can be played to
 another vehicle.
 Rule 2: all three files of a vehicle have the same version, which only grows.
-Rule 3: what is signed is written in one spelling (canonical JSON), and the file has those very bytes.
+Rule 3: what is signed has one spelling (canonical JSON); where that is JSON the file has those very bytes.
 Rule 4: no I/O and no clock here: keys are opened elsewhere, times are arguments.
 """
 
 import datetime as dt
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -171,7 +172,10 @@ def _described(file: bytes, version: int) -> dict[str, Any]:
 def _signed(said: dict[str, Any], keys: Sequence[RoleKey]) -> bytes:
     text = canonical(said)
     signatures = [{"keyid": key.keyid, "sig": key.signer.sign(text).hex()} for key in keys]
-    return b'{"signatures":' + canonical(signatures) + b',"signed":' + text + b"}"
+    # Canonical JSON has line ends as they are, which JSON does not: keys in PEM have some.
+    is_json = min(text) >= 0x20
+    written = text if is_json else json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
+    return b'{"signatures":' + canonical(signatures) + b',"signed":' + written + b"}"
 
 
 def _time(time_ns: int) -> str:
