@@ -13,6 +13,7 @@ from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.api.device.ports import Places
 from fleet_cloud.api.ports import CampaignPorts, ServicePorts
 from fleet_cloud.artifacts.ports import Artifacts
+from fleet_cloud.artifacts.tidying import Store
 from fleet_cloud.audit.acts import Audit
 from fleet_cloud.campaigns.service import Service
 from fleet_cloud.config import Config
@@ -40,7 +41,7 @@ def campaign_ports(
     )
 
 
-def open_artifacts(config: Config) -> Artifacts:
+def open_artifacts(config: Config) -> Store:
     """Open where artifacts lie, making what is missing.  Raises BadInput, Unavailable."""
     settings = config.artifacts
     if settings.s3:
