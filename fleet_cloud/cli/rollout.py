@@ -48,7 +48,7 @@ def add(commands: Any) -> None:
         action.set_defaults(run=_act, act=act)
     actions.add_parser("show", help="show a rollout, its waves and counts").set_defaults(run=_show)
     vehicles = actions.add_parser("vehicles", help="list its vehicles: how each stands, and why")
-    vehicles.add_argument("--stage", default="", choices=["", *Stage], help="only those there")
+    vehicles.add_argument("--stage", default="", metavar="STAGE", help="only those at this stage")
     vehicles.set_defaults(run=_vehicles)
     for verb, action in actions.choices.items():
         if verb not in ("create", "list"):
@@ -181,6 +181,8 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _vehicles(args: argparse.Namespace) -> int:
+    if args.stage and args.stage not in list(Stage):
+        raise BadInput(f"--stage {args.stage[:40]}: choose from {', '.join(Stage)}")
     stage = Stage(args.stage) if args.stage else None
     found: list[VehicleKept] = []
     with opened(args) as (_, updates):
