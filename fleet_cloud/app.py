@@ -10,7 +10,6 @@ and stores that are shared.
 """
 
 import asyncio
-import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
@@ -23,7 +22,6 @@ from fairway.clock import NS_PER_S, Clock, SystemClock
 from fairway.errors import BadInput
 from fleet_cloud.adapters import addresses
 from fleet_cloud.adapters.addresses import BrokerAddress
-from fleet_cloud.adapters.artifacts_fs import FileArtifacts
 from fleet_cloud.adapters.broker_child import BrokerPlace, MosquittoBroker, NatsBroker, make_broker
 from fleet_cloud.adapters.clickhouse_http import INSERT_MAX_S
 from fleet_cloud.adapters.control import Control
@@ -40,8 +38,6 @@ from fleet_cloud.adapters.fleetwise_plane import KeptModels, control_plane
 from fleet_cloud.adapters.grpc import GrpcDoor
 from fleet_cloud.adapters.grpc_artifacts import ArtifactDoor
 from fleet_cloud.adapters.grpc_control import ControlDoor
-from fleet_cloud.adapters.grpc_enrolment import EnrolmentDoor
-from fleet_cloud.adapters.handing_out import place_of
 from fleet_cloud.adapters.housekeeping import following
 from fleet_cloud.adapters.ingest_metrics import IngestCollector
 from fleet_cloud.adapters.intake import Intake
@@ -49,7 +45,6 @@ from fleet_cloud.adapters.issuers import tokens_of
 from fleet_cloud.adapters.mqtt import MqttDoor
 from fleet_cloud.adapters.own_issuer import OwnIssuer, own_signer
 from fleet_cloud.adapters.pki_files import FilePki
-from fleet_cloud.adapters.pki_issuer import PkiIssuer
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.adapters.registry_audit import SqlAudit
 from fleet_cloud.adapters.telemetry_store import open_store
@@ -58,14 +53,15 @@ from fleet_cloud.adapters.worker import Limits, Worker
 from fleet_cloud.api.ports import ApiPorts, SignIn, Telemetry
 from fleet_cloud.api.server import serving, tls_of
 from fleet_cloud.api.service import make_api
+from fleet_cloud.artifacts.ports import Artifacts
 from fleet_cloud.config import Config, Endpoint, endpoint
-from fleet_cloud.doors import Site, update_door, updates_of
-from fleet_cloud.enrolment.desk import Desk
+from fleet_cloud.doors import Site, enrolment_door, update_door, updates_of
 from fleet_cloud.features import campaign_ports, open_artifacts, service_ports
 from fleet_cloud.ingest.groups import Groups
 from fleet_cloud.ingest.ports import Claimant, TelemetryStore
 from fleet_cloud.ingest.status import IngestStatus
 from fleet_cloud.ingest.watch import Watch
+from fleet_cloud.releasing import release_ports
 from fleet_cloud.updating import notice_desk, open_updates, rolling, update_ports
 from fleet_cloud.vehicles.registry import CLOUD_NAME
 
@@ -96,7 +92,7 @@ class _Cloud:
     fleet: Fleet
     audit: SqlAudit
     control: Control
-    artifacts: FileArtifacts
+    artifacts: Artifacts
     updates: Updates
     feed: Feed = field(default_factory=Feed)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
@@ -287,25 +283,6 @@ async def _ingest(
             await asyncio.to_thread(agents.door.stop)
 
 
-def _enrolment(cloud: _Cloud) -> EnrolmentDoor:
-    config, registry = cloud.config, cloud.registry
-    desk = Desk(
-        enrolments=registry.enrolments,
-        vehicles=registry.vehicles,
-        certificates=registry.certificates,
-        issuer=PkiIssuer(cloud.pki, config.pki.vehicle_days),
-        audit=cloud.audit,
-        new_id=lambda: secrets.token_hex(16),
-        place=lambda: place_of(config, cloud.pki, cloud.urls),
-    )
-    return EnrolmentDoor(
-        desk=desk,
-        clock=cloud.clock,
-        region=config.region,
-        members=lambda: cloud.fleet.members,
-    )
-
-
 def _artifacts(cloud: _Cloud) -> ArtifactDoor:
     return ArtifactDoor(
         artifacts=cloud.artifacts,
@@ -316,12 +293,13 @@ def _artifacts(cloud: _Cloud) -> ArtifactDoor:
 
 
 async def _grpc(cloud: _Cloud, intake: Intake, streams: ControlDoor) -> GrpcDoor:
+    enrolment = enrolment_door(_site(cloud), cloud.registry, cloud.audit)
     door = GrpcDoor(
         intake=intake,
         clock=cloud.clock,
         members=lambda: cloud.fleet.members,
         region=cloud.config.region,
-        services=[_enrolment(cloud).service(), _artifacts(cloud).service()],
+        services=[enrolment.service(), _artifacts(cloud).service()],
         beside=streams,
     )
     where = endpoint(cloud.config.grpc.listen)
@@ -337,21 +315,25 @@ async def _grpc(cloud: _Cloud, intake: Intake, streams: ControlDoor) -> GrpcDoor
     return door
 
 
-def _updates(cloud: _Cloud) -> AbstractAsyncContextManager[None]:
-    config, registry, end = cloud.config, cloud.registry, cloud.end
-    if not config.updates.enabled:
-        return nullcontext()
-    site = Site(
-        config,
+def _site(cloud: _Cloud) -> Site:
+    return Site(
+        cloud.config,
         cloud.clock,
         cloud.data,
         cloud.pki,
         cloud.fleet,
         cloud.metrics,
         cloud.urls,
-        end.request,
+        cloud.end.request,
     )
-    return update_door(site, updates_of(registry, cloud.artifacts, cloud.updates))
+
+
+def _updates(cloud: _Cloud) -> AbstractAsyncContextManager[None]:
+    config, registry = cloud.config, cloud.registry
+    if not config.updates.enabled:
+        return nullcontext()
+    given = updates_of(config, registry, cloud.artifacts, cloud.updates, cloud.clock)
+    return update_door(_site(cloud), given)
 
 
 @asynccontextmanager
@@ -390,6 +372,7 @@ async def _api(
         campaigns=campaigns,
         services=service_ports(cloud.config, registry, cloud.audit, cloud.artifacts),
         fleets_of=cloud.control.fleets_of,
+        releases=release_ports(cloud.config, registry, cloud.artifacts),
         sign_in=SignIn(own, users) if own else None,
         updates=update_ports(cloud.config, cloud.updates, cloud.audit, poke),
         fleetwise=control_plane(region, folder, registry, campaigns.service, campaigns.poke),

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from fairway.errors import BadInput
+from fairway.errors import BadInput, Unavailable
 from fairway.wire.updates import events_from_json
 from fleet_cloud.api.device.admission import key_of, peer_needed
 from fleet_cloud.api.device.blobs import blob_answer
@@ -27,6 +27,8 @@ from ota.registration import ecus_from_json
 _DIRECTOR = re.compile(r"([0-9]{1,9}\.)?(root|targets|snapshot|timestamp)\.json")
 # A role of ours or of a supplier: what a file may be called anywhere.
 _REPO = re.compile(r"([0-9]{1,9}\.)?[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\.json")
+# A report is some kilobytes: who takes longer holds a connection that others want.
+BODY_MAX_S = 60.0
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -58,7 +60,7 @@ def _serve_metadata(routes: APIRouter, ports: DevicePorts) -> None:
 def _take_words(routes: APIRouter, ports: DevicePorts) -> None:
     @routes.put("/director/manifest")
     async def report(request: Request) -> Response:
-        peer, signed = peer_needed(ports, request), await request.body()
+        peer, signed = peer_needed(ports, request), await _body(request)
         key, now_ns = key_of(request), ports.clock.now_ns()
         of = (peer.tenant, peer.vehicle)
         await asyncio.to_thread(ports.director.report, *of, signed, now_ns, key)
@@ -66,7 +68,7 @@ def _take_words(routes: APIRouter, ports: DevicePorts) -> None:
 
     @routes.post("/director/ecus")
     async def register(request: Request) -> Response:
-        peer, body = peer_needed(ports, request), await request.body()
+        peer, body = peer_needed(ports, request), await _body(request)
         ecus = [
             RegisteredEcu(one.serial, one.hardware_id, one.public_key, is_primary=one.is_primary)
             for one in ecus_from_json(body)
@@ -77,10 +79,19 @@ def _take_words(routes: APIRouter, ports: DevicePorts) -> None:
 
     @routes.post("/events")
     async def events(request: Request) -> Response:
-        peer, body = peer_needed(ports, request), await request.body()
+        peer, body = peer_needed(ports, request), await _body(request)
         told, now_ns = events_from_json(body), ports.clock.now_ns()
         await asyncio.to_thread(ports.offers.tell, peer.tenant, peer.vehicle, told, now_ns)
         return Response(status_code=204)
+
+
+async def _body(request: Request) -> bytes:
+    """Return the body, which comes in time.  Raises Unavailable."""
+    try:
+        async with asyncio.timeout(BODY_MAX_S):
+            return await request.body()
+    except TimeoutError as error:
+        raise Unavailable(f"the body did not come within {BODY_MAX_S:.0f} s") from error
 
 
 def _serve_bytes(routes: APIRouter, ports: DevicePorts) -> None:
