@@ -103,14 +103,8 @@ def _records(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    if args.key:
-        pems = [_read(path) for path in args.key]
-    else:
-        signer = open_signer(audit_key(settings.read(args)))
-        form = serialization.PublicFormat.SubjectPublicKeyInfo
-        pems = [signer.public_key().public_bytes(serialization.Encoding.PEM, form)]
     with _file(args.file) as file:
-        for proof in verify_export(file, public_keys(pems)):
+        for proof in verify_export(file, public_keys(_keys(args))):
             if args.json:
                 said = {
                     "tenant": proof.scope.tenant,
@@ -126,6 +120,14 @@ def _verify(args: argparse.Namespace) -> int:
                     f" in {proof.seals} seals, intact"
                 )
     return 0
+
+
+def _keys(args: argparse.Namespace) -> list[bytes]:
+    if args.key:
+        return [_read(path) for path in args.key]
+    signer = open_signer(audit_key(settings.read(args)))
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return [signer.public_key().public_bytes(serialization.Encoding.PEM, form)]
 
 
 def _rxswin(args: argparse.Namespace) -> int:
