@@ -21,6 +21,12 @@ PROGRAM = Program(
             "service", "have services run in vehicles, and follow them", "fleet_cloud.cli.service"
         ),
         Command("image", "keep images of services for vehicles to fetch", "fleet_cloud.cli.image"),
+        Command("release", "what is published for vehicles", "fleet_cloud.cli.release"),
+        Command(
+            "rollout",
+            "roll releases out to vehicles, and keep the record of it",
+            "fleet_cloud.cli.rollout",
+        ),
         Command(
             "claim",
             "credentials of factory images: each enrols the vehicles of its list, once",
