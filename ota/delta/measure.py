@@ -6,6 +6,7 @@ Rule 1: memory is what this process had at most beyond what it had before: a fre
 Rule 2: the result is compared with the image by `applied`: a difference that does not give it is an error.
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -79,6 +80,6 @@ def _resident(name: bytes) -> int:
 
 if __name__ == "__main__":
     arguments = sys.argv[1:]
-    program = command_line.argparse.ArgumentParser("ota.delta.measure")
+    program = argparse.ArgumentParser("ota.delta.measure")
     program.set_defaults(run=lambda _args: main(arguments))
     sys.exit(command_line.run(program, []))
