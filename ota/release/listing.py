@@ -90,7 +90,7 @@ def attest(folder: Folder, one: Listed, sha256: str, now_ns: int) -> None:
     """Note that a document vouches for the build of a bundle; signatures come after it."""
     draft = edited(folder, one.role, now_ns, RELEASES_DAYS)
     custom = draft.signed.targets[one.image.path].unrecognized_fields["custom"]
-    custom[ATTESTATIONS] = sorted({*custom.get(ATTESTATIONS, []), sha256})
+    custom[ATTESTATIONS] = [sha256]
     folder.put_draft(one.role, draft)
 
 

@@ -1,0 +1,5 @@
+import sys
+
+from ota.cli import main
+
+sys.exit(main())
