@@ -8,7 +8,7 @@ from ota.cli import told
 from ota.cli.common import add_json, now_ns, progress, say
 from ota.release import ceremony, founding, keys, online
 from ota.release.folder import Folder
-from ota.release.plan import SNAPSHOT, TIMESTAMP, Plan, plan_from_toml, profile
+from ota.release.plan import SNAPSHOT, TIMESTAMP, Plan, checked_plan, plan_from_toml, profile
 from ota.release.roles import Standing
 
 
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     """Make the folder."""
     if (args.keys is None) == (args.keys_file is None):
         raise BadInput("name either --keys or --keys-file")
-    plan = _plan(args)
+    plan = checked_plan(_plan(args))
     if args.keys is not None or args.make_keys:
         _make(plan, must=args.keys is not None)
     folder = Folder.create(args.path)

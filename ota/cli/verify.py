@@ -6,7 +6,7 @@ from typing import Any
 
 from fairway.errors import BadInput
 from ota.cli.common import add_access, add_folder, now_ns, opened, place, progress, say
-from ota.release import proving, publishing
+from ota.release import proving, publishing, vehicle
 from ota.release.folder import Folder
 from ota.release.verifying import Verified, verified
 
@@ -33,6 +33,8 @@ def run(args: argparse.Namespace) -> int:
         if args.place:
             there = place(args, args.place)
             seen = verified(there.file, root, now_ns())
+            images = (one.image for one in seen.images.values())
+            vehicle.taken(there.file, root, images, now_ns())
             said = _said(seen) | {"blobs": proving.held(folder, there, seen, progress)}
             for one in seen.images.values():
                 if one.image.kind == "bundle":

@@ -14,7 +14,7 @@ from fairway.errors import BadInput, Conflict
 from fairway.oci import documents, model
 from ota.custom import own_blob
 from ota.manifest import Blob, Image, Kind
-from ota.release import attesting, ceremony
+from ota.release import attesting, ceremony, vehicle
 from ota.release.folder import Folder, metadata_from
 from ota.release.listing import Listed
 from ota.release.ports import Place
@@ -71,6 +71,7 @@ def checked(folder: Folder, now_ns: int) -> Verified:
     if _TIMESTAMP not in files:
         raise BadInput("nothing says yet which versions count: `ota-release timestamp`")
     seen = verified(files.get, root, now_ns)
+    vehicle.taken(files.get, root, (one.image for one in seen.images.values()), now_ns)
     for role in seen.versions:
         latest = folder.latest(role)
         if latest is not None and latest.signed.version != seen.versions[role]:

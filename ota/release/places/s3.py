@@ -16,7 +16,7 @@ from ota.manifest import Blob
 from ota.release.places.order import in_order
 
 # Beyond this the service wants several parts; each of them is compared, too.
-_PART_BYTES = 64 << 20
+PART_BYTES = 64 << 20
 _KNOWN = {"region", "endpoint"}
 _GONE, _DENIED = {"404", "NoSuchKey", "NotFound"}, {"403", "AccessDenied", "InvalidAccessKeyId"}
 
@@ -24,7 +24,7 @@ _GONE, _DENIED = {"404", "NoSuchKey", "NotFound"}, {"403", "AccessDenied", "Inva
 class S3Place:
     """A bucket."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, part_bytes: int = PART_BYTES) -> None:
         """Open it.  Raises BadInput for a URL that is none, or without the library."""
         try:
             import boto3  # noqa: PLC0415 - loaded by those who have a bucket
@@ -40,7 +40,8 @@ class S3Place:
             raise BadInput(f"{url!r:.120} is no bucket: write s3://BUCKET/PREFIX?region=...")
         self._bucket, self._prefix = parts.netloc, parts.path.strip("/")
         self._failures: Any = failures
-        self._how = TransferConfig(multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES)
+        self._part_bytes = part_bytes
+        self._how = TransferConfig(multipart_threshold=part_bytes, multipart_chunksize=part_bytes)
         self._client: Any = boto3.client(
             "s3",
             region_name=said.get("region", [None])[0],
@@ -53,7 +54,7 @@ class S3Place:
 
     def send(self, blob: Blob, path: Path) -> None:
         key = self._key("blobs", blob.sha256)
-        if blob.length <= _PART_BYTES:
+        if blob.length <= self._part_bytes:
             digest = base64.b64encode(bytes.fromhex(blob.sha256)).decode()
             self._put(key, path.read_bytes(), ChecksumSHA256=digest)
             return

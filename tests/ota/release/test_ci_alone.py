@@ -9,7 +9,9 @@ from tuf.ngclient import Updater
 from tuf.ngclient.fetcher import FetcherInterface
 
 from fairway.errors import BadInput, Tampered
+from ota.release import vehicle
 from ota.release.keys import Holder, TufSigner, opened
+from ota.release.listing import listed
 from ota.release.plan import RELEASES, SNAPSHOT, TIMESTAMP, Hands, checked
 from ota.release.verifying import verified
 from tests.ota.release_kit import Kit, built
@@ -37,7 +39,7 @@ def kit(tmp_path: Path):
 
 
 def forged(kit: Kit) -> dict[str, bytes]:
-    """What a thief of CI can bring out: the release signed by CI alone, with online keys that are stolen, too."""
+    """What a thief brings out: the release signed by CI alone, with online keys that are stolen, too."""
     kit.must("sign", "--key", kit.key("ci"))
     folder = kit.open()
     draft = folder.draft(RELEASES)
@@ -81,6 +83,9 @@ def test_no_verifier_takes_it_though_snapshot_and_timestamp_are_stolen_too(kit: 
 
     with pytest.raises(Tampered, match="not signed by enough keys of role releases"):
         verified(files.get, files["1.root.json"], now_ns)
+    image = listed(kit.open())["system/1.0.0.img"].image
+    with pytest.raises(Tampered, match="releases"):
+        vehicle.taken(files.get, files["1.root.json"], [image], now_ns)
     updater = python_tuf(kit, files)
     updater.refresh()
     with pytest.raises(RepositoryError, match="releases was signed by 1/2 keys"):

@@ -108,22 +108,9 @@ def test_an_online_key_is_replaced(kit: Kit, now_ns: int):
         "--add-online", f"timestamp-9={kit.key('timestamp-9')}",
     )  # fmt: skip
     cosign(kit, "root-1", "root-2")
-    old = kit.run(
-        "timestamp",
-        "--key",
-        kit.key("timestamp-1"),
-        "--snapshot-key",
-        kit.key("snapshot-1"),
-        "--always",
-    )
-    kit.must(
-        "timestamp",
-        "--key",
-        kit.key("timestamp-9"),
-        "--snapshot-key",
-        kit.key("snapshot-1"),
-        "--always",
-    )
+    more = ("--snapshot-key", kit.key("snapshot-1"), "--always")
+    old = kit.run("timestamp", "--key", kit.key("timestamp-1"), *more)
+    kit.must("timestamp", "--key", kit.key("timestamp-9"), *more)
 
     assert old.code == 1
     assert "is none of role timestamp" in old.sentence
