@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from importlib.metadata import version
 
+import ota.tuf_library  # noqa: F401 - first, so that it loads without the signers of all clouds
 from fairway import command_line
 from ota.cli import build, delta, init, inspect, keys, publish, sign, timestamp, verify
 
