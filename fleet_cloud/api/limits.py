@@ -1,10 +1,13 @@
 """How much one request may be: checked before anything else looks at it.
 
     URL 8 KiB -> 414      headers 16 KiB -> 431      body 64 KiB -> 413
-    (a campaign 1.5 MiB, a service 1 MiB, FleetWise's requests at POST / 4 MiB, an artifact 16 GiB)
+    (a campaign 1.5 MiB, a service 1 MiB, FleetWise's requests at POST / 4 MiB, metadata of releases 64 MiB, an
+    artifact 16 GiB)
 
 Rule 1: a body is counted as it comes; what a client says of its length is believed only when it is too much.
 """
+
+from collections.abc import Callable
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,6 +25,8 @@ BODY_MAX_BYTES = 64 * 1024
 CAMPAIGN_MAX_BYTES = 3 * 512 * 1024
 # A service's manifest, 256 KiB at most, as JSON text or as a table, and whom it is for.
 MANIFEST_MAX_BYTES = 1024 * 1024
+# All metadata of an Image repository at once, in Base64: 100,000 targets in hash bins are 25 MB.
+METADATA_MAX_BYTES = 64 * 1024 * 1024
 # FleetWise's requests: 500 nodes with 2,048 characters of description and of comment each, or a whole
 # vocabulary as one text.  Its door reads no body before it knows whose it is said to be.
 FLEETWISE_MAX_BYTES = 4 * 1024 * 1024
@@ -30,19 +35,21 @@ FLEETWISE_MAX_BYTES = 4 * 1024 * 1024
 class SizeLimits:
     """Turns away requests that are too large."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, most: Callable[[Scope], int] | None = None) -> None:
+        """`most` says how many bytes a request's body may have; by default as of the REST API."""
+        self._app, self._most = app, most or _most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        found = _refusal(scope)
+        most_bytes = self._most(scope)
+        found = _refusal(scope, most_bytes)
         if found is not None:
             status, detail = found
             await problem(status, detail, Connection="close")(scope, receive, send)
             return
-        await self._app(scope, _Counted(receive, _most(scope)), send)
+        await self._app(scope, _Counted(receive, most_bytes), send)
 
 
 class _Counted:
@@ -62,13 +69,12 @@ class _Counted:
         return message
 
 
-def _refusal(scope: Scope) -> tuple[int, str] | None:
+def _refusal(scope: Scope, most_bytes: int) -> tuple[int, str] | None:
     url_bytes = len(scope.get("raw_path") or scope["path"].encode()) + len(scope["query_string"])
     if url_bytes > URL_MAX_BYTES:
         return 414, f"the URL has {url_bytes} bytes: {URL_MAX_BYTES} are the most"
     if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS_MAX_BYTES:
         return 431, f"the headers have more than {HEADERS_MAX_BYTES} bytes together"
-    most_bytes = _most(scope)
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and int(value[:20]) > most_bytes:
             return 413, _too_large(most_bytes)
@@ -80,6 +86,8 @@ def _most(scope: Scope) -> int:
         return CAMPAIGN_MAX_BYTES
     if scope["path"] == "/v1/services":
         return MANIFEST_MAX_BYTES
+    if scope["path"] == "/v1/releases/repository":
+        return METADATA_MAX_BYTES
     if scope["method"] == "PUT" and scope["path"].startswith("/v1/artifacts/"):
         return ARTIFACT_MAX_BYTES
     is_fleetwise = (scope["method"], scope["path"]) == ("POST", "/")
