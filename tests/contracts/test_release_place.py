@@ -89,7 +89,10 @@ def test_a_bucket_takes_large_bytes_in_parts(tmp_path: Path, monkeypatch: pytest
 
         assert bucket.holds(one)
         assert len(server.parts["upload-0"]) == 3
-        assert server.kept[f"releases/blobs/{one.sha256}"] == (tmp_path / "one").read_bytes()
+        assert (
+            server.kept[f"releases/sha256/{one.sha256[:2]}/{one.sha256}"]
+            == (tmp_path / "one").read_bytes()
+        )
 
 
 def test_a_cloud_that_does_not_know_the_key_says_so():

@@ -1,6 +1,6 @@
 """A place that is a bucket: s3://BUCKET/PREFIX[?region=...&endpoint=...].
 
-    PREFIX/metadata/NAME    PREFIX/blobs/SHA256
+    PREFIX/metadata/NAME    PREFIX/sha256/AB/ABCD...   (as a fleet-cloud keeps its artifacts in a bucket)
 
 Rule 1: the SHA-256 of bytes goes with them: the service compares it, and a cut upload is not there.
 """
@@ -49,11 +49,11 @@ class S3Place:
         )
 
     def holds(self, blob: Blob) -> bool:
-        head = self._call("head_object", Key=self._key("blobs", blob.sha256))
+        head = self._call("head_object", Key=self._blob_key(blob))
         return head is not None and head["ContentLength"] == blob.length
 
     def send(self, blob: Blob, path: Path) -> None:
-        key = self._key("blobs", blob.sha256)
+        key = self._blob_key(blob)
         if blob.length <= self._part_bytes:
             digest = base64.b64encode(bytes.fromhex(blob.sha256)).decode()
             self._put(key, path.read_bytes(), ChecksumSHA256=digest)
@@ -78,6 +78,9 @@ class S3Place:
             kept = "max-age=31536000, immutable" if name[:1].isdigit() else "no-cache"
             key = self._key("metadata", name)
             self._put(key, data, ContentType="application/json", CacheControl=kept)
+
+    def _blob_key(self, blob: Blob) -> str:
+        return self._key(f"sha256/{blob.sha256[:2]}", blob.sha256)
 
     def _key(self, kind: str, name: str) -> str:
         return "/".join(part for part in (self._prefix, kind, name) if part)

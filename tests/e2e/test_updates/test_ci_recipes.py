@@ -64,7 +64,7 @@ def test_its_commands_make_a_release_with_a_person_in_between(recipe, tmp_path: 
     environment = variables(kit)
 
     run(said.build, environment, tmp_path)
-    alone = [done for done in attempts(said.publish, environment, tmp_path)]
+    alone = list(attempts(said.publish, environment, tmp_path))
     assert any("awaiting signature: 1 of 2 (ci)" in one.stderr for one in alone)
     assert not list((tmp_path / "public" / "metadata").glob("*.json"))
 
@@ -169,6 +169,7 @@ def attempts(
     for line in ours:
         yield subprocess.run(
             ["bash", "-euc", line],
+            check=False,
             cwd=at,
             env=environment,
             capture_output=True,

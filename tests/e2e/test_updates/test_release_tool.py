@@ -22,7 +22,9 @@ class Tool:
 
     def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
         command = [str(BIN / "ota-release"), *words]
-        return subprocess.run(command, cwd=self.path, capture_output=True, text=True, timeout=240)
+        return subprocess.run(
+            command, check=False, cwd=self.path, capture_output=True, text=True, timeout=240
+        )
 
     def must(self, *words: str) -> Any:
         done = self.run(*words, "--json")
