@@ -1,3 +1,5 @@
+"""`python -m ota.cli` is `ota-release`."""
+
 import sys
 
 from ota.cli import main
