@@ -109,12 +109,14 @@ def test_a_name_leads_to_the_key_that_metadata_names(tmp_path: Path):
         ("threshold = 2", "treshold = 2", "did you mean threshold?"),
         ("[snapshot]", "[snapshot]\nci = { ci = 'keys/ci.pem' }", "signed by servers"),
         ("[releases]", "[releases]\nthreshold = 1", "would meet it alone"),
+        ('root-2 = "keys/root-2.pem"', "root-2 = '{online}'", "held by two kinds of hands"),
         ("[root]", "[root", "is not TOML"),
     ],
 )
 def test_a_wrong_keys_file_is_one_sentence(old: str, new: str, why: str, tmp_path: Path):
     kit = Kit(tmp_path)
     file = keys_file(kit, lambda label: str(kit.key(label)))
+    new = new.format(online=kit.key("online")) if "{online}" in new else new
     file.write_text(file.read_text().replace(old, new, 1))
 
     ran = kit.run("init", kit.folder, "--keys-file", file, "--make-keys", here=False)
