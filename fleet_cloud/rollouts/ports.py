@@ -1,6 +1,6 @@
 """What doors to vehicles need of updates, whichever protocol they speak.
 
-Uptane (ours): Director, Offers    hawkBit DDI, AWS IoT Jobs: Offers
+Uptane (ours): Director, Ecus, Offers    hawkBit DDI, AWS IoT Jobs: Offers
 
 Rule 1: an offer is the same whoever asks for it: a rollout does not know which protocol carries it.
 Rule 2: what a vehicle says is believed for that vehicle alone: doors say who speaks, and they have checked it.
@@ -61,6 +61,29 @@ class Director(Protocol):
 
         Raises BadInput for what is none, Tampered for a signature or a counter that does not hold (kept as
         evidence), Unavailable.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredEcu:
+    """An ECU as a vehicle registers it."""
+
+    serial: str
+    hardware_id: str
+    public_key_pem: str = ""  # of the key that signs its reports; "": the primary signs for it
+    is_primary: bool = False
+
+
+class Ecus(Protocol):
+    """Knows the ECUs of each vehicle.  Contract: tests/contracts/test_director.py."""
+
+    def register(
+        self, tenant: str, vehicle: str, ecus: Sequence[RegisteredEcu], now_ns: int
+    ) -> None:
+        """Note the ECUs of a vehicle; the same ones again change nothing.
+
+        Raises Conflict when one that is known has another key or hardware (that takes a person), Unavailable.
         """
         ...
 
