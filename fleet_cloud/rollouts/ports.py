@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from fairway.update import UpdateEvent
 from ota.manifest import Bundle, Image
 
@@ -56,8 +58,18 @@ class Director(Protocol):
         """
         ...
 
-    def report(self, tenant: str, vehicle: str, signed: bytes, now_ns: int) -> None:
+    def report(
+        self,
+        tenant: str,
+        vehicle: str,
+        signed: bytes,
+        now_ns: int,
+        identity: ec.EllipticCurvePublicKey | None = None,
+    ) -> None:
         """Take a signed report of a vehicle and its ECUs.
+
+        `identity` is the key by which the connection proved that it is this vehicle: its certificate's.  It
+        signs for the primary, unless the primary was registered with a key of its own.
 
         Raises BadInput for what is none, Tampered for a signature or a counter that does not hold (kept as
         evidence), Unavailable.
@@ -67,24 +79,30 @@ class Director(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RegisteredEcu:
-    """An ECU as a vehicle registers it."""
+    """An ECU as a vehicle, or its maker, made it known."""
 
     serial: str
     hardware_id: str
-    public_key_pem: str = ""  # of the key that signs its reports; "": the primary signs for it
+    public_key: str = ""  # PEM; "": the primary signs for it
     is_primary: bool = False
 
 
 class Ecus(Protocol):
-    """Knows the ECUs of each vehicle.  Contract: tests/contracts/test_director.py."""
+    """Knows the ECUs of vehicles.  Contract: tests/contracts/test_director.py."""
 
     def register(
         self, tenant: str, vehicle: str, ecus: Sequence[RegisteredEcu], now_ns: int
     ) -> None:
-        """Note the ECUs of a vehicle; the same ones again change nothing.
+        """Make the ECUs of a vehicle known; the same again changes nothing.
 
-        Raises Conflict when one that is known has another key or hardware (that takes a person), Unavailable.
+        Others than were known wait until a person accepts them, and until then nothing is offered.
+
+        Raises BadInput for a list that cannot be, Conflict when it waits to be accepted, Unavailable.
         """
+        ...
+
+    def ecus(self, tenant: str, vehicle: str) -> tuple[RegisteredEcu, ...]:
+        """Return those that are known and accepted, in order of serial.  Raises Unavailable."""
         ...
 
 
