@@ -12,6 +12,7 @@
     counters                                     numbers that only grow: the fleet's revision, the plan's
     campaigns and their like                     registry_campaign_tables.py
     services and their like                      registry_service_tables.py
+    what foreign clients need                    registry_foreign_tables.py
 
 Rule 1: nothing refers to a vehicle by foreign key but its tenant: ledger and quarantine outlive a vehicle.
 Rule 2: region and tenant are first in the key of a tenant's rows; registry_scope.py builds what asks for them.
@@ -30,6 +31,7 @@ from sqlalchemy import (
 
 from fleet_cloud.adapters import (  # noqa: F401 - of this schema
     registry_campaign_tables,
+    registry_foreign_tables,
     registry_metadata,
     registry_service_tables,
 )
@@ -39,7 +41,7 @@ from fleet_cloud.adapters.registry_metadata import scope as _scope
 metadata = registry_metadata.metadata
 
 # The newest migration, which leaves these tables behind.
-NEWEST = "0009"
+NEWEST = "0011"
 
 
 tenants = Table(

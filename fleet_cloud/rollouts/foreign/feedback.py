@@ -71,7 +71,9 @@ def feedback_of(body: Any) -> Feedback:
     status = _object(status, "status")
     execution = status.get("execution")
     if execution not in EXECUTIONS:
-        raise BadInput(f"status.execution is {execution!r:.60}: it is one of {', '.join(EXECUTIONS)}")
+        raise BadInput(
+            f"status.execution is {execution!r:.60}: it is one of {', '.join(EXECUTIONS)}"
+        )
     result = _object(status.get("result") or {}, "status.result")
     finished = result.get("finished", "none")
     if finished not in FINISHED:
@@ -82,7 +84,11 @@ def feedback_of(body: Any) -> Feedback:
     if not _is_whole(code) and code is not None:
         raise BadInput(f"status.code is {code!r:.60}: it is a whole number")
     return Feedback(
-        execution, finished, _percent(result.get("progress")), code, details_of(status.get("details"))
+        execution,
+        finished,
+        _percent(result.get("progress")),
+        code,
+        details_of(status.get("details")),
     )
 
 
@@ -118,8 +124,9 @@ def cancelled(feedback: Feedback, action: str, now_ns: int) -> UpdateEvent:
     """Return what a feedback on a cancellation comes to."""
     if feedback.execution in ("closed", "canceled") and feedback.finished != "failure":
         return _event(feedback, action, now_ns, Stage.FAILED, Fault.CANCELLED)
-    # Refused, or on its way: the order goes on until the client says what became of it.
-    return _event(feedback, action, now_ns, Stage.INSTALLING, None)
+    # On its way, or refused: the order goes on until the client says what became of it.
+    refused = Fault.CONDITION if is_cancel_refused(feedback) else None
+    return _event(feedback, action, now_ns, Stage.INSTALLING, refused)
 
 
 def is_cancel_refused(feedback: Feedback) -> bool:
@@ -129,12 +136,19 @@ def is_cancel_refused(feedback: Feedback) -> bool:
     )
 
 
+def keeps_on(event: UpdateEvent) -> bool:
+    """Whether the vehicle has said that it does not give up its order."""
+    return event.stage is Stage.INSTALLING and event.fault is Fault.CONDITION
+
+
 def type_of(event: UpdateEvent) -> str:
     """Return hawkBit's word for an event."""
     if event.stage is Stage.FAILED and event.fault is Fault.CANCELLED:
         return "canceled"
     if event.stage is Stage.WINDOW and event.fault is Fault.CONDITION:
         return "warning"
+    if keeps_on(event):
+        return "cancel_rejected"
     return _TYPES[event.stage]
 
 
@@ -162,7 +176,13 @@ def _event(
         said = (*said, f"code {feedback.code}")
     # A client of hawkBit numbers nothing: the moment does.
     return UpdateEvent(
-        action, now_ns, now_ns, stage, percent=feedback.percent, fault=fault, sentence="\n".join(said)
+        action,
+        now_ns,
+        now_ns,
+        stage,
+        percent=feedback.percent,
+        fault=fault,
+        sentence="\n".join(said),
     )
 
 
@@ -173,9 +193,9 @@ def _percent(progress: Any) -> int | None:
     done, of = said.get("cnt"), said.get("of")
     if not _is_whole(done) or not (of is None or _is_whole(of)):
         raise BadInput("status.result.progress has whole numbers: cnt, and of")
-    if not of or done < 0 or of < 0:
+    if not isinstance(done, int) or not isinstance(of, int) or done < 0 or of <= 0:
         return None
-    return int(min(100, 100 * done // of))
+    return min(100, 100 * done // of)
 
 
 def _object(value: Any, what: str) -> dict[str, Any]:

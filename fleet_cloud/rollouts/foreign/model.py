@@ -1,6 +1,6 @@
 """The nouns of hawkBit's clients and of those who assign software to them.
 
-    a module (files) > a set of modules --assigned to a target--> an assignment, which is an order of its vehicle
+    a module (files) > a set of modules --assigned to a target--> an assignment: an order of its vehicle
 
 Rule 1: a target is a vehicle of the fleet: what stands here is what hawkBit's words add to it.
 Rule 2: of a token its hash is kept; the token itself only sealed, and only where the operator wants it shown.
@@ -51,8 +51,9 @@ class Target:
     wants_attributes: bool = True
     auto_confirm: AutoConfirm | None = None
     confirmed: str = ""  # the order that was confirmed last
-    installed: str = ""  # the order that was installed last
-    reported: tuple[str, str] | None = None  # name and version that it says it has, without an order
+    reported: tuple[str, str] | None = (
+        None  # name and version that it says it has, without an order
+    )
     seen_time_ns: int = 0
     created_time_ns: int = 0
 
@@ -90,6 +91,16 @@ class ModuleSet:
     description: str = ""
     modules: tuple[int, ...] = ()
     created_time_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledSet:
+    """What a client installed last, so that it can be asked for again."""
+
+    action: str
+    bundle: Bundle
+    images: tuple[Image, ...]
+    time_ns: int
 
 
 class Mode(StrEnum):

@@ -7,7 +7,6 @@ Rule 2: a number once given is never another's: hawkBit's clients know orders an
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cache
 from typing import Any, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -19,6 +18,7 @@ T = TypeVar("T")
 DOCUMENTS_MAX = 1000
 # How often a change is tried that others change at the same time; two do at most, a client and a person.
 _TRIES = 8
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
 
 
 class Kind(StrEnum):
@@ -33,6 +33,7 @@ class Kind(StrEnum):
     ACTION = "action"  # numbers of orders, whoever gave them
     ASSIGNMENT = "assignment"  # by order
     JOB = "job"  # by vehicle and order
+    INSTALLED = "installed"  # by vehicle
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Document:
     name: str
     content: Any  # JSON
     revision: int = 0  # 0: not kept yet
-    vehicle: str = ""  # whose it is, where it is one vehicle's
+    group: str = ""  # what it is listed under, such as a vehicle
 
 
 class Documents(Protocol):
@@ -54,13 +55,13 @@ class Documents(Protocol):
         ...
 
     def listed(
-        self, tenant: str, kind: Kind, *, vehicle: str = "", limit: int = DOCUMENTS_MAX
+        self, tenant: str, kind: Kind, group: str = "", *, limit: int = DOCUMENTS_MAX
     ) -> list[Document]:
-        """Return documents of a kind (of one vehicle), those that were made last first.  Raises Unavailable."""
+        """Return documents of a kind (in a group), those that were made last first.  Raises Unavailable."""
         ...
 
     def put(self, tenant: str, document: Document) -> bool:
-        """Keep `document` in place of its revision (0: of none); False: that is not the newest, or none is there.
+        """Keep `document` in place of its revision (0: of none); False: that is not the newest one.
 
         Raises Unavailable.
         """
@@ -95,9 +96,11 @@ class Sealer(Protocol):
         ...
 
 
-@cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+    # Made once for each noun: that takes a hundred times as long as using it.
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
 
 
 def read(kind: type[T], content: Any) -> T:
@@ -120,7 +123,7 @@ def found(documents: Documents, tenant: str, kind: Kind, name: str, noun: type[T
     return None if document is None else read(noun, document.content)
 
 
-def change(
+def change(  # noqa: PLR0913 - where it is, what it is, and what becomes of it
     documents: Documents,
     tenant: str,
     kind: Kind,
@@ -128,12 +131,13 @@ def change(
     changed: Callable[[T | None], T | None],
     noun: type[T],
     *,
-    vehicle: str = "",
+    group: Callable[[T], str] | None = None,
 ) -> T | None:
     """Have what is kept changed by `changed`, which is asked again when others are faster.
 
-    None from it leaves things as they are.  Raises Conflict when others are always faster, Unavailable, and
-    what `changed` raises.
+    None from it leaves things as they are; `group` says what the outcome is listed under.
+
+    Raises Conflict when others are always faster, Unavailable, and what `changed` raises.
     """
     for _ in range(_TRIES):
         document = documents.document(tenant, kind, name)
@@ -141,7 +145,8 @@ def change(
         after = changed(before)
         if after is None or after == before:
             return before
-        at = document or Document(kind, name, None, 0, vehicle)
-        if documents.put(tenant, replace(at, content=written(after))):
+        at = document or Document(kind, name, None)
+        under = at.group if group is None else group(after)
+        if documents.put(tenant, replace(at, content=written(after), group=under)):
             return after
     raise Conflict(f"{kind} {name} is being changed by others: come again")

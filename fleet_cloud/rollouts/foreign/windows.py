@@ -18,11 +18,13 @@ DURATION_MAX_S = 24 * 3600
 _MONTHS = {
     name: number
     for number, name in enumerate(
-        "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), start=1
+        ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
+        start=1,
     )
 }
 _DAYS = {
-    name: number for number, name in enumerate("SUN MON TUE WED THU FRI SAT".split(), start=1)
+    name: number
+    for number, name in enumerate(["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"], start=1)
 }
 # What each field may say: its name, its least and its greatest number, and names for numbers.
 _FIELDS: tuple[tuple[str, int, int, Mapping[str, int]], ...] = (
@@ -84,7 +86,9 @@ def _fields(schedule: str) -> list[frozenset[int]]:
     return [_numbers(text, *field) for text, field in zip(parts, _FIELDS, strict=True)]
 
 
-def _numbers(text: str, what: str, least: int, most: int, names: Mapping[str, int]) -> frozenset[int]:
+def _numbers(
+    text: str, what: str, least: int, most: int, names: Mapping[str, int]
+) -> frozenset[int]:
     numbers: set[int] = set()
     for part in text.split(","):
         span, _, step = part.partition("/")
@@ -98,7 +102,7 @@ def _numbers(text: str, what: str, least: int, most: int, names: Mapping[str, in
             every = int(step) if step else 1
         except ValueError as error:
             raise BadInput(f"{part[:40]!r} is not a {what} of a schedule") from error
-        if not (least <= low <= high <= most and 1 <= every):
+        if not (least <= low <= high <= most and every >= 1):
             raise BadInput(f"{part[:40]!r} is not a {what} of a schedule: {least} to {most}")
         numbers.update(range(low, high + 1, every))
     return frozenset(numbers)
