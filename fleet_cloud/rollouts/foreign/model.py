@@ -78,6 +78,7 @@ class Module:
     description: str = ""
     artifacts: tuple[Artifact, ...] = ()
     created_time_ns: int = 0
+    is_deleted: bool = False  # its number stays its own, and orders that were given still show it
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@
     GET, POST .../{n}/artifacts                    GET, DELETE .../{n}/artifacts/{a}
 
 Rule 1: bytes pass through a temporary file, are hashed in all ways at once, and are kept by their SHA-256.
-Rule 2: a module that is gone leaves its bytes: orders that were given still name them.
+Rule 2: a module that is gone leaves its number and its bytes: orders that were given still name them.
 """
 
 import asyncio
@@ -95,7 +95,7 @@ class _Desk:
         self.door.note(manager, "module.add", f"module:{name}", version=version)
 
         def first(kept: Module | None) -> Module:
-            if kept is not None:
+            if kept is not None and not kept.is_deleted:
                 raise Conflict(f"there is a module {name} {version} already: {number}")
             return fresh
 
@@ -110,7 +110,7 @@ class _Desk:
         )
 
         def added(kept: Module | None) -> Module:
-            if kept is None:
+            if kept is None or kept.is_deleted:
                 raise NotFound(f"there is no software module {number}")
             if any(one.filename == filename for one in kept.artifacts):
                 raise Conflict(f"the module has a file called {filename} already")
@@ -133,6 +133,16 @@ class _Desk:
             return replace(kept, artifacts=left)
 
         self._change(manager.tenant, number, without)
+
+    def remove(self, manager: Manager, number: str) -> None:
+        """Have a module be there no longer.  Raises NotFound, Unavailable."""
+
+        def gone(kept: Module | None) -> Module:
+            if kept is None:
+                raise NotFound(f"there is no software module {number[:40]}")
+            return replace(kept, is_deleted=True, artifacts=())
+
+        self._change(manager.tenant, number, gone)
 
     def stored(self, manager: Manager, file: BinaryIO, hashes: Hashes) -> None:
         """Keep bytes for the tenant.  Raises Tampered, Unavailable."""
@@ -158,7 +168,8 @@ def _serve_modules(routes: APIRouter, desk: _Desk) -> None:
     def listed(request: Request) -> Response:
         manager = desk.door.enter(request, Permission.RELEASES_READ)
         kept = desk.ports.documents.listed(manager.tenant, Kind.MODULE)
-        some = [view(read(Module, one.content)) for one in kept]
+        modules = [read(Module, one.content) for one in kept]
+        some = [view(one) for one in modules if not one.is_deleted]
         return answered(request, {"content": some, "total": len(some), "size": len(some)})
 
     @routes.post("")
@@ -179,7 +190,7 @@ def _serve_modules(routes: APIRouter, desk: _Desk) -> None:
         manager = desk.door.enter(request, Permission.RELEASES_WRITE)
         kept = module_of(desk.ports, manager.tenant, number)
         desk.door.note(manager, "module.remove", f"module:{kept.name}", version=kept.version)
-        desk.ports.documents.drop(manager.tenant, Kind.MODULE, number)
+        desk.remove(manager, number)
         return Response(status_code=200)
 
 
@@ -249,7 +260,7 @@ def view(module: Module) -> dict[str, Any]:
         "type": module.type,
         "description": module.description,
         "createdAt": module.created_time_ns // 1_000_000,
-        "deleted": False,
+        "deleted": module.is_deleted,
     }
 
 

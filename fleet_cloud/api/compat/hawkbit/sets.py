@@ -132,7 +132,7 @@ class _Desk:
     def _modules(self, tenant: str, kept: ModuleSet) -> list[Module]:
         documents = self.ports.documents
         some = (found(documents, tenant, Kind.MODULE, str(one), Module) for one in kept.modules)
-        return [one for one in some if one is not None]
+        return [one for one in some if one is not None and not one.is_deleted]
 
     def _images(self, tenant: str, kept: ModuleSet) -> tuple[Image, ...]:
         modules = self._modules(tenant, kept)
