@@ -6,6 +6,8 @@ Rule 1: one place decides, as at the gRPC door; a certificate that is revoked is
 Rule 2: a vehicle without a certificate is a matter of foreign protocols, which have tokens.
 """
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from fastapi import Request
 
 from fairway import log as logs
@@ -54,3 +56,9 @@ def peer_needed(ports: DevicePorts, request: Request) -> Peer:
             "this is for vehicles: show the certificate that the vehicle was enrolled with"
         )
     return found
+
+
+def key_of(request: Request) -> ec.EllipticCurvePublicKey | None:
+    """Return the key by which a vehicle proved who it is; None for a certificate of another kind of key."""
+    key = x509.load_der_x509_certificate(certificate_of(request)).public_key()
+    return key if isinstance(key, ec.EllipticCurvePublicKey) else None

@@ -8,30 +8,26 @@ Rule 2: metadata goes out as it was signed, byte for byte; nothing here reads it
 """
 
 import asyncio
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from fairway.errors import BadInput
 from fairway.wire.updates import events_from_json
-from fleet_cloud.api.device.admission import peer_needed
+from fleet_cloud.api.device.admission import key_of, peer_needed
 from fleet_cloud.api.device.blobs import blob_answer
-from fleet_cloud.api.device.ports import DevicePorts, Peer
+from fleet_cloud.api.device.ports import DevicePorts
 from fleet_cloud.api.ports import NotFound
 from fleet_cloud.rollouts.ports import RegisteredEcu
 from ota.manifest import Image
+from ota.registration import ecus_from_json
 
 _DIRECTOR = re.compile(r"([0-9]{1,9}\.)?(root|targets|snapshot|timestamp)\.json")
 # A role of ours or of a supplier: what a file may be called anywhere.
 _REPO = re.compile(r"([0-9]{1,9}\.)?[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\.json")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-ECUS_MAX = 256
-_SERIAL_MAX = 128
-_KEY_MAX = 4096
 
 
 def router(ports: DevicePorts) -> APIRouter:
@@ -63,26 +59,28 @@ def _take_words(routes: APIRouter, ports: DevicePorts) -> None:
     @routes.put("/director/manifest")
     async def report(request: Request) -> Response:
         peer, signed = peer_needed(ports, request), await request.body()
-        await _told(ports, ports.director.report, peer, signed)
+        key, now_ns = key_of(request), ports.clock.now_ns()
+        of = (peer.tenant, peer.vehicle)
+        await asyncio.to_thread(ports.director.report, *of, signed, now_ns, key)
         return Response(status_code=204)
 
     @routes.post("/director/ecus")
     async def register(request: Request) -> Response:
         peer, body = peer_needed(ports, request), await request.body()
-        await _told(ports, ports.ecus.register, peer, ecus_from_json(body))
+        ecus = [
+            RegisteredEcu(one.serial, one.hardware_id, one.public_key, is_primary=one.is_primary)
+            for one in ecus_from_json(body)
+        ]
+        of, now_ns = (peer.tenant, peer.vehicle), ports.clock.now_ns()
+        await asyncio.to_thread(ports.ecus.register, *of, ecus, now_ns)
         return Response(status_code=204)
 
     @routes.post("/events")
     async def events(request: Request) -> Response:
         peer, body = peer_needed(ports, request), await request.body()
-        await _told(ports, ports.offers.tell, peer, events_from_json(body))
+        told, now_ns = events_from_json(body), ports.clock.now_ns()
+        await asyncio.to_thread(ports.offers.tell, peer.tenant, peer.vehicle, told, now_ns)
         return Response(status_code=204)
-
-
-async def _told(
-    ports: DevicePorts, tell: Callable[[str, str, Any, int], None], peer: Peer, what: object
-) -> None:
-    await asyncio.to_thread(tell, peer.tenant, peer.vehicle, what, ports.clock.now_ns())
 
 
 def _serve_bytes(routes: APIRouter, ports: DevicePorts) -> None:
@@ -126,41 +124,6 @@ class Paths:
             known = (images, {image.path: image.sha256 for image in images})
             self._known[tenant] = known
         return known[1]
-
-
-def ecus_from_json(data: bytes) -> tuple[RegisteredEcu, ...]:
-    """Read ECUs as aktualizr registers them.  Raises BadInput.
-
-    {"primary_ecu_serial": S, "ecus": [{"ecu_serial", "hardware_identifier",
-                                        "clientKey": {"keytype", "keyval": {"public": PEM}}?}]}
-    """
-    try:
-        found = json.loads(data)
-        primary, ecus = found["primary_ecu_serial"], found["ecus"]
-        if (
-            not isinstance(primary, str)
-            or not isinstance(ecus, list)
-            or not 0 < len(ecus) <= ECUS_MAX
-        ):
-            raise BadInput(f"a vehicle has 1 to {ECUS_MAX} ECUs, and one of them is the primary")
-        read = tuple(_ecu(one, primary) for one in ecus)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BadInput(f"these are no ECUs to register: {str(error)[:200]!r}") from error
-    serials = [one.serial for one in read]
-    if len(set(serials)) != len(serials) or serials.count(primary) != 1:
-        raise BadInput("each ECU is named once, and the primary is one of them")
-    return read
-
-
-def _ecu(found: Any, primary: str) -> RegisteredEcu:
-    serial, hardware = found["ecu_serial"], found["hardware_identifier"]
-    key = (found.get("clientKey") or {}).get("keyval", {}).get("public", "")
-    for text, most in ((serial, _SERIAL_MAX), (hardware, _SERIAL_MAX), (key, _KEY_MAX)):
-        if not isinstance(text, str) or len(text) > most or not text.isascii():
-            raise BadInput(f"{str(text)[:80]!r} is no text of {most} ASCII characters at most")
-    if not serial or not hardware:
-        raise BadInput("an ECU has a serial and a hardware identifier")
-    return RegisteredEcu(serial, hardware, key, is_primary=serial == primary)
 
 
 def _metadata(found: bytes | None, name: str) -> Response:
