@@ -58,7 +58,7 @@ class PlainSealer:
 class ForeignSite:
     """A door, and what stands behind it."""
 
-    clock: Any = field(default_factory=lambda: ManualClock())
+    clock: Any = field(default_factory=ManualClock)
     foreign: Any = field(default_factory=MemoryForeign)
     vehicles: MemoryVehicles = field(default_factory=MemoryVehicles)
     keys: MemoryKeys = field(default_factory=MemoryKeys)

@@ -101,11 +101,11 @@ def test_force_asks_nobody(direct: DirectOffers):
     assert direct.ended("acme", "V1")[0].events[-1].fault is Fault.CANCELLED
 
 
-@pytest.mark.parametrize(
-    ("mode", "is_over"), [(Mode.DOWNLOAD_ONLY, True), (Mode.FORCED, False)]
-)
+@pytest.mark.parametrize(("mode", "is_over"), [(Mode.DOWNLOAD_ONLY, True), (Mode.FORCED, False)])
 def test_to_be_fetched_only_is_done_when_it_is_fetched(
-    direct: DirectOffers, mode: Mode, is_over: bool
+    direct: DirectOffers,
+    mode: Mode,
+    is_over: bool,  # noqa: FBT001 - of the table
 ):
     order = direct.assign("acme", wish(mode=mode), 5)
 

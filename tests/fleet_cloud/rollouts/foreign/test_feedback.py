@@ -57,9 +57,7 @@ def test_each_word_of_a_client_has_a_stage_of_ours(
         ("proceeding", "none", Stage.INSTALLING, "running"),
     ],
 )
-def test_a_cancellation_is_taken_or_refused(
-    execution: str, finished: str, stage: Stage, word: str
-):
+def test_a_cancellation_is_taken_or_refused(execution: str, finished: str, stage: Stage, word: str):
     event = cancelled(feedback_of(said(execution, finished)), "order", 5)
 
     assert event.stage is stage
@@ -96,7 +94,9 @@ def test_an_order_that_was_done_after_it_was_to_be_cancelled_is_an_update():
 
 json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda some: st.lists(some, max_size=4) | st.dictionaries(st.text(max_size=12), some, max_size=4),
+    lambda some: (
+        st.lists(some, max_size=4) | st.dictionaries(st.text(max_size=12), some, max_size=4)
+    ),
     max_leaves=12,
 )
 near = st.fixed_dictionaries(

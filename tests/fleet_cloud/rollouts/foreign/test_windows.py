@@ -32,7 +32,11 @@ def at(text: str) -> int:
     ],
 )
 def test_a_window_is_open_from_each_moment_of_its_schedule(
-    schedule: str, duration: str, zone: str, moment: str, opened: bool
+    schedule: str,
+    duration: str,
+    zone: str,
+    moment: str,
+    opened: bool,  # noqa: FBT001 - of the table
 ):
     assert is_open(window_of(schedule, duration, zone), at(moment)) is opened
 
