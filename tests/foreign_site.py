@@ -1,5 +1,7 @@
 """The device door over a small fleet in memory, with everything for clients of others beside it."""
 
+import asyncio
+from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +25,7 @@ from fleet_cloud.adapters.memory_rollouts import (
 )
 from fleet_cloud.api.compat.hawkbit import hawkbit_router
 from fleet_cloud.api.compat.hawkbit.ports import HawkbitPorts
+from fleet_cloud.api.device.admission import CERTIFICATE
 from fleet_cloud.api.device.ports import DevicePorts
 from fleet_cloud.api.device.service import device_app
 from fleet_cloud.api.gate import Gate
@@ -114,18 +117,57 @@ class ForeignSite:
         """Register a vehicle."""
         self.vehicles.add(Vehicle(vehicle, tenant, VehicleState.ACTIVE, 1, None))
 
-    def client(self, **more: Any) -> httpx.Client:
-        """Return a client of the door."""
-        # Starlette's own test client, without its threads' warnings.
-        from starlette.testclient import TestClient  # noqa: PLC0415
+    def client(self, *, address: str = "192.0.2.1", **headers: str) -> "Client":
+        """Return a client of the door, at an address."""
+        return Client(self.app, address, headers)
 
-        return TestClient(self.app, base_url="http://door.example", **more)
-
-    def manager(self, role: str = "admin", tenant: str = TENANT) -> httpx.Client:
+    def manager(self, role: str = "admin", tenant: str = TENANT) -> "Client":
         """Return a client that signs in as hawkBit's users do."""
-        client = self.client()
-        client.auth = httpx.BasicAuth("somebody", self.key(role, tenant))
-        return client
+        shown = b64encode(f"somebody:{self.key(role, tenant)}".encode()).decode()
+        return self.client(Authorization=f"Basic {shown}")
+
+    def vehicle_client(self, vehicle: str, certificate: str = "") -> "Client":
+        """Return a client that shows the certificate of a vehicle."""
+        return Client(self.app, "192.0.2.7", {}, (certificate or vehicle).encode())
+
+
+class Client:
+    """Asks a door in the same process, one request after the other."""
+
+    def __init__(
+        self, app: FastAPI, address: str, headers: dict[str, str], certificate: bytes = b""
+    ) -> None:
+        async def with_certificate(scope: Any, receive: Any, send: Any) -> None:
+            # As the door's server puts it there: api/device/server.py.
+            await app({**scope, "state": {CERTIFICATE: certificate}}, receive, send)
+
+        self._app: Any = with_certificate
+        self._address, self.headers = address, headers
+
+    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """Ask, and return the answer."""
+
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app, client=(self._address, 1))
+            base = "http://door.example"
+            async with httpx.AsyncClient(transport=transport, base_url=base) as client:
+                headers = {**self.headers, **more.pop("headers", {})}
+                return await client.request(method, path, headers=headers, **more)
+
+        with asyncio.Runner() as runner:
+            return runner.run(ask())
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        return self.request("GET", path, **more)
+
+    def post(self, path: str, **more: Any) -> httpx.Response:
+        return self.request("POST", path, **more)
+
+    def put(self, path: str, **more: Any) -> httpx.Response:
+        return self.request("PUT", path, **more)
+
+    def delete(self, path: str, **more: Any) -> httpx.Response:
+        return self.request("DELETE", path, **more)
 
 
 def _shown(certificate: bytes) -> tuple[str, str]:
