@@ -12,8 +12,8 @@ and stores that are shared.
 import asyncio
 import secrets
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from prometheus_client import CollectorRegistry
@@ -42,7 +42,7 @@ from fleet_cloud.adapters.grpc_artifacts import ArtifactDoor
 from fleet_cloud.adapters.grpc_control import ControlDoor
 from fleet_cloud.adapters.grpc_enrolment import EnrolmentDoor
 from fleet_cloud.adapters.handing_out import place_of
-from fleet_cloud.adapters.housekeeping import renew_lists, watch_clock
+from fleet_cloud.adapters.housekeeping import following
 from fleet_cloud.adapters.ingest_metrics import IngestCollector
 from fleet_cloud.adapters.intake import Intake
 from fleet_cloud.adapters.issuers import tokens_of
@@ -58,6 +58,7 @@ from fleet_cloud.api.ports import ApiPorts, SignIn, Telemetry
 from fleet_cloud.api.server import serving, tls_of
 from fleet_cloud.api.service import make_api
 from fleet_cloud.config import Config, Endpoint, endpoint
+from fleet_cloud.doors import Site, update_door, updates_of
 from fleet_cloud.enrolment.desk import Desk
 from fleet_cloud.features import campaign_ports, open_artifacts, service_ports
 from fleet_cloud.ingest.groups import Groups
@@ -146,12 +147,15 @@ async def _run(config: Config, ready: Ready, *, whole: bool) -> None:
         owner = config.ingest.name or data.owner(whole=whole)
         status, grpc = await stack.enter_async_context(_ingest(cloud, store, address, owner))
         cloud.metrics.register(IngestCollector(status))
+        await stack.enter_async_context(_updates(cloud))
         listen = config.api.listen if whole else config.metrics.listen
         if listen:
             await stack.enter_async_context(_api(cloud, listen, store, status))
         if whole:
             data.write_endpoints(cloud.urls)
-        stack.enter_context(_following(cloud, broker, grpc))
+        stack.enter_context(
+            following(pki, fleet, clock, end, broker, grpc.review if grpc else None)
+        )
         log.info("ready", owner=owner, vehicles=len(cloud.fleet.tenants), **cloud.urls)
         ready(cloud.urls)
         await end.wait()
@@ -325,6 +329,23 @@ async def _grpc(cloud: _Cloud, intake: Intake, streams: ControlDoor) -> GrpcDoor
     return door
 
 
+def _updates(cloud: _Cloud) -> AbstractAsyncContextManager[None]:
+    config, registry, end = cloud.config, cloud.registry, cloud.end
+    if not config.updates.enabled:
+        return nullcontext()
+    site = Site(
+        config,
+        cloud.clock,
+        cloud.data,
+        cloud.pki,
+        cloud.fleet,
+        cloud.metrics,
+        cloud.urls,
+        end.request,
+    )
+    return update_door(site, updates_of(config, registry, cloud.artifacts))
+
+
 @asynccontextmanager
 async def _api(
     cloud: _Cloud, listen: str, telemetry: Telemetry, status: Callable[[], IngestStatus]
@@ -363,37 +384,3 @@ async def _api(
     api = make_api(ports)
     async with serving(api, opened, tls=tls, proxies=settings.proxies, ended=cloud.end.request):
         yield
-
-
-@contextmanager
-def _following(
-    cloud: _Cloud, broker: MosquittoBroker | NatsBroker | None, grpc: GrpcDoor | None
-) -> Iterator[None]:
-    async def changed() -> None:
-        log.info("fleet_changed", vehicles=len(cloud.fleet.tenants))
-        if grpc is not None:
-            await grpc.review()  # first: it needs nothing that could fail
-        await asyncio.to_thread(
-            cloud.pki.write_revocations, cloud.fleet.certificates, cloud.clock.now_ns()
-        )
-        if broker is not None:
-            await broker.allow(cloud.fleet.members)
-
-    tasks = [
-        asyncio.create_task(cloud.fleet.follow(changed)),
-        asyncio.create_task(watch_clock(cloud.clock)),
-        asyncio.create_task(renew_lists(cloud.pki, cloud.fleet, cloud.clock, broker)),
-    ]
-    for task in tasks:
-        task.add_done_callback(lambda done: _end_with(done, cloud.end))
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-
-
-def _end_with(task: asyncio.Task[None], end: Ending) -> None:
-    """End the program with a task that runs for ever and has not: what follows the fleet shuts people out."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        end.fail(error)

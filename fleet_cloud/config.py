@@ -272,6 +272,21 @@ class Artifacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Updates:
+    """The device door: where vehicles fetch their updates, over HTTPS."""
+
+    enabled: bool = False
+    listen: str = "127.0.0.1:8444"
+    # How vehicles reach it, where that is not this machine and port: https://updates.example
+    url: str = ""
+
+    def __post_init__(self) -> None:
+        endpoint(self.listen)
+        if self.url and not self.url.startswith("https://"):
+            raise BadInput(f"updates.url is {self.url!r}; write https://HOST:PORT")
+
+
+@dataclass(frozen=True, slots=True)
 class Metrics:
     """Where a `fleet-cloud ingest` says how it is doing (/metrics, /healthz); `serve` does in its API."""
 
@@ -310,6 +325,7 @@ class Config:
     campaigns: Campaigns = field(default_factory=Campaigns)
     services: Services = field(default_factory=Services)
     artifacts: Artifacts = field(default_factory=Artifacts)
+    updates: Updates = field(default_factory=Updates)
     metrics: Metrics = field(default_factory=Metrics)
     log: Log = field(default_factory=Log)
 

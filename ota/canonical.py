@@ -7,10 +7,8 @@ Rule 2: whatever bytes come in, what comes of them is a value or a sentence (Bad
 import json
 from typing import Any
 
-from securesystemslib.exceptions import FormatError
-from securesystemslib.formats import encode_canonical
-
 from fairway.errors import BadInput
+from ota.tuf_library import FormatError, encode_canonical
 
 
 def canonical(value: object) -> bytes:

@@ -23,8 +23,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
-from securesystemslib.exceptions import UnverifiedSignatureError
-from securesystemslib.signer import Key, Signature, SSlibKey
 
 from fairway.crypto import Signer
 from fairway.errors import BadInput, Tampered
@@ -34,6 +32,7 @@ from ota.canonical import canonical, parsed_object
 from ota.custom import NAME_MAX_CHARS, NUMBER_MAX, PATH_MAX_CHARS, named_pairs
 from ota.report import EcuReport, Installed, VehicleReport
 from ota.trust.model import Attack
+from ota.tuf_library import Key, Signature, SSlibKey, UnverifiedSignatureError
 
 REPORT_MAX_BYTES = 1 << 20
 ECUS_MAX = 256

@@ -28,6 +28,10 @@ from fleet_cloud.control.ports import (
 from fleet_cloud.ingest.ports import LiveFeed, Quarantine
 from fleet_cloud.ingest.status import IngestStatus
 from fleet_cloud.models.control_plane import ControlPlane
+from fleet_cloud.rollouts.desk import Desk as RolloutDesk
+from fleet_cloud.rollouts.ecus import EcuKeeper, RecordReader, RxswinReader
+from fleet_cloud.rollouts.keeping import Rollouts, Standings
+from fleet_cloud.rollouts.ports import Offers
 from fleet_cloud.services.images import Shelf
 from fleet_cloud.services.ordering import Ordering
 from fleet_cloud.services.ports import Desired, Statuses
@@ -106,6 +110,20 @@ class ServicePorts:
     shelf: Shelf
 
 
+@dataclass(frozen=True, slots=True)
+class UpdatePorts:
+    """What the routes of updates are given."""
+
+    desk: RolloutDesk
+    rollouts: Rollouts
+    standings: Standings
+    offers: Offers
+    records: RecordReader
+    ecus: EcuKeeper
+    rxswin: RxswinReader
+    poke: Callable[[], None] = lambda: None  # has this process's worker look at once
+
+
 FleetsOf = Callable[[str, str], Collection[str]]  # (tenant, vehicle) -> its fleets
 
 
@@ -133,4 +151,5 @@ class ApiPorts:
     services: ServicePorts
     fleets_of: FleetsOf = default_fleet
     sign_in: SignIn | None = None  # None: people sign in elsewhere
+    updates: UpdatePorts | None = None  # None: nothing is rolled out here
     fleetwise: ControlPlane | None = None  # None: models are kept elsewhere

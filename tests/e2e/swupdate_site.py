@@ -36,6 +36,10 @@ software =
 """
 
 _CONFIG = """\
+globals :
+{{
+    verbose = true;
+}};
 suricatta :
 {{
     tenant = "{tenant}";
@@ -59,6 +63,19 @@ def swupdate() -> str:
     return str(found)
 
 
+def cpio_crc(files: list[tuple[str, bytes]]) -> bytes:
+    """Return an archive in cpio's format "crc", which .swu files are."""
+    made = bytearray()
+    for number, (name, data) in enumerate([*files, ("TRAILER!!!", b"")], start=1):
+        fields = [
+            number, 0o100644, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, sum(data) & 0xFFFFFFFF,
+        ]  # fmt: skip
+        made += b"070702" + b"".join(b"%08X" % one for one in fields) + name.encode() + b"\0"
+        made += bytes(-len(made) % 4) + data
+        made += bytes(-len(made) % 4)
+    return bytes(made)
+
+
 class Line:
     """Passes bytes on to a door, and is cut after so many of an answer."""
 
@@ -66,7 +83,7 @@ class Line:
         self.port = free_port()
         self._to_port = to_port
         self.cut_after_bytes: int | None = None
-        self.cuts = 0
+        self.cuts = self.passed_bytes = 0
         self._server: asyncio.Server | None = None
 
     async def open(self) -> None:
@@ -103,6 +120,7 @@ class Line:
                     self.cuts += 1
                     writer.transport.abort()
                     return
+                self.passed_bytes += len(data) if is_answer else 0
                 writer.write(data)
                 await writer.drain()
 
@@ -166,16 +184,9 @@ class SwupdateSite:
              "-signer", certificate, "-inkey", key, "-outform", "DER", "-nosmimecap", "-binary"],
             cwd=work, check=True, capture_output=True,
         )  # fmt: skip
-        names = b"sw-description\nsw-description.sig\napp.bin\n"
         package = self.folder / f"{version}.swu"
-        with package.open("wb") as out:
-            subprocess.run(
-                ["cpio", "-o", "-H", "crc", "--quiet"],
-                input=names,
-                stdout=out,
-                cwd=work,
-                check=True,
-            )
+        names = ("sw-description", "sw-description.sig", "app.bin")
+        package.write_bytes(cpio_crc([(name, (work / name).read_bytes()) for name in names]))
         return package
 
     def _signer(self) -> tuple[Path, Path]:
@@ -282,10 +293,13 @@ class SwupdateSite:
             if code == status and route.endswith("/{filename}")
         )
 
-    def until(self, is_so: Callable[[], object], what: str, within_s: float = 60.0) -> None:
+    def until(self, is_so: Callable[[], object], what: str, within_s: float = 30.0) -> None:
         """Wait until something is so."""
         try:
             until(what, lambda: bool(is_so()), within_s=within_s)
         except AssertionError as error:
-            log = (self.folder / "swupdate.log").read_text(errors="replace")
-            raise AssertionError(f"{error}\n{log[-4000:]}") from error
+            raise AssertionError(f"{error}\n{self.log()[-4000:]}") from error
+
+    def log(self) -> str:
+        """Return what swupdate has written."""
+        return (self.folder / "swupdate.log").read_text(errors="replace")

@@ -1,0 +1,98 @@
+"""Doors to vehicles that are put together from several features.
+
+registry, fleet, artifacts, Director, offers --> the device door (updates)
+"""
+
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+from prometheus_client import CollectorRegistry
+
+from fairway.clock import Clock
+from fleet_cloud.adapters import addresses
+from fleet_cloud.adapters.data_dir import DataDir, listening
+from fleet_cloud.adapters.fleet import Fleet
+from fleet_cloud.adapters.memory_rollouts import MemoryDirector, MemoryImageRepository, MemoryOffers
+from fleet_cloud.adapters.peer_certificates import vehicle_shown
+from fleet_cloud.adapters.pki_files import FilePki
+from fleet_cloud.adapters.registry import Registry
+from fleet_cloud.api.device.metrics import DoorCollector
+from fleet_cloud.api.device.ports import DevicePorts, DoorNumbers, Places
+from fleet_cloud.api.device.server import DoorTls, door
+from fleet_cloud.api.device.service import device_app
+from fleet_cloud.artifacts.ports import Artifacts, Holdings
+from fleet_cloud.config import Config, endpoint
+from fleet_cloud.rollouts.ports import Director, Ecus, ImageRepository, Offers
+
+
+@dataclass(frozen=True, slots=True)
+class Updates:
+    """What the device door is given of updates."""
+
+    director: Director
+    offers: Offers
+    ecus: Ecus
+    repository: ImageRepository
+    artifacts: Artifacts
+    holdings: Holdings
+    places: Places | None = None
+    beside: Callable[[DevicePorts], Sequence[APIRouter]] = lambda _: ()  # foreign protocols
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where the door stands."""
+
+    config: Config
+    clock: Clock
+    data: DataDir
+    pki: FilePki
+    fleet: Fleet
+    metrics: CollectorRegistry
+    urls: dict[str, str]
+    ended: Callable[[], None]
+
+
+@asynccontextmanager
+async def update_door(site: Site, updates: Updates) -> AsyncIterator[None]:
+    """Open the device door while the body runs, and note where it is reached.  Raises BadInput, Unavailable."""
+    config, pki = site.config, site.pki
+    where = endpoint(config.updates.listen)
+    opened = listening(where.host, site.data.port("updates", where.host, where.port))
+    port = opened.getsockname()[1]
+    reached = f"https://{addresses.reached(config, where.host, port)}"
+    site.urls["updates"] = config.updates.url or reached
+    ports = DevicePorts(
+        director=updates.director,
+        offers=updates.offers,
+        ecus=updates.ecus,
+        repository=updates.repository,
+        artifacts=updates.artifacts,
+        holdings=updates.holdings,
+        members=lambda: site.fleet.members,
+        shown=lambda der: _shown(der, config.region),
+        clock=site.clock,
+        numbers=DoorNumbers(),
+        places=updates.places,
+    )
+    site.metrics.register(DoorCollector(ports.numbers))
+    tls = DoorTls(pki.server, pki.server_key, pki.anchors)
+    app = device_app(ports, updates.beside(ports))
+    async with door(app, opened, tls=tls, numbers=ports.numbers, ended=site.ended):
+        yield
+
+
+def updates_of(config: Config, registry: Registry, artifacts: Artifacts) -> Updates:
+    """Return what the device door is given, over one registry."""
+    del config
+    director = MemoryDirector()
+    return Updates(
+        director, MemoryOffers(), director, MemoryImageRepository(), artifacts, registry.holdings
+    )
+
+
+def _shown(der: bytes, region: str) -> tuple[str, str]:
+    return vehicle_shown(ssl.DER_cert_to_PEM_cert(der).encode(), region=region)
