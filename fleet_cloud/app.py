@@ -46,6 +46,7 @@ from fleet_cloud.adapters.housekeeping import following
 from fleet_cloud.adapters.ingest_metrics import IngestCollector
 from fleet_cloud.adapters.intake import Intake
 from fleet_cloud.adapters.issuers import tokens_of
+from fleet_cloud.adapters.jobs_mqtt import JobsDoor
 from fleet_cloud.adapters.mqtt import MqttDoor
 from fleet_cloud.adapters.own_issuer import OwnIssuer, own_signer
 from fleet_cloud.adapters.pki_files import FilePki
@@ -58,9 +59,10 @@ from fleet_cloud.api.ports import ApiPorts, SignIn, Telemetry
 from fleet_cloud.api.server import serving, tls_of
 from fleet_cloud.api.service import make_api
 from fleet_cloud.config import Config, Endpoint, endpoint
-from fleet_cloud.doors import Site, update_door, updates_of
+from fleet_cloud.doors import Site, Updates, update_door, updates_of
 from fleet_cloud.enrolment.desk import Desk
 from fleet_cloud.features import campaign_ports, open_artifacts, service_ports
+from fleet_cloud.foreign_doors import Around, with_foreign
 from fleet_cloud.ingest.groups import Groups
 from fleet_cloud.ingest.ports import Claimant, TelemetryStore
 from fleet_cloud.ingest.status import IngestStatus
@@ -95,6 +97,8 @@ class _Cloud:
     audit: SqlAudit
     control: Control
     artifacts: FileArtifacts
+    updates: Updates
+    jobs: JobsDoor | None
     feed: Feed = field(default_factory=Feed)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
     urls: dict[str, str] = field(default_factory=dict)
@@ -173,6 +177,18 @@ def _put_together(config: Config, files: FleetFiles, end: Ending) -> _Cloud:
         return config.artifacts.url or (urls.get("grpc", "") if is_alone else "")
 
     control = make_control(registry, fleet, files.audit, clock, end.fail, artifacts_url)
+    artifacts = open_artifacts(config)
+    around = Around(
+        config,
+        registry,
+        files.audit,
+        clock,
+        lambda: fleet.tenants,
+        files.data.folder,
+        urls,
+        end.fail,
+    )
+    updates, jobs = with_foreign(around, updates_of(config, registry, artifacts))
     return _Cloud(
         config=config,
         clock=clock,
@@ -183,7 +199,9 @@ def _put_together(config: Config, files: FleetFiles, end: Ending) -> _Cloud:
         fleet=fleet,
         audit=files.audit,
         control=control,
-        artifacts=open_artifacts(config),
+        artifacts=artifacts,
+        updates=updates,
+        jobs=jobs,
         urls=urls,
     )
 
@@ -194,7 +212,8 @@ async def _broker(cloud: _Cloud) -> AsyncIterator[MosquittoBroker | NatsBroker]:
     where = endpoint(settings.listen)
     port = cloud.data.port("mqtt", where.host, where.port)
     agents = cloud.config.fleetwise.prefixes
-    place = BrokerPlace(cloud.data.folder / "broker", where.host, port, cloud.pki, agents)
+    jobs = cloud.config.jobs.enabled
+    place = BrokerPlace(cloud.data.folder / "broker", where.host, port, cloud.pki, agents, jobs)
     broker = make_broker(settings.program, place, cloud.clock)
     await broker.start(cloud.fleet.members)
     cloud.urls["mqtt"] = f"mqtts://{addresses.reached(cloud.config, where.host, port)}"
@@ -240,6 +259,7 @@ async def _ingest(
             clock=cloud.clock,
             count=worker.count,
             control=control,
+            jobs=cloud.jobs,
         )
     streams = ControlDoor(
         control=control, members=lambda: cloud.fleet.members, region=config.region
@@ -330,7 +350,7 @@ async def _grpc(cloud: _Cloud, intake: Intake, streams: ControlDoor) -> GrpcDoor
 
 
 def _updates(cloud: _Cloud) -> AbstractAsyncContextManager[None]:
-    config, registry, end = cloud.config, cloud.registry, cloud.end
+    config, end = cloud.config, cloud.end
     if not config.updates.enabled:
         return nullcontext()
     site = Site(
@@ -343,7 +363,7 @@ def _updates(cloud: _Cloud) -> AbstractAsyncContextManager[None]:
         cloud.urls,
         end.request,
     )
-    return update_door(site, updates_of(config, registry, cloud.artifacts))
+    return update_door(site, cloud.updates)
 
 
 @asynccontextmanager

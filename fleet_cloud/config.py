@@ -287,6 +287,25 @@ class Updates:
 
 
 @dataclass(frozen=True, slots=True)
+class HawkBit:
+    """Clients of Eclipse hawkBit at the device door."""
+
+    enabled: bool = False
+    # Tokens can be shown again, as hawkBit's own API does; by default only their hashes are kept.
+    show_tokens: bool = False
+    # Addresses of proxies in front: what they say of a certificate that they have checked is believed.
+    proxies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """AWS IoT Jobs at the broker, for devices that know them."""
+
+    # In one process of those that share a broker: two would answer twice.
+    enabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Metrics:
     """Where a `fleet-cloud ingest` says how it is doing (/metrics, /healthz); `serve` does in its API."""
 
@@ -326,6 +345,8 @@ class Config:
     services: Services = field(default_factory=Services)
     artifacts: Artifacts = field(default_factory=Artifacts)
     updates: Updates = field(default_factory=Updates)
+    hawkbit: HawkBit = field(default_factory=HawkBit)
+    jobs: Jobs = field(default_factory=Jobs)
     metrics: Metrics = field(default_factory=Metrics)
     log: Log = field(default_factory=Log)
 
@@ -333,6 +354,10 @@ class Config:
         region_name(self.region)
         if self.fleetwise.enabled and self.broker.mode == "none":
             raise BadInput("agents of FleetWise are served at a broker, and broker.mode is none")
+        if self.jobs.enabled and self.broker.mode == "none":
+            raise BadInput("AWS IoT Jobs are served at a broker, and broker.mode is none")
+        if self.hawkbit.enabled and not self.updates.enabled:
+            raise BadInput("hawkBit's clients come by the device door: set updates.enabled as well")
 
     @property
     def folder(self) -> Path:

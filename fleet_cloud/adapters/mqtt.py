@@ -87,6 +87,8 @@ class MqttDoor:
     def start(self) -> None:
         """Begin to connect, and go on for ever.  Raises BadInput for an address that cannot work."""
         self._session.start()
+        if self._jobs is not None:
+            self._jobs.start(self.send_job)
 
     def wait_connected(self, timeout_s: float) -> bool:
         """Return whether the door is open within `timeout_s`."""
@@ -94,6 +96,8 @@ class MqttDoor:
 
     def stop(self) -> None:
         """Close the door; receipts handed over before are sent first, as far as the broker takes them."""
+        if self._jobs is not None:
+            self._jobs.stop()
         self._session.stop()
 
     def answer(self, answers: Sequence[Answer]) -> None:

@@ -62,13 +62,11 @@ class JobsSite:
 
     def open(self) -> None:
         """Begin to serve."""
-        self.jobs.start(self.door.send_job)
         self.door.start()
         assert self.door.wait_connected(WAIT_S)
 
     def close(self) -> None:
         """End."""
-        self.jobs.stop()
         self.door.stop()
 
 
@@ -77,6 +75,7 @@ class Device:
 
     def __init__(self, site: JobsSite, vehicle: str) -> None:
         self.vehicle = vehicle
+        self.jobs: Any
         self._disconnect: Callable[[], object] = lambda: None
         connect = self._mqtt5 if site.program == "mosquitto" else self._mqtt311
         connect(site, site.keys[vehicle])
@@ -87,7 +86,7 @@ class Device:
     def close(self) -> None:
         """Disconnect."""
         self._streams.clear()
-        self.jobs = None
+        del self.jobs
         self._disconnect()
 
     def _mqtt5(self, site: JobsSite, keys: Keys) -> None:

@@ -77,16 +77,18 @@ class JobDesk:
             return [_refused(ask, said, {}, self._clock.now_ns())]
         self._note(tenant, ask.vehicle)
         at = self._standing(tenant, ask.vehicle)
+        return [self._done(at, ask, said), *self._notices(self._standing(tenant, ask.vehicle))]
+
+    def _done(self, at: _Standing, ask: Ask, said: dict[str, Any]) -> Telling:
         match ask.verb:
             case Verb.LIST:
-                answer = _accepted(ask, _lists(at.pending), said, at)
+                return _accepted(ask, _lists(at.pending), said, at)
             case Verb.START:
-                answer = self._start(at, ask, said)
+                return self._start(at, ask, said)
             case Verb.SHOW:
-                answer = self._show(at, ask, said)
+                return self._show(at, ask, said)
             case Verb.UPDATE:
-                answer = self._update(at, ask, said)
-        return [answer, *self._notices(self._standing(tenant, ask.vehicle))]
+                return self._update(at, ask, said)
 
     def look(self, tenant: str, vehicle: str) -> list[Telling]:
         """Return what a vehicle is to be told unasked, nothing when it knows.  Raises Unavailable.
