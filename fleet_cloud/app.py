@@ -178,16 +178,7 @@ def _put_together(config: Config, files: FleetFiles, end: Ending) -> _Cloud:
 
     control = make_control(registry, fleet, files.audit, clock, end.fail, artifacts_url)
     artifacts = open_artifacts(config)
-    around = Around(
-        config,
-        registry,
-        files.audit,
-        clock,
-        lambda: fleet.tenants,
-        files.data.folder,
-        urls,
-        end.fail,
-    )
+    around = Around(config, files, fleet, clock, urls, end.fail)
     updates, jobs = with_foreign(around, updates_of(config, registry, artifacts))
     return _Cloud(
         config=config,

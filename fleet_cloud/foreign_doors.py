@@ -5,7 +5,6 @@ registry, what rollouts offer --> direct assignment + rollouts --> both doors
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from fastapi import APIRouter
 
@@ -13,9 +12,10 @@ from fairway.clock import Clock
 from fleet_cloud.access.keys import KeyReader
 from fleet_cloud.access.tokens import NoTokens, Tokens
 from fleet_cloud.adapters.aws_root import aws_root
+from fleet_cloud.adapters.fleet import Fleet
+from fleet_cloud.adapters.fleet_files import FleetFiles
 from fleet_cloud.adapters.jobs_mqtt import JobsDoor
 from fleet_cloud.adapters.memory_foreign import MemoryForeign
-from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.adapters.registry_foreign import SqlForeign
 from fleet_cloud.adapters.sealing import RootSealer
 from fleet_cloud.api.compat.hawkbit import hawkbit_router
@@ -36,11 +36,9 @@ class Around:
     """What they stand in."""
 
     config: Config
-    registry: Registry
-    audit: Audit
+    files: FleetFiles
+    fleet: Fleet
     clock: Clock
-    tenants: Callable[[], Mapping[str, str]]
-    folder: Path  # the data directory
     urls: Mapping[str, str]  # where the doors of this program are reached
     failed: Callable[[BaseException], None]
 
@@ -58,7 +56,7 @@ class _Shown:
 
 def with_foreign(around: Around, updates: Updates) -> tuple[Updates, JobsDoor | None]:
     """Return what the device door is given with everything for clients of others, and the door of Jobs."""
-    config, registry = around.config, around.registry
+    config, registry, audit = around.config, around.files.registry, around.files.audit
     database = registry.database
     store = SqlForeign(database, config.region) if database is not None else MemoryForeign()
     told: list[JobsDoor] = []
@@ -72,16 +70,14 @@ def with_foreign(around: Around, updates: Updates) -> tuple[Updates, JobsDoor | 
     jobs = None
     if config.jobs.enabled:
         desk = JobDesk(store, offers, around.clock, lambda: around.urls.get("updates", ""))
-        jobs = JobsDoor(desk, around.tenants, around.clock, around.failed)
+        jobs = JobsDoor(desk, lambda: around.fleet.tenants, around.clock, around.failed)
         told.append(jobs)
 
     def beside(device: DevicePorts) -> Sequence[APIRouter]:
         if not config.hawkbit.enabled:
             return ()
-        shown = _Shown(
-            around.clock, registry.keys, around.audit, NoTokens(), lambda _tenant, _vehicle: ()
-        )
-        root = aws_root(around.folder) if config.hawkbit.show_tokens else None
+        shown = _Shown(around.clock, registry.keys, audit, NoTokens(), lambda _tenant, _vehicle: ())
+        root = aws_root(around.files.data.folder) if config.hawkbit.show_tokens else None
         ports = HawkbitPorts(
             device=device,
             gate=Gate(shown),
@@ -89,7 +85,7 @@ def with_foreign(around: Around, updates: Updates) -> tuple[Updates, JobsDoor | 
             numbers=store,
             direct=direct,
             vehicles=registry.vehicles,
-            audit=around.audit,
+            audit=audit,
             sealer=RootSealer(root) if root is not None else None,
             proxies=config.hawkbit.proxies,
         )

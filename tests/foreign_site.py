@@ -13,6 +13,7 @@ from fairway.errors import BadInput
 from fleet_cloud.access.grants import Grant
 from fleet_cloud.access.keys import fresh_key
 from fleet_cloud.access.roles import Role
+from fleet_cloud.access.tokens import NoTokens
 from fleet_cloud.adapters.memory import MemoryVehicles
 from fleet_cloud.adapters.memory_access import MemoryKeys
 from fleet_cloud.adapters.memory_artifacts import MemoryArtifacts, MemoryHoldings
@@ -44,7 +45,8 @@ class ShownOnly:
     keys: MemoryKeys
     clock: Any
     audit: MemoryAudit
-    tokens: Any = None
+    tokens: NoTokens = field(default_factory=NoTokens)
+    fleets_of: Any = None
 
 
 class PlainSealer:

@@ -17,7 +17,7 @@ from functools import partial
 
 from fairway.errors import BadInput, Conflict
 from fairway.update import Fault, Stage, UpdateEvent
-from fleet_cloud.rollouts.foreign.feedback import keeps_on
+from fleet_cloud.rollouts.foreign.feedback import keeps_on, numbered
 from fleet_cloud.rollouts.foreign.model import EVENTS_MAX, Assignment, Mode
 from fleet_cloud.rollouts.foreign.ports import (
     Documents,
@@ -105,6 +105,7 @@ class DirectOffers:
             stop = UpdateEvent(
                 action, now_ns, now_ns, Stage.FAILED, fault=Fault.CANCELLED, sentence=said
             )
+            stop = numbered(stop, kept.events)
             self._change(tenant, action, partial(_told, vehicle=vehicle, event=stop))
         else:
             self._change(tenant, action, _cancelled)

@@ -8,7 +8,7 @@ Rule 2: hawkBit knows "closed" and "not closed"; whatever is not closed leaves t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fairway.errors import BadInput
@@ -134,6 +134,12 @@ def is_cancel_refused(feedback: Feedback) -> bool:
     return feedback.execution == "rejected" or (
         feedback.execution == "closed" and feedback.finished == "failure"
     )
+
+
+def numbered(event: UpdateEvent, history: Sequence[UpdateEvent]) -> UpdateEvent:
+    """Return an event with a number that follows what was said before: by its moment, wherever clocks stand."""
+    last = max((one.sequence for one in history), default=0)
+    return replace(event, sequence=max(event.time_ns, last + 1))
 
 
 def keeps_on(event: UpdateEvent) -> bool:

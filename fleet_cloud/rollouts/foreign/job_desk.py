@@ -15,6 +15,7 @@ from fairway.clock import Clock
 from fairway.iot_jobs import NEXT, Ask, Verb
 from fairway.update import Fault, Stage, UpdateEvent
 from fleet_cloud.rollouts.foreign import job_requests
+from fleet_cloud.rollouts.foreign.feedback import numbered
 from fleet_cloud.rollouts.foreign.jobs import (
     Code,
     Execution,
@@ -123,7 +124,7 @@ class JobDesk:
         changed = settled(offer, open_, kept, seconds(now_ns))
         for one in changed:
             self._keep(tenant, vehicle, one)
-            self._offers.tell(tenant, vehicle, [event_of(one, now_ns)], now_ns)
+            self._tell(tenant, vehicle, event_of(one, now_ns))
         if offer is not None and offer.is_cancelled and not changed:
             self._give_up(tenant, vehicle, offer, now_ns)
         newer = {one.job: one for one in changed}
@@ -137,7 +138,11 @@ class JobDesk:
         event = UpdateEvent(
             offer.action, now_ns, now_ns, Stage.FAILED, fault=Fault.CANCELLED, sentence=said
         )
-        self._offers.tell(tenant, vehicle, [event], now_ns)
+        self._tell(tenant, vehicle, event)
+
+    def _tell(self, tenant: str, vehicle: str, event: UpdateEvent) -> None:
+        history = self._offers.history(tenant, vehicle, event.action)
+        self._offers.tell(tenant, vehicle, [numbered(event, history)], event.time_ns)
 
     def _start(self, at: _Standing, ask: Ask, said: dict[str, Any]) -> Telling:
         update = job_requests.update_of(said, ask.verb)
@@ -185,7 +190,7 @@ class JobDesk:
 
     def _moved(self, at: _Standing, before: Execution, after: Execution) -> Execution:
         if after != before:
-            self._offers.tell(at.tenant, at.vehicle, [event_of(after, at.now_ns)], at.now_ns)
+            self._tell(at.tenant, at.vehicle, event_of(after, at.now_ns))
             self._keep(at.tenant, at.vehicle, after)
         return after
 

@@ -106,7 +106,7 @@ def _take(
     sentence = "\n".join(("Confirmed" if is_confirmed else "Denied", *details))
     stage = Stage.OFFERED if is_confirmed else Stage.CONSENT
     event = UpdateEvent(offer.action, at.now_ns, at.now_ns, stage, fault=fault, sentence=sentence)
-    ports.device.offers.tell(peer.tenant, peer.vehicle, [event], at.now_ns)
+    orders.tell(ports, at, event)
     if is_confirmed:
         ports.change_target(peer.tenant, peer.vehicle, confirmed=offer.action)
 

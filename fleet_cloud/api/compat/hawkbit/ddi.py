@@ -111,7 +111,7 @@ class Door:
         if is_cancel and not (is_offered and at.offer is not None and at.offer.is_cancelled):
             raise NotFound(f"the action {number} is not to be given up")
         event = (cancelled if is_cancel else deployed)(feedback, action, at.now_ns)
-        ports.device.offers.tell(peer.tenant, peer.vehicle, [event], at.now_ns)
+        orders.tell(ports, at, event)
         if event.stage is Stage.COMMITTED and at.offer is not None and is_offered:
             self._note_installed(at, at.offer, event)
         return Response(status_code=200)

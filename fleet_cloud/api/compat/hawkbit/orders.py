@@ -14,7 +14,7 @@ from fleet_cloud.api.compat.hawkbit.ports import HawkbitPorts
 from fleet_cloud.api.device.ports import Peer
 from fleet_cloud.api.ports import NotFound
 from fleet_cloud.rollouts.foreign.chunks import chunks_of, filename_of
-from fleet_cloud.rollouts.foreign.feedback import messages_of, type_of
+from fleet_cloud.rollouts.foreign.feedback import messages_of, numbered, type_of
 from fleet_cloud.rollouts.foreign.model import InstalledSet, Target
 from fleet_cloud.rollouts.foreign.ports import Kind, found
 from fleet_cloud.rollouts.ports import Offer
@@ -167,7 +167,14 @@ def told_once(ports: HawkbitPorts, at: Standing, offer: Offer) -> None:
         return
     said = "The vehicle has fetched its order"
     event = UpdateEvent(offer.action, at.now_ns, at.now_ns, Stage.OFFERED, sentence=said)
-    ports.device.offers.tell(peer.tenant, peer.vehicle, [event], at.now_ns)
+    tell(ports, at, event)
+
+
+def tell(ports: HawkbitPorts, at: Standing, event: UpdateEvent) -> None:
+    """Tell whoever gave an order what its vehicle says.  Raises Unavailable."""
+    offers, tenant, vehicle = ports.device.offers, at.peer.tenant, at.peer.vehicle
+    history = offers.history(tenant, vehicle, event.action)
+    offers.tell(tenant, vehicle, [numbered(event, history)], at.now_ns)
 
 
 def state_tag(offer: Offer) -> str:
