@@ -23,7 +23,6 @@ from fairway.clock import NS_PER_S, Clock, SystemClock
 from fairway.errors import BadInput
 from fleet_cloud.adapters import addresses
 from fleet_cloud.adapters.addresses import BrokerAddress
-from fleet_cloud.adapters.artifacts_fs import FileArtifacts
 from fleet_cloud.adapters.broker_child import BrokerPlace, MosquittoBroker, NatsBroker, make_broker
 from fleet_cloud.adapters.clickhouse_http import INSERT_MAX_S
 from fleet_cloud.adapters.control import Control
@@ -58,6 +57,7 @@ from fleet_cloud.adapters.worker import Limits, Worker
 from fleet_cloud.api.ports import ApiPorts, SignIn, Telemetry
 from fleet_cloud.api.server import serving, tls_of
 from fleet_cloud.api.service import make_api
+from fleet_cloud.artifacts.ports import Artifacts
 from fleet_cloud.config import Config, Endpoint, endpoint
 from fleet_cloud.doors import Site, Updates, update_door, updates_of
 from fleet_cloud.enrolment.desk import Desk
@@ -67,6 +67,7 @@ from fleet_cloud.ingest.groups import Groups
 from fleet_cloud.ingest.ports import Claimant, TelemetryStore
 from fleet_cloud.ingest.status import IngestStatus
 from fleet_cloud.ingest.watch import Watch
+from fleet_cloud.releasing import release_ports
 from fleet_cloud.vehicles.registry import CLOUD_NAME
 
 log = logs.get("fleet_cloud")
@@ -96,7 +97,7 @@ class _Cloud:
     fleet: Fleet
     audit: SqlAudit
     control: Control
-    artifacts: FileArtifacts
+    artifacts: Artifacts
     updates: Updates
     jobs: JobsDoor | None
     feed: Feed = field(default_factory=Feed)
@@ -179,7 +180,7 @@ def _put_together(config: Config, files: FleetFiles, end: Ending) -> _Cloud:
     control = make_control(registry, fleet, files.audit, clock, end.fail, artifacts_url)
     artifacts = open_artifacts(config)
     around = Around(config, files, fleet, clock, urls, end.fail)
-    updates, jobs = with_foreign(around, updates_of(config, registry, artifacts))
+    updates, jobs = with_foreign(around, updates_of(config, registry, artifacts, clock))
     return _Cloud(
         config=config,
         clock=clock,
@@ -389,6 +390,7 @@ async def _api(
         campaigns=campaigns,
         services=service_ports(cloud.config, registry, cloud.audit, cloud.artifacts),
         fleets_of=cloud.control.fleets_of,
+        releases=release_ports(cloud.config, registry, cloud.artifacts),
         sign_in=SignIn(own, users) if own else None,
         fleetwise=control_plane(region, folder, registry, campaigns.service, campaigns.poke),
     )

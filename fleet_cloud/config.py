@@ -265,10 +265,33 @@ class Artifacts:
     dir: Path | None = None
     # As grpcs://HOST:PORT, for vehicles that know no gRPC address or are to use another; by default this one.
     url: str = ""
+    # In place of `dir`: s3://BUCKET/PREFIX, with the credentials that AWS's own tools would find.
+    s3: str = ""
+    s3_endpoint: str = ""  # of a server that speaks like S3; AWS's own by default
+    # Vehicles fetch updates from the bucket, by addresses that are good for `url_life_s`.
+    redirect: bool = True
+    url_life_s: int = 3600
+    # They fetch from this CloudFront distribution instead: https://..., and what signs for it.
+    cloudfront_url: str = ""
+    cloudfront_key_id: str = ""
+    cloudfront_key: Path | None = None
 
     def __post_init__(self) -> None:
         if self.url and not self.url.startswith("grpcs://"):
             raise BadInput(f"artifacts.url is {self.url!r}; write grpcs://HOST:PORT")
+        if self.s3 and self.dir is not None:
+            raise BadInput("artifacts lie in a folder or in a bucket: set dir or s3, not both")
+        if not 60 <= self.url_life_s <= 604_800:
+            raise BadInput(f"artifacts.url_life_s is {self.url_life_s}; choose from 60 to 604800")
+        cloudfront = (self.cloudfront_url, self.cloudfront_key_id, self.cloudfront_key)
+        if any(cloudfront) and not (all(cloudfront) and self.s3):
+            raise BadInput(
+                "cloudfront_url, cloudfront_key_id, cloudfront_key and s3 belong together: give all or none"
+            )
+        if self.cloudfront_url and not self.cloudfront_url.startswith("https://"):
+            raise BadInput(
+                f"artifacts.cloudfront_url is {self.cloudfront_url!r}; write https://..."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +302,9 @@ class Updates:
     listen: str = "127.0.0.1:8444"
     # How vehicles reach it, where that is not this machine and port: https://updates.example
     url: str = ""
+    # What signs snapshot and timestamp of a tenant's Image repository anew, {tenant} for its name: pkcs11:...
+    # or awskms:...; by default a file.  `fleet-cloud release key` makes it.
+    online_key: str = ""
 
     def __post_init__(self) -> None:
         endpoint(self.listen)

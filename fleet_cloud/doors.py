@@ -3,6 +3,7 @@
 registry, fleet, artifacts, Director, offers --> the device door (updates)
 """
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -11,11 +12,13 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
+from fairway import log as logs
 from fairway.clock import Clock
+from fairway.errors import Unavailable
 from fleet_cloud.adapters import addresses
 from fleet_cloud.adapters.data_dir import DataDir, listening
 from fleet_cloud.adapters.fleet import Fleet
-from fleet_cloud.adapters.memory_rollouts import MemoryDirector, MemoryImageRepository, MemoryOffers
+from fleet_cloud.adapters.memory_rollouts import MemoryDirector, MemoryOffers
 from fleet_cloud.adapters.peer_certificates import vehicle_shown
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.adapters.registry import Registry
@@ -25,7 +28,14 @@ from fleet_cloud.api.device.server import DoorTls, door
 from fleet_cloud.api.device.service import device_app
 from fleet_cloud.artifacts.ports import Artifacts, Holdings
 from fleet_cloud.config import Config, endpoint
+from fleet_cloud.features import open_places
+from fleet_cloud.releasing import open_repository, repository_keeper
 from fleet_cloud.rollouts.ports import Director, Ecus, ImageRepository, Offers
+
+log = logs.get("fleet_cloud.updates")
+
+# A timestamp lives a day, and is signed anew when half of that is over.
+RENEW_LOOK_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,7 @@ class Updates:
     artifacts: Artifacts
     holdings: Holdings
     places: Places | None = None
+    renew: Callable[[], object] = lambda: None  # signs metadata anew that is about to expire
     beside: Callable[[DevicePorts], Sequence[APIRouter]] = lambda _: ()  # foreign protocols
 
 
@@ -82,15 +93,34 @@ async def update_door(site: Site, updates: Updates) -> AsyncIterator[None]:
     tls = DoorTls(pki.server, pki.server_key, pki.anchors)
     app = device_app(ports, updates.beside(ports))
     async with door(app, opened, tls=tls, numbers=ports.numbers, ended=site.ended):
-        yield
+        renewing = asyncio.create_task(_renewing(updates.renew))
+        try:
+            yield
+        finally:
+            renewing.cancel()
 
 
-def updates_of(config: Config, registry: Registry, artifacts: Artifacts) -> Updates:
+async def _renewing(renew: Callable[[], object]) -> None:
+    while True:
+        try:
+            await asyncio.to_thread(renew)
+        except Unavailable as error:  # and again in a while: half of its life is left
+            log.error("metadata_not_renewed", reason=str(error))  # noqa: TRY400 - the reason says it
+        await asyncio.sleep(RENEW_LOOK_S)
+
+
+def updates_of(config: Config, registry: Registry, artifacts: Artifacts, clock: Clock) -> Updates:
     """Return what the device door is given, over one registry."""
-    del config
-    director = MemoryDirector()
+    repository, director = open_repository(config, registry), MemoryDirector()
     return Updates(
-        director, MemoryOffers(), director, MemoryImageRepository(), artifacts, registry.holdings
+        director,
+        MemoryOffers(),
+        director,
+        repository,
+        artifacts,
+        registry.holdings,
+        open_places(config, clock),
+        renew=repository_keeper(config, repository, clock).renew,
     )
 
 

@@ -23,6 +23,7 @@ from fleet_cloud.api import (
     live,
     operations,
     problems,
+    releases,
     rollout_acts,
     rollouts,
     series,
@@ -87,6 +88,8 @@ def make_api(
     app.include_router(vehicle_services.router(ports))
     app.include_router(service_commands.router(ports))
     app.include_router(images.router(ports))
+    if ports.releases is not None:
+        app.include_router(releases.router(ports, ports.releases))
     if ports.updates is not None:
         app.include_router(rollouts.router(ports, ports.updates))
         app.include_router(rollout_acts.router(ports, ports.updates))

@@ -40,7 +40,14 @@ from fleet_cloud.adapters.memory_audit import MemoryAudit
 from fleet_cloud.adapters.memory_models import MemoryDocuments
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.adapters.telemetry_store_memory import MemoryTelemetryStore
-from fleet_cloud.api.ports import ApiPorts, CampaignPorts, ServicePorts, SignIn, UpdatePorts
+from fleet_cloud.api.ports import (
+    ApiPorts,
+    CampaignPorts,
+    ReleasePorts,
+    ServicePorts,
+    SignIn,
+    UpdatePorts,
+)
 from fleet_cloud.api.service import make_api
 from fleet_cloud.campaigns.life import State
 from fleet_cloud.campaigns.model import (
@@ -226,6 +233,7 @@ class Cloud:
             ),
             fleets_of=self.fleets_of,
             sign_in=self.sign_in,
+            releases=ReleasePorts(self.updates.repository, self.updates.artifacts),
             updates=UpdatePorts(
                 desk=self.updates.desk_of(self.audit, self_approval=self.self_approval),
                 rollouts=self.updates.updates.rollouts,

@@ -123,6 +123,10 @@ GET   /v1/artifacts/{digest}                           y  y  y  y  y  y  y  y   
 PUT   /v1/artifacts/{digest}                           -  y  y  y  -  -  y  -    201  403  403  201
 GET   /v1/images                                       y  y  y  y  y  y  y  y    200  200  200  200
 POST  /v1/images                                       -  y  y  y  -  -  y  -    201  403  403  201
+GET   /v1/releases                                     y  y  y  y  y  y  y  -    200  403  403  200
+GET   /v1/releases/images                              y  y  y  y  y  y  y  -    200  403  403  200
+GET   /v1/releases/repository/{file}                   y  y  y  y  y  y  y  -    200  403  403  200
+POST  /v1/releases/repository                          -  -  -  y  -  -  y  -    201  403  403  201
 GET   /v1/rollouts                                     y  y  y  y  y  y  y  -    200  200  200  200
 POST  /v1/rollouts                                     -  y  y  y  -  -  y  -    201  403  403  201
 GET   /v1/rollouts/{rollout}                           y  y  y  y  y  y  y  -    200  404  404  200
@@ -154,6 +158,7 @@ ROLLOUT_BEFORE = {
 }
 WINTER = {"name": "winter", "bundle": BUNDLE, "target": {"vehicle": "VIN1"}}
 BODIES: dict[str, dict[str, Any]] = {
+    "POST /v1/releases/repository": {"files": {"1.root.json": "e30="}},
     "POST /v1/rollouts": {"wish": WINTER},
     "POST /v1/rollouts/{rollout}/reject": {"why": "not now"},
     "POST /v1/rollouts/{rollout}/pause": {},
@@ -278,9 +283,13 @@ def asked(client: Client, route: str, cloud: Cloud, key: str, credential: str) -
         id=cloud.desired(waits=path.endswith(("/approve", "/withdraw"))).id,
         service="tyre-watch",
         digest=LAYER,
+        file="1.root.json",
         rollout=rollout,
     )
     options: dict[str, Any] = {"json": BODIES[route]} if route in BODIES else {}
+    if "releases" in path:
+        cloud.updates.repository.publish("default", {"1.root.json": b"{}"}, START_NS)
+        options["params"] = {"tenant": "default"}
     if route in ("POST /v1/campaigns", "PUT /v1/campaigns/{name}"):
         name = kept.name if method == "PUT" else f"{kept.name}-made"
         options = {"json": {"campaign": {**DOCUMENT, "name": name}, "target": {"vehicle": "VIN1"}}}
