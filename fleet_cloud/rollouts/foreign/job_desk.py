@@ -12,6 +12,7 @@ from typing import Any
 
 from fairway import iot_jobs
 from fairway.clock import Clock
+from fairway.errors import Unavailable
 from fairway.iot_jobs import NEXT, Ask, Verb
 from fairway.update import Fault, Stage, UpdateEvent
 from fleet_cloud.rollouts.foreign import job_requests
@@ -33,6 +34,8 @@ from fleet_cloud.rollouts.ports import Offer, Offers
 
 # Executions that were begun and are not over: one, and those that a crash left behind.
 _OPEN_MAX = 20
+# How often things may change while one request looks at them: orders that are given up, one after the other.
+_SETTLINGS_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,19 @@ class JobDesk:
         self._told.pop(vehicle, None)
 
     def _standing(self, tenant: str, vehicle: str) -> _Standing:
+        # An order that is given up makes room for the next one, and so on until nothing changes.
+        given_up = ""
+        for _ in range(_SETTLINGS_MAX):
+            at, has_changed = self._settled(tenant, vehicle)
+            action = at.offer.action if at.offer is not None else ""
+            is_said = at.offer is not None and at.offer.is_cancelled and action == given_up
+            if not has_changed or is_said:
+                return at
+            given_up = action
+        raise Unavailable(f"the orders of {vehicle} change faster than they can be looked at")
+
+    def _settled(self, tenant: str, vehicle: str) -> tuple[_Standing, bool]:
+        """Return how things stand now, and whether that was otherwise before."""
         now_ns = self._clock.now_ns()
         offer = self._offers.offer(tenant, vehicle, now_ns)
         kept = None if offer is None else self._kept(tenant, vehicle, job_of(offer.action))
@@ -123,14 +139,14 @@ class JobDesk:
         open_ = [read(Execution, one.content) for one in listed]
         changed = settled(offer, open_, kept, seconds(now_ns))
         for one in changed:
-            self._keep(tenant, vehicle, one)
             self._tell(tenant, vehicle, event_of(one, now_ns))
-        if offer is not None and offer.is_cancelled and not changed:
+            self._keep(tenant, vehicle, one)
+        is_over = kept is not None and kept.is_over
+        if offer is not None and offer.is_cancelled and not changed and not is_over:
             self._give_up(tenant, vehicle, offer, now_ns)
-        newer = {one.job: one for one in changed}
-        known = {one.job: one for one in open_} | newer
-        alive = [one for one in known.values() if not one.is_over]
-        return _Standing(tenant, vehicle, offer, alive[0] if alive else None, now_ns)
+            return _Standing(tenant, vehicle, offer, None, now_ns), True
+        pending = open_[0] if open_ else None
+        return _Standing(tenant, vehicle, offer, pending, now_ns), bool(changed)
 
     def _give_up(self, tenant: str, vehicle: str, offer: Offer, now_ns: int) -> None:
         """Say that an order is given up of which the device has not begun a job."""
