@@ -31,11 +31,15 @@ from fleet_cloud.api.device.ports import DevicePorts
 from fleet_cloud.api.device.service import device_app
 from fleet_cloud.api.gate import Gate
 from fleet_cloud.rollouts.foreign.direct import DirectOffers
+from fleet_cloud.rollouts.foreign.model import Assignment
 from fleet_cloud.rollouts.foreign.several import SeveralOffers
 from fleet_cloud.vehicles.certificates import Member
 from fleet_cloud.vehicles.registry import Vehicle, VehicleState
+from ota.manifest import Bundle, Image, Kind
 
 TENANT = "acme"
+IMAGE = Image("gateway/2.0.0.img", 9, "ab" * 32, Kind.SLOT, "gateway", "2.0.0", 2, ("gw-1",))
+WISH = Assignment("", "VIN1", 1, Bundle("gateway", "2.0.0", (IMAGE.path,)), (IMAGE,))
 
 
 @dataclass

@@ -16,9 +16,9 @@ REST = "/rest/v1"
 
 def routes() -> set[tuple[str, str]]:
     return {
-        (method, route.path)
+        (method, path)
         for route in iter_route_contexts(ForeignSite().app.routes)
-        if route.path.startswith((DDI, REST))
+        if (path := str(route.path)).startswith((DDI, REST))
         for method in route.methods or ()
     }
 

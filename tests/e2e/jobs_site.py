@@ -21,9 +21,7 @@ from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.config import Broker, Config
 from fleet_cloud.rollouts.foreign.direct import DirectOffers
 from fleet_cloud.rollouts.foreign.job_desk import JobDesk
-from fleet_cloud.rollouts.foreign.model import Assignment
 from fleet_cloud.vehicles.certificates import Member
-from ota.manifest import Bundle, Image, Kind
 from tests.brokers import free_port
 from tests.issued import Keys, keys_of
 
@@ -31,8 +29,6 @@ CLOCK = SystemClock()
 TENANT = "default"
 WAIT_S = 20.0
 OPTIONS = mqtt_request_response.ClientOptions(4, 4, operation_timeout_in_seconds=10)
-IMAGE = Image("gateway/2.0.0.img", 9, "ab" * 32, Kind.SLOT, "gateway", "2.0.0", 2, ("gw-1",))
-WISH = Assignment("", "VIN1", 1, Bundle("gateway", "2.0.0", (IMAGE.path,)), (IMAGE,))
 
 
 class JobsSite:

@@ -9,7 +9,8 @@ import awsiot
 import pytest
 
 from fairway.update import Fault, Stage
-from tests.e2e.jobs_site import IMAGE, TENANT, WAIT_S, WISH, Device, JobsSite, allow_only
+from tests.e2e.jobs_site import TENANT, WAIT_S, Device, JobsSite, allow_only
+from tests.foreign_site import IMAGE, WISH
 
 pytestmark = [pytest.mark.net, pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
 

@@ -31,7 +31,7 @@ from fleet_cloud.rollouts.foreign.jobs import (
 )
 from fleet_cloud.rollouts.ports import Offer
 from ota.manifest import Bundle
-from tests.e2e.jobs_site import WISH
+from tests.foreign_site import WISH
 
 FRESH = Execution("job", "job", Status.QUEUED, 1, 10, 10)
 OFFER = Offer("job", "r", Bundle("b", "1", ()), ())
@@ -261,7 +261,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(minutes=st.sampled_from([None, 1, -1]))
     def start(self, minutes: int | None) -> None:
-        said = {} if minutes is None else {"stepTimeoutInMinutes": minutes}
+        said: dict[str, Any] = {} if minutes is None else {"stepTimeoutInMinutes": minutes}
         done, _ = self.line.ask(Verb.START, **said)
         assert done
 
