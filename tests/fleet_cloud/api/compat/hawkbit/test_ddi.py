@@ -262,6 +262,10 @@ def test_a_proxy_is_believed_from_its_address_about_an_authority_that_was_named(
     assert asks("192.0.2.8") == 401
     assert asks("192.0.2.9", BASE.replace("VIN1", "VIN2")) == 401
     assert asks("192.0.2.9", **{"X-Authority-1": "00:00"}) == 401
+    # What the client beyond the proxy says of itself counts for nothing.
+    claimed = {"X-Authority-1": "00:00", "X-Authority-2": "ab:cd"}
+    assert asks("192.0.2.9", **claimed) == 401
+    assert asks("192.0.2.9", **claimed, Authorization="proxy ab:cd") == 401
     assert asks("192.0.2.9", **{"X-Controller-Id": "VIN2"}) == 401
 
 
