@@ -58,8 +58,9 @@ class JobsDoor:
 
     def stop(self) -> None:
         """Answer no more."""
-        self._waiting.put(None)
-        self._thread.join()
+        if self._thread.is_alive():  # it may never have begun
+            self._waiting.put(None)
+            self._thread.join()
 
     def hear(self, topic: str, payload: bytes) -> None:
         """Take a request; from the network thread."""
