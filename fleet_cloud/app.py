@@ -41,6 +41,7 @@ from fleet_cloud.adapters.housekeeping import following
 from fleet_cloud.adapters.ingest_metrics import IngestCollector
 from fleet_cloud.adapters.intake import Intake
 from fleet_cloud.adapters.issuers import tokens_of
+from fleet_cloud.adapters.jobs_mqtt import JobsDoor
 from fleet_cloud.adapters.mqtt import MqttDoor
 from fleet_cloud.adapters.own_issuer import OwnIssuer, own_signer
 from fleet_cloud.adapters.pki_files import FilePki
@@ -55,7 +56,9 @@ from fleet_cloud.api.service import make_api
 from fleet_cloud.artifacts.ports import Artifacts
 from fleet_cloud.config import Config, Endpoint, endpoint
 from fleet_cloud.doors import Site, enrolment_door, update_door, updates_of
+from fleet_cloud.doors import Updates as Given
 from fleet_cloud.features import campaign_ports, service_ports
+from fleet_cloud.foreign_doors import Around, with_foreign
 from fleet_cloud.ingest.groups import Groups
 from fleet_cloud.ingest.ports import TelemetryStore
 from fleet_cloud.ingest.records import Claimant
@@ -94,6 +97,8 @@ class _Cloud:
     control: Control
     artifacts: Artifacts
     updates: Updates
+    given: Given  # of updates, to the device door
+    jobs: JobsDoor | None
     feed: Feed = field(default_factory=Feed)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
     urls: dict[str, str] = field(default_factory=dict)
@@ -176,6 +181,8 @@ def _put_together(config: Config, files: FleetFiles, end: Ending) -> _Cloud:
     updates = open_updates(config, registry, artifacts)
     notices = notice_desk(updates, lambda: urls.get("updates", config.updates.url))
     control = make_control(registry, fleet, files.audit, clock, end.fail, artifacts_url, notices)
+    around = Around(config, files, fleet, clock, urls, end.fail)
+    given, jobs = with_foreign(around, updates_of(config, registry, artifacts, updates, clock))
     return _Cloud(
         config=config,
         clock=clock,
@@ -188,6 +195,8 @@ def _put_together(config: Config, files: FleetFiles, end: Ending) -> _Cloud:
         control=control,
         artifacts=artifacts,
         updates=updates,
+        given=given,
+        jobs=jobs,
         urls=urls,
     )
 
@@ -198,7 +207,8 @@ async def _broker(cloud: _Cloud) -> AsyncIterator[MosquittoBroker | NatsBroker]:
     where = endpoint(settings.listen)
     port = cloud.data.port("mqtt", where.host, where.port)
     agents = cloud.config.fleetwise.prefixes
-    place = BrokerPlace(cloud.data.folder / "broker", where.host, port, cloud.pki, agents)
+    jobs = cloud.config.jobs.enabled
+    place = BrokerPlace(cloud.data.folder / "broker", where.host, port, cloud.pki, agents, jobs)
     broker = make_broker(settings.program, place, cloud.clock)
     await broker.start(cloud.fleet.members)
     cloud.urls["mqtt"] = f"mqtts://{addresses.reached(cloud.config, where.host, port)}"
@@ -244,6 +254,7 @@ async def _ingest(
             clock=cloud.clock,
             count=worker.count,
             control=control,
+            jobs=cloud.jobs,
         )
     streams = ControlDoor(
         control=control, members=lambda: cloud.fleet.members, region=config.region
@@ -329,11 +340,8 @@ def _site(cloud: _Cloud) -> Site:
 
 
 def _updates(cloud: _Cloud) -> AbstractAsyncContextManager[None]:
-    config, registry = cloud.config, cloud.registry
-    if not config.updates.enabled:
-        return nullcontext()
-    given = updates_of(config, registry, cloud.artifacts, cloud.updates, cloud.clock)
-    return update_door(_site(cloud), given)
+    is_open = cloud.config.updates.enabled
+    return update_door(_site(cloud), cloud.given) if is_open else nullcontext()
 
 
 @asynccontextmanager
