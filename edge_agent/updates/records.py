@@ -39,6 +39,8 @@ def kept_from_bytes(content: bytes) -> Kept:
 
 
 def _tree(value: Any) -> Any:
+    if value is None or type(value) in (str, int, float, bool):
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {one.name: _tree(getattr(value, one.name)) for one in dataclasses.fields(value)}
     if isinstance(value, Enum):

@@ -27,11 +27,10 @@ from edge_agent.adapters.installer_uds import UdsInstaller
 from edge_agent.adapters.kept_files import MemoryKept
 from edge_agent.adapters.updates import Updates
 from edge_agent.adapters.updates_around import Around, Limits
-from edge_agent.adapters.updates_store import KeptInMemory
 from edge_agent.services.records import Source as Declarer
 from edge_agent.services.records import instance_id
 from edge_agent.updates.conditions import Facts, Terms
-from edge_agent.updates.order import Order
+from edge_agent.updates.order import Kept, Order
 from edge_agent.updates.planner import Means, order_of
 from edge_agent.updates.ports import Health, Installer, Verdict
 from fairway.clock import NS_PER_S, ManualClock
@@ -170,17 +169,19 @@ class Supervisor:
         return [f"{name} says no"]
 
 
-class FusedMemory(KeptInMemory):
-    """Each record is durable whole, or not there."""
+class FusedMemory:
+    """Each record is durable whole, or not there.  What it is as bytes is the store's contract."""
 
     def __init__(self, fuse: Callable[[str], None]) -> None:
-        super().__init__()
-        self.fuse = fuse
+        self.fuse, self.record = fuse, Kept()
 
-    def keep(self, kept: Any) -> None:
+    def read(self) -> Kept:
+        return self.record
+
+    def keep(self, kept: Kept) -> None:
         step = kept.order.step if kept.order else "over"
         self.fuse(f"record {step} before")
-        super().keep(kept)
+        self.record = kept
         self.fuse(f"record {step} after")
 
 
