@@ -43,6 +43,17 @@ class Refusal:
     where: str  # the file or the target: "director/targets.json"
     sentence: str
 
+    def __str__(self) -> str:
+        return f"{self.where}: {self.sentence} ({self.attack})"
+
+
+@dataclass(frozen=True, slots=True)
+class UpToDate:
+    """All metadata holds, and the Director lists no image for this vehicle."""
+
+    action: str
+    director_version: int
+
 
 @dataclass(frozen=True, slots=True)
 class Ecu:
@@ -86,5 +97,5 @@ class Wanted:
     """A metadata file to fetch; the answer is its bytes, or None when there is none."""
 
     repository: Repository
-    name: str  # as it is asked for: "3.root.json", "timestamp.json", "delegations/7.supplier.json"
+    name: str  # as it is asked for: "3.root.json", "timestamp.json", "7.supplier.json"
     max_bytes: int
