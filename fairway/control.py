@@ -2,7 +2,7 @@
 
 vehicle  --CheckIn, Catalogue, StateReport, Answer-->                        cloud
 vehicle  <--CampaignList, CatalogueWanted, StateTemplateList, Command-----  cloud
-vehicle  <--ServiceList---------------------------------------------------  cloud
+vehicle  <--ServiceList, UpdateNotice--------------------------------------  cloud
 
 Rule 1: a list replaces the list before, and has a revision; what a vehicle runs is said by its check-in.
 Rule 2: a command is done once, however often it comes; its answer says what became of it.
@@ -84,6 +84,7 @@ class CheckIn:
     state_templates: tuple[StateTemplateStatus, ...] = ()
     services_revision: int | None = None  # None: this vehicle runs no services
     services: tuple[ServiceStatus, ...] = ()
+    updates_revision: int | None = None  # of the last notice; None: takes no notice of updates
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,6 +189,14 @@ class ServiceList:
         ""  # where images are fetched; "": at the gRPC address that the vehicle knows
     )
     unreadable: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateNotice:
+    """There may be something new to install: the vehicle looks at once, and trusts what is signed there."""
+
+    url: str  # of the door for updates, https://host:port; "": the one that the vehicle knows
+    revision: int  # grows with each change of what the vehicle is to install
 
 
 def service_sync_id(manifest: str) -> str:
@@ -298,4 +307,6 @@ class Command:
 
 
 FromVehicle: TypeAlias = CheckIn | Catalogue | StateReport | Answer
-ToVehicle: TypeAlias = CampaignList | CatalogueWanted | StateTemplateList | ServiceList | Command
+ToVehicle: TypeAlias = (
+    CampaignList | CatalogueWanted | StateTemplateList | ServiceList | UpdateNotice | Command
+)

@@ -158,6 +158,7 @@ class ControlResponse(_message.Message):
     STATE_TEMPLATES_FIELD_NUMBER: _builtins.int
     COMMAND_FIELD_NUMBER: _builtins.int
     SERVICES_FIELD_NUMBER: _builtins.int
+    UPDATE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def campaigns(self) -> Global___CampaignList: ...
     @_builtins.property
@@ -170,6 +171,10 @@ class ControlResponse(_message.Message):
     def services(self) -> Global___ServiceList:
         """Only to a vehicle whose check-in says that it runs services."""
 
+    @_builtins.property
+    def update(self) -> Global___UpdateNotice:
+        """Only to a vehicle whose check-in says that it takes updates."""
+
     def __init__(
         self,
         *,
@@ -178,12 +183,13 @@ class ControlResponse(_message.Message):
         state_templates: Global___StateTemplateList | None = ...,
         command: Global___Command | None = ...,
         services: Global___ServiceList | None = ...,
+        update: Global___UpdateNotice | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["campaigns", b"campaigns", "catalogue_wanted", b"catalogue_wanted", "command", b"command", "content", b"content", "services", b"services", "state_templates", b"state_templates"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["campaigns", b"campaigns", "catalogue_wanted", b"catalogue_wanted", "command", b"command", "content", b"content", "services", b"services", "state_templates", b"state_templates", "update", b"update"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaigns", b"campaigns", "catalogue_wanted", b"catalogue_wanted", "command", b"command", "content", b"content", "services", b"services", "state_templates", b"state_templates"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaigns", b"campaigns", "catalogue_wanted", b"catalogue_wanted", "command", b"command", "content", b"content", "services", b"services", "state_templates", b"state_templates", "update", b"update"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["campaigns", "catalogue_wanted", "state_templates", "command", "services"]  # noqa: Y015
+    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["campaigns", "catalogue_wanted", "state_templates", "command", "services", "update"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
 
@@ -204,6 +210,7 @@ class CheckIn(_message.Message):
     STATE_TEMPLATES_FIELD_NUMBER: _builtins.int
     SERVICES_REVISION_FIELD_NUMBER: _builtins.int
     SERVICES_FIELD_NUMBER: _builtins.int
+    UPDATES_REVISION_FIELD_NUMBER: _builtins.int
     agent_version: _builtins.str
     time_ns: _builtins.int
     """The vehicle's wall clock, nanoseconds since the Unix epoch."""
@@ -215,6 +222,8 @@ class CheckIn(_message.Message):
     """Of the last StateTemplateList that was put into force; 0: none yet."""
     services_revision: _builtins.int
     """Of the last ServiceList that was put into force, 0: none yet; absent: this vehicle runs no services."""
+    updates_revision: _builtins.int
+    """Of the last UpdateNotice that was heeded, 0: none yet; absent: this vehicle takes no notice of updates."""
     @_builtins.property
     def campaigns(self) -> _containers.RepeatedCompositeFieldContainer[Global___CampaignStatus]: ...
     @_builtins.property
@@ -233,16 +242,48 @@ class CheckIn(_message.Message):
         state_templates: _abc.Iterable[Global___StateTemplateStatus] | None = ...,
         services_revision: _builtins.int | None = ...,
         services: _abc.Iterable[Global___ServiceStatus] | None = ...,
+        updates_revision: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_services_revision", b"_services_revision", "services_revision", b"services_revision"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_services_revision", b"_services_revision", "_updates_revision", b"_updates_revision", "services_revision", b"services_revision", "updates_revision", b"updates_revision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_services_revision", b"_services_revision", "agent_version", b"agent_version", "campaigns", b"campaigns", "campaigns_revision", b"campaigns_revision", "catalogue_id", b"catalogue_id", "services", b"services", "services_revision", b"services_revision", "state_templates", b"state_templates", "state_templates_revision", b"state_templates_revision", "time_ns", b"time_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_services_revision", b"_services_revision", "_updates_revision", b"_updates_revision", "agent_version", b"agent_version", "campaigns", b"campaigns", "campaigns_revision", b"campaigns_revision", "catalogue_id", b"catalogue_id", "services", b"services", "services_revision", b"services_revision", "state_templates", b"state_templates", "state_templates_revision", b"state_templates_revision", "time_ns", b"time_ns", "updates_revision", b"updates_revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__services_revision: _TypeAlias = _typing.Literal["services_revision"]  # noqa: Y015
     _WhichOneofArgType__services_revision: _TypeAlias = _typing.Literal["_services_revision", b"_services_revision"]  # noqa: Y015
+    _WhichOneofReturnType__updates_revision: _TypeAlias = _typing.Literal["updates_revision"]  # noqa: Y015
+    _WhichOneofArgType__updates_revision: _TypeAlias = _typing.Literal["_updates_revision", b"_updates_revision"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__services_revision) -> _WhichOneofReturnType__services_revision | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__updates_revision) -> _WhichOneofReturnType__updates_revision | None: ...
 
 Global___CheckIn: _TypeAlias = CheckIn  # noqa: Y015
+
+@_typing.final
+class UpdateNotice(_message.Message):
+    """There may be something new to install: look now.  It says where, and nothing of what: that is signed elsewhere."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URL_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    """The door for updates, as https://host:port; empty: the one that the vehicle knows."""
+    revision: _builtins.int
+    """Grows with each change of what the vehicle is to install."""
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["revision", b"revision", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateNotice: _TypeAlias = UpdateNotice  # noqa: Y015
 
 @_typing.final
 class ServiceStatus(_message.Message):

@@ -31,6 +31,7 @@ from fairway.control import (
     StateTemplateList,
     StateValue,
     ToVehicle,
+    UpdateNotice,
     UploadPartition,
     What,
 )
@@ -104,6 +105,10 @@ def to_vehicle_to_bytes(noun: ToVehicle) -> bytes:
             response = v1.ControlResponse(command=_command_message(noun))
         case ServiceList():
             response = v1.ControlResponse(services=services.list_message(noun))
+        case UpdateNotice():
+            response = v1.ControlResponse(
+                update=v1.UpdateNotice(url=noun.url, revision=noun.revision)
+            )
         case _:
             response = v1.ControlResponse(campaigns=campaigns.list_message(noun))
     return response.SerializeToString()
@@ -123,8 +128,17 @@ def to_vehicle_from_bytes(data: bytes) -> ToVehicle:
             return _command(response.command)
         case "services":
             return services.service_list(response.services)
+        case "update":
+            return _notice(response.update)
         case _:
             raise BadInput("the message is an empty ControlResponse, or one of a later version")
+
+
+def _notice(message: v1.UpdateNotice) -> UpdateNotice:
+    url = message.url
+    if url and (len(url) > NAME_MAX_CHARACTERS or not url.startswith("https://")):
+        raise BadInput(f"a notice of updates names {url[:80]!r}, which is no https:// address")
+    return UpdateNotice(url, message.revision)
 
 
 def _read(kind: Any, data: bytes, most: int) -> Any:

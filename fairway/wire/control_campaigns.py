@@ -77,6 +77,7 @@ def check_in_message(check_in: CheckIn) -> v1.CheckIn:
         ],
         services_revision=check_in.services_revision,
         services=[services.status_message(one) for one in check_in.services],
+        updates_revision=check_in.updates_revision,
     )
 
 
@@ -104,6 +105,7 @@ def check_in(message: v1.CheckIn) -> CheckIn:
         ),
         message.services_revision if message.HasField("services_revision") else None,
         services.statuses(message.services),
+        message.updates_revision if message.HasField("updates_revision") else None,
     )
 
 

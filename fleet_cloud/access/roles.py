@@ -37,6 +37,12 @@ class Permission(StrEnum):
     SERVICES_WRITE = "services:write"
     SERVICES_APPROVE = "services:approve"
     SERVICES_EXECUTE = "services:execute"  # commands inside services
+    RELEASES_READ = "releases:read"  # which software there is to roll out
+    RELEASES_WRITE = "releases:write"
+    ROLLOUTS_READ = "rollouts:read"  # which software goes to which vehicles, and what became of it
+    ROLLOUTS_WRITE = "rollouts:write"
+    ROLLOUTS_APPROVE = "rollouts:approve"
+    UPDATES_RECORDS = "updates:records"  # the signed records of what every vehicle was given
     TELEMETRY_READ = (
         "telemetry:read"  # values, series, the live feed: where people are, and how they drive
     )
@@ -59,19 +65,30 @@ _OPERATES = _SEES | {
     _P.CAMPAIGNS_WRITE,
     _P.SERVICES_READ,
     _P.SERVICES_WRITE,
+    _P.RELEASES_READ,
+    _P.ROLLOUTS_READ,
+    _P.ROLLOUTS_WRITE,
 }
+_SEES_UPDATES = frozenset({_P.RELEASES_READ, _P.ROLLOUTS_READ})
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
-    Role.VIEWER: _SEES | {_P.TELEMETRY_READ, _P.CAMPAIGNS_READ, _P.SERVICES_READ},
+    Role.VIEWER: _SEES | _SEES_UPDATES | {_P.TELEMETRY_READ, _P.CAMPAIGNS_READ, _P.SERVICES_READ},
     Role.OPERATOR: _OPERATES,
     # Who answers for a fleet decides what is collected from it, and what belongs to it.
     Role.FLEET_MANAGER: _OPERATES
-    | {_P.CAMPAIGNS_APPROVE, _P.SERVICES_APPROVE, _P.VEHICLES_WRITE, _P.MODELS_WRITE},
+    | {_P.CAMPAIGNS_APPROVE, _P.SERVICES_APPROVE, _P.VEHICLES_WRITE, _P.MODELS_WRITE}
+    | {_P.ROLLOUTS_APPROVE, _P.UPDATES_RECORDS},
     # Software is made for kinds of vehicles, not for what their drivers did.
-    Role.RELEASE_AUTHOR: _SEES | {_P.SERVICES_READ, _P.SERVICES_WRITE},
-    Role.RELEASE_APPROVER: _SEES | {_P.SERVICES_READ, _P.SERVICES_APPROVE},
+    Role.RELEASE_AUTHOR: _SEES
+    | _SEES_UPDATES
+    | {_P.SERVICES_READ, _P.SERVICES_WRITE, _P.RELEASES_WRITE, _P.ROLLOUTS_WRITE},
+    Role.RELEASE_APPROVER: _SEES
+    | _SEES_UPDATES
+    | {_P.SERVICES_READ, _P.SERVICES_APPROVE, _P.ROLLOUTS_APPROVE, _P.UPDATES_RECORDS},
     # Watches over data, and so holds none: sees what is collected, not what came of it.
-    Role.PRIVACY_OFFICER: _SEES | {_P.AUDIT_READ, _P.CAMPAIGNS_READ, _P.SERVICES_READ},
+    Role.PRIVACY_OFFICER: _SEES
+    | _SEES_UPDATES
+    | {_P.AUDIT_READ, _P.CAMPAIGNS_READ, _P.SERVICES_READ, _P.UPDATES_RECORDS},
     Role.ADMIN: frozenset(Permission) - {_P.SERVICES_EXECUTE},
     Role.SERVICE_EXECUTOR: frozenset(
         {_P.SELF_READ, _P.VEHICLES_READ, _P.SERVICES_READ, _P.SERVICES_EXECUTE}

@@ -6,6 +6,8 @@
 Rule 1: a body is counted as it comes; what a client says of its length is believed only when it is too much.
 """
 
+from collections.abc import Callable
+
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,19 +32,21 @@ FLEETWISE_MAX_BYTES = 4 * 1024 * 1024
 class SizeLimits:
     """Turns away requests that are too large."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, most: Callable[[Scope], int] | None = None) -> None:
+        """`most` says how many bytes a request's body may have; by default as of the REST API."""
+        self._app, self._most = app, most or _most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        found = _refusal(scope)
+        most_bytes = self._most(scope)
+        found = _refusal(scope, most_bytes)
         if found is not None:
             status, detail = found
             await problem(status, detail, Connection="close")(scope, receive, send)
             return
-        await self._app(scope, _Counted(receive, _most(scope)), send)
+        await self._app(scope, _Counted(receive, most_bytes), send)
 
 
 class _Counted:
@@ -62,13 +66,12 @@ class _Counted:
         return message
 
 
-def _refusal(scope: Scope) -> tuple[int, str] | None:
+def _refusal(scope: Scope, most_bytes: int) -> tuple[int, str] | None:
     url_bytes = len(scope.get("raw_path") or scope["path"].encode()) + len(scope["query_string"])
     if url_bytes > URL_MAX_BYTES:
         return 414, f"the URL has {url_bytes} bytes: {URL_MAX_BYTES} are the most"
     if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS_MAX_BYTES:
         return 431, f"the headers have more than {HEADERS_MAX_BYTES} bytes together"
-    most_bytes = _most(scope)
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and int(value[:20]) > most_bytes:
             return 413, _too_large(most_bytes)

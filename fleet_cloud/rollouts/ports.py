@@ -1,6 +1,6 @@
 """What doors to vehicles need of updates, whichever protocol they speak.
 
-Uptane (ours): Director, Offers    hawkBit DDI, AWS IoT Jobs: Offers
+Uptane (ours): Director, Ecus, Offers    hawkBit DDI, AWS IoT Jobs: Offers
 
 Rule 1: an offer is the same whoever asks for it: a rollout does not know which protocol carries it.
 Rule 2: what a vehicle says is believed for that vehicle alone: doors say who speaks, and they have checked it.
@@ -9,6 +9,8 @@ Rule 2: what a vehicle says is believed for that vehicle alone: doors say who sp
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from fairway.update import UpdateEvent
 from ota.manifest import Bundle, Image
@@ -56,12 +58,51 @@ class Director(Protocol):
         """
         ...
 
-    def report(self, tenant: str, vehicle: str, signed: bytes, now_ns: int) -> None:
+    def report(
+        self,
+        tenant: str,
+        vehicle: str,
+        signed: bytes,
+        now_ns: int,
+        identity: ec.EllipticCurvePublicKey | None = None,
+    ) -> None:
         """Take a signed report of a vehicle and its ECUs.
+
+        `identity` is the key by which the connection proved that it is this vehicle: its certificate's.  It
+        signs for the primary, unless the primary was registered with a key of its own.
 
         Raises BadInput for what is none, Tampered for a signature or a counter that does not hold (kept as
         evidence), Unavailable.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredEcu:
+    """An ECU as a vehicle, or its maker, made it known."""
+
+    serial: str
+    hardware_id: str
+    public_key: str = ""  # PEM; "": the primary signs for it
+    is_primary: bool = False
+
+
+class Ecus(Protocol):
+    """Knows the ECUs of vehicles.  Contract: tests/contracts/test_director.py."""
+
+    def register(
+        self, tenant: str, vehicle: str, ecus: Sequence[RegisteredEcu], now_ns: int
+    ) -> None:
+        """Make the ECUs of a vehicle known; the same again changes nothing.
+
+        Others than were known wait until a person accepts them, and until then nothing is offered.
+
+        Raises BadInput for a list that cannot be, Conflict when it waits to be accepted, Unavailable.
+        """
+        ...
+
+    def ecus(self, tenant: str, vehicle: str) -> tuple[RegisteredEcu, ...]:
+        """Return those that are known and accepted, in order of serial.  Raises Unavailable."""
         ...
 
 
