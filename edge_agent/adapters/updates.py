@@ -47,7 +47,7 @@ class Updates:
         self.kept: Kept = around.memory.read()
         self.standing = Standing()
         self._actor = Actor(around)
-        self._wake = asyncio.Event()
+        self._wake, self._ended = asyncio.Event(), asyncio.Event()
         self._keeping = asyncio.Lock()
         self.roll_backs = self.commits = 0
 
@@ -70,6 +70,12 @@ class Updates:
         await self._move(lambda now: acts.cancelled(now, why))
         self._wake.set()
         return True
+
+    async def over(self) -> None:
+        """Wait until there is no order under way."""
+        while self.kept.order is not None:
+            self._ended.clear()
+            await self._ended.wait()
 
     async def consent(self, said: Consent, *, postpone_s: float = 0.0) -> None:
         """Note what the driver says.  Raises BadInput when nobody was asked, Conflict when it is too late."""
@@ -175,7 +181,11 @@ class Updates:
         )
 
     async def _end(self, order: Order) -> None:
+        if order.fault is None:
+            # Before the order is forgotten: raised twice is as good as once.
+            await self._counters_raised(order)
         await self._until_kept(lambda kept: telling.ended(kept, order, now_ns=self._now_ns()))
+        self._ended.set()
         done = self.kept.done[-1]
         self.commits += done.fault is None
         self.roll_backs += done.fault is not None and order.touched
@@ -183,6 +193,18 @@ class Updates:
             "update_ended", action=done.action, stage=done.stage, fault=done.fault, reason=done.sentence
         )
         await asyncio.to_thread(_clear, self._around.folder, "")
+
+    async def _counters_raised(self, order: Order) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(
+                    self._around.committed, [one.assigned for one in order.tasks]
+                )
+            except Unavailable as error:
+                EVENTS.error("release_counters_not_kept", reason=str(error))
+                await asyncio.sleep(self._around.limits.way_back_max_s)
+            else:
+                return
 
     async def _surely(self, change: Callable[[Order], Order]) -> None:
         """Move the order, and try until that is durable."""

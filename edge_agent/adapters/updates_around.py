@@ -3,7 +3,7 @@
 Rule 1: what they install with, where, and whom they ask is given; they open nothing themselves.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +13,7 @@ from edge_agent.updates.planner import Means
 from edge_agent.updates.ports import Checks, Content, Installer, Machine, Memory
 from fairway.clock import Clock
 from ota.manifest import Source
+from ota.trust.model import Assigned
 
 
 class Unpack(Protocol):
@@ -38,6 +39,10 @@ class Limits:
     way_back_max_s: float = 60.0  # between tries to bring something back, or to commit
 
 
+def _nothing(_assigned: Sequence[Assigned]) -> None:
+    """There are no release counters."""
+
+
 @dataclass(frozen=True, slots=True)
 class Around:
     """What they have."""
@@ -55,3 +60,4 @@ class Around:
     terms: Terms = field(default_factory=Terms)
     limits: Limits = field(default_factory=Limits)
     changed: Callable[[], None] = lambda: None  # something may be told
+    committed: Callable[[Sequence[Assigned]], None] = _nothing  # raises release counters, durably

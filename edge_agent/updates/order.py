@@ -12,7 +12,8 @@ from enum import StrEnum
 from edge_agent.updates.life import Step
 from fairway.update import Fault, Stage, UpdateEvent
 from ota.manifest import Source
-from ota.trust.model import Assigned
+from ota.report import Installed
+from ota.trust.model import Assigned, Attack
 
 # Of each the newest are kept.
 BAD_MAX = 64
@@ -134,7 +135,11 @@ class Kept:
     events: tuple[UpdateEvent, ...] = ()  # not told yet
     sequence: int = 0  # of the newest event
     is_report_due: bool = True  # what the vehicle holds may be news to the cloud
-    installed: dict[str, str] = field(default_factory=dict)  # by serial: the path of its image
+    installed: dict[str, Installed] = field(default_factory=dict)  # by serial, as committed
+    reports: int = 0  # the counter of the newest report
+    attacks: tuple[Attack, ...] = ()  # noticed since the last report
+    notice: int = 0  # the newest that was heeded
+    url: str = ""  # of the door, as the cloud said last
 
     def bad_of(self, serial: str, sha256: str) -> Bad | None:
         """Return why an image is not tried again in an ECU, None when it may be."""

@@ -94,9 +94,12 @@ def order_of(
 
 
 def token_of(action: str, plan: Plan) -> str:
-    """Return the name of an order in files and slots: short, and another one if the order changes."""
+    """Return the name of an order in files and slots: short, another one if what it installs changes.
+
+    The Director signs the same order again and again, before it expires: that is the same order.
+    """
     images = sorted(f"{one.ecu.serial}={one.image.sha256}" for one in plan.assigned)
-    text = "\n".join([action, str(plan.director_version), *images])
+    text = "\n".join([action, *images])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -4,6 +4,7 @@ Rule 1: an event is kept in the same transaction as what it tells, and until the
 Rule 2: an order that ends leaves what failed behind, so that it is never tried again.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from edge_agent.updates.life import Step
@@ -18,7 +19,10 @@ from edge_agent.updates.order import (
     Kept,
     Order,
 )
+from edge_agent.updates.planner import Means
 from fairway.update import Fault, Stage, UpdateEvent
+from ota.report import EcuReport, Installed, VehicleReport
+from ota.trust.model import Vehicle
 
 _STAGES: dict[Step, Stage] = {
     Step.FETCH: Stage.DOWNLOADING,
@@ -108,7 +112,11 @@ def ended(kept: Kept, order: Order, *, now_ns: int) -> Kept:
     )
     installed = dict(kept.installed)
     if stage is Stage.COMMITTED:
-        installed |= {one.assigned.ecu.serial: one.assigned.image.path for one in order.tasks}
+        for one in order.tasks:
+            image = one.assigned.image
+            installed[one.assigned.ecu.serial] = Installed(
+                image.path, image.length, image.sha256, image.release_counter
+            )
     after = replace(
         kept,
         order=None,
@@ -131,6 +139,40 @@ def refused(
         return kept
     order = Order(action, "", director_version, (), Step.REPORT, fault=fault, sentence=sentence)
     return ended(kept, order, now_ns=now_ns)
+
+
+def report_of(
+    kept: Kept, vehicle: Vehicle, held: Mapping[str, str], *, time_ns: int, means: Means
+) -> VehicleReport:
+    """Return what the vehicle says of itself; `held`: what each ECU holds, by serial, "" where it does not say."""
+    action = kept.done[-1].action if kept.done else ""
+    return VehicleReport(
+        vehicle=vehicle.id,
+        primary=vehicle.primary,
+        ecus=tuple(
+            EcuReport(
+                one.serial,
+                one.hardware_id,
+                _installed(kept, one.serial, held.get(one.serial, "")),
+                kept.reports,
+                time_ns,
+                kept.attacks if one.serial == vehicle.primary else (),
+            )
+            for one in vehicle.ecus
+        ),
+        counter=kept.reports,
+        action=action,
+        forms=tuple(sorted(means.forms)),
+        memory_max_bytes=means.memory_max_bytes,
+    )
+
+
+def _installed(kept: Kept, serial: str, sha256: str) -> Installed | None:
+    """What an ECU holds, by what it says; of what we did not install nobody here knows more than the hash."""
+    if not sha256:
+        return None
+    known = kept.installed.get(serial)
+    return known if known and known.sha256 == sha256 else Installed("unknown", 0, sha256)
 
 
 def told(kept: Kept, upto: int) -> Kept:
