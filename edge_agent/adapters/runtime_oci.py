@@ -25,7 +25,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
-from edge_agent.adapters import cgroups, children, data_folders, exits, oci_tool
+from edge_agent.adapters import cgroups, children, data_folders, exits, oci_tool, pidfds
 from edge_agent.adapters.cgroups import Groups
 from edge_agent.adapters.exits import Watched
 from edge_agent.adapters.oci_bundle import Bundle
@@ -337,7 +337,7 @@ class OciRuntime:
     def _end_orphans(self, id_: str, first_pid: int) -> None:
         """End commands whose container program was killed: they are our children now."""
         for pid in cgroups.pids(self._groups, self._group(id_)) - {first_pid}:
-            if exits.parent_of(pid) == os.getpid():
+            if pidfds.parent_of(pid) == os.getpid():
                 with contextlib.suppress(Unavailable):
                     Watched(pid, lambda _: None).signal("KILL")
 

@@ -15,6 +15,7 @@ from typing import Any
 from edge_agent.adapters.service_folders import Folders
 from edge_agent.adapters.services_around import Around, Terms
 from edge_agent.adapters.services_book import Book, forgiven
+from edge_agent.adapters.services_data import DataLook
 from edge_agent.adapters.services_kept import read_records, read_wanted
 from edge_agent.adapters.services_loop import Loop
 from edge_agent.adapters.services_told import Teller
@@ -54,6 +55,7 @@ class Services:
         self._folders = Folders(terms.places, around.kept)
         self._loop = Loop(self._book, self._folders, around)
         self._usage = UsageLook(around.machines, self._book, terms.usage_interval_s, around.clock)
+        self._data = DataLook(self._loop.steps.instances, around.data_warnings)
         self._teller = Teller(
             self._book,
             self._loop.checks,
@@ -62,6 +64,7 @@ class Services:
             is_isolated=self._isolated,
             denials=around.denials,
         )
+        self._teller.overfull = self._data.of
         self._loop.decided = self._decided
         self._orders = asyncio.Lock()
         self.changed: Callable[[], None] = lambda: None  # called when some state is another
@@ -173,6 +176,7 @@ class Services:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._loop.run())
             tasks.create_task(self._usage.run())
+            tasks.create_task(self._data.run())
 
     def _decided(self, names: set[str]) -> None:
         if self._teller.look(names):

@@ -50,6 +50,7 @@ AGENT = Status(
                 cpu=0.0,
                 memory_bytes=0,
                 pids=0,
+                denied={"read": 0},
             ),
         ),
         states=dict.fromkeys(State, 0),

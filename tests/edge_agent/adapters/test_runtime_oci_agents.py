@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.adapters import exits
+from edge_agent.adapters import exits, pidfds
 from edge_agent.services.runtime import Exit
 from fairway.services.model import MIB, Resources
 from tests.containers import need, oci_yard
@@ -78,7 +78,7 @@ async def test_containers_run_on_when_their_agent_is_killed_and_the_next_one_kno
             await until(partial(yard.logs().lines, id_, 1))
             pid = int((yard.folder / "oci" / "bundles" / id_ / "pid").read_text())
             assert (
-                exits.parent_of(pid) == init.pid
+                pidfds.parent_of(pid) == init.pid
             )  # so that nobody but the kernel can tell the second
             os.kill(pid, signal.SIGTERM)
 
