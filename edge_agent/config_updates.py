@@ -24,7 +24,9 @@ class UpdateEcu:
     devices: tuple[Path, ...] = ()  # slot: block devices or files, in the same order
     boot: Literal["uboot", "grub", "efi", "rauc", "simulated"] = "simulated"
     boot_file: Path | None = None  # uboot: fw_env.config; grub: grubenv; simulated: its memory
-    booted: str = ""  # the slot that runs; by default what the kernel's command line says: fairway.slot=
+    booted: str = (
+        ""  # the slot that runs; by default what the kernel's command line says: fairway.slot=
+    )
 
     def __post_init__(self) -> None:
         if not 0 < len(self.serial) <= _SERIAL_MAX_CHARS or not self.hardware_id:
@@ -56,7 +58,9 @@ class Updates:
 
     url: str = ""  # https://HOST:PORT of the cloud's door; by default what the cloud says
     dir: Path | None = None  # what is fetched and kept; "updates" beside the spool without
-    director_root: Path | None = None  # root.json of the two repositories, as the vehicle was made with
+    director_root: Path | None = (
+        None  # root.json of the two repositories, as the vehicle was made with
+    )
     image_root: Path | None = None
     poll_s: float = 300.0  # between two looks, about
     ecu: tuple[UpdateEcu, ...] = ()

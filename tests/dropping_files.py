@@ -30,7 +30,9 @@ class Keeps(StrEnum):
 class File:
     data: bytearray = field(default_factory=bytearray)
     kept: bytes = b""
-    pending: list[tuple[int, bytes | None]] = field(default_factory=list)  # None: cut to this length
+    pending: list[tuple[int, bytes | None]] = field(
+        default_factory=list
+    )  # None: cut to this length
 
 
 @dataclass(eq=False)
@@ -230,9 +232,7 @@ def _apply(change: Change) -> None:
             folder.kept[name] = node
 
 
-def _come_back(
-    folder: Folder, is_kept: Callable[[], bool], chance: random.Random | None
-) -> None:
+def _come_back(folder: Folder, is_kept: Callable[[], bool], chance: random.Random | None) -> None:
     folder.names = dict(folder.kept)
     for node in folder.names.values():
         if isinstance(node, Folder):

@@ -29,7 +29,9 @@ class Efi:
     async def state(self) -> BootState:
         current, order = self._numbers("BootCurrent"), self._numbers("BootOrder")
         if not current:
-            raise Unavailable(f"the firmware does not say what it started: no BootCurrent in {self._folder}")
+            raise Unavailable(
+                f"the firmware does not say what it started: no BootCurrent in {self._folder}"
+            )
         tried, booted = self._numbers("BootNext"), _slot(current[0])
         return BootState(
             booted, _slot(order[0]) if order else booted, _slot(tried[0]) if tried else ""

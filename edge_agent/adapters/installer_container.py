@@ -110,12 +110,16 @@ class ContainerInstaller:
         why = self._supervised.why(self._name)
         for bad in why["bad"]:
             if bad["instance"] == id_ and why["change"] is None:
-                return Verdict(Health.ILL, f"{self._name} {service.version}: {bad['why']}", self._log(id_))
+                return Verdict(
+                    Health.ILL, f"{self._name} {service.version}: {bad['why']}", self._log(id_)
+                )
         in_force = (why["in_force"] or {}).get("instance")
         if in_force == id_ and why["change"] is None:
             if why["ready"] or why["state"].startswith(_SETTLED):
                 return Verdict(Health.WELL)
-        return Verdict(Health.NOT_YET, f"{self._name} is {why['state']}: {why['why']}", self._log(id_))
+        return Verdict(
+            Health.NOT_YET, f"{self._name} is {why['state']}: {why['why']}", self._log(id_)
+        )
 
     async def commit(self, token: str, assigned: Assigned) -> bool:
         await self._want(self._service(assigned))

@@ -150,9 +150,7 @@ class FileInstaller:
     async def _lead(self, sha256: str) -> bool:
         if self._held() != sha256:
             try:
-                await asyncio.to_thread(
-                    put_link, self._files, f"versions/{sha256}", self._current
-                )
+                await asyncio.to_thread(put_link, self._files, f"versions/{sha256}", self._current)
             except OSError as error:
                 raise self._failing(error) from error
         return False

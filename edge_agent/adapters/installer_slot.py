@@ -132,7 +132,9 @@ class SlotInstaller:
                 # Some bootloaders try once: a power cut now is to come back here, where it is looked at.
                 await self._boot.try_slot(target)
             return Verdict(Health.WELL)
-        sentence = f"the bootloader went back to slot {state.booted}: slot {target or '?'} did not start"
+        sentence = (
+            f"the bootloader went back to slot {state.booted}: slot {target or '?'} did not start"
+        )
         return Verdict(Health.ILL, sentence, await asyncio.to_thread(self._last_log))
 
     async def commit(self, token: str, assigned: Assigned) -> bool:

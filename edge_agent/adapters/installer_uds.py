@@ -24,7 +24,9 @@ class FlashState:
     """What an ECU says of its memory."""
 
     active_sha256: str  # "": nothing whole: it waits in its bootloader
-    spare_sha256: str | None = None  # of the other bank, "" for nothing whole; None: there is no other
+    spare_sha256: str | None = (
+        None  # of the other bank, "" for nothing whole; None: there is no other
+    )
 
 
 class Flash(Protocol):
@@ -131,7 +133,9 @@ class UdsInstaller:
             return
         if state.spare_sha256 is None or state.spare_sha256 != sha256:
             if not await asyncio.to_thread(self._is_whole, sha256):
-                raise Unavailable(f"the image {sha256[:12]} for {ecu.serial} does not lie here whole")
+                raise Unavailable(
+                    f"the image {sha256[:12]} for {ecu.serial} does not lie here whole"
+                )
             await self._flash.write(self._image(sha256))
             state = await self._flash.look()
         if state.active_sha256 != sha256 and state.spare_sha256 == sha256:

@@ -50,6 +50,7 @@ class Updates:
         self._wake, self._ended = asyncio.Event(), asyncio.Event()
         self._keeping = asyncio.Lock()
         self.roll_backs = self.commits = 0
+        self.changed: Callable[[], None] = lambda: None  # called when something may be told
 
     # what others say
 
@@ -99,7 +100,7 @@ class Updates:
                 return
             await asyncio.to_thread(self._around.memory.keep, after)
             self.kept = after
-        self._around.changed()
+        self.changed()
 
     # carrying it out
 
@@ -158,9 +159,7 @@ class Updates:
             )
         # Who withdrew it meanwhile has moved it: what was done for it counts no more.
         step = order.step
-        await self._surely(
-            lambda now: acts.after(now, act, outcome) if now.step is step else now
-        )
+        await self._surely(lambda now: acts.after(now, act, outcome) if now.step is step else now)
         return None
 
     def _blocked(self, order: Order) -> tuple[str, ...]:
@@ -190,7 +189,11 @@ class Updates:
         self.commits += done.fault is None
         self.roll_backs += done.fault is not None and order.touched
         EVENTS.info(
-            "update_ended", action=done.action, stage=done.stage, fault=done.fault, reason=done.sentence
+            "update_ended",
+            action=done.action,
+            stage=done.stage,
+            fault=done.fault,
+            reason=done.sentence,
         )
         await asyncio.to_thread(_clear, self._around.folder, "")
 
@@ -250,7 +253,7 @@ class Updates:
             self.standing = replace(self.standing, waits_for=why)
             if why:
                 EVENTS.info("update_waits", reasons=list(why))
-            self._around.changed()
+            self.changed()
 
     def _now_ns(self) -> int:
         return self._around.clock.now_ns()

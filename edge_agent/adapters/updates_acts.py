@@ -85,7 +85,9 @@ class Actor:
         age_s = (self._around.clock.now_ns() - order.since_ns) / NS_PER_S
         if age_s > self._around.limits.order_max_age_s:
             days = age_s / 86_400
-            return Failed(Fault.CONDITION, f"it has waited for {days:.0f} days: {'; '.join(reasons)}")
+            return Failed(
+                Fault.CONDITION, f"it has waited for {days:.0f} days: {'; '.join(reasons)}"
+            )
         return Later(self._around.limits.look_s, reasons)
 
     # before anything changes for good
@@ -154,7 +156,9 @@ class Actor:
         base = await self._base(task)
         fresh = path.with_suffix(".new")
         try:
-            await asyncio.to_thread(self._around.unpack, task.source, packed, base, fresh)
+            await asyncio.to_thread(
+                self._around.unpack, task.assigned.image, task.source, packed, base, fresh
+            )
             if not await asyncio.to_thread(_is, fresh, task):
                 raise Tampered(f"{_name(task)} as {task.source.form} does not give what was signed")
         except (BadInput, Tampered) as error:
@@ -173,7 +177,8 @@ class Actor:
             means.is_metered and not means.may_fetch_whole and task.source.form not in WHOLE
         ):
             return Failed(
-                Fault.BUDGET, f"{why}; to fetch {_name(task)} whole over a metered link is not allowed"
+                Fault.BUDGET,
+                f"{why}; to fetch {_name(task)} whole over a metered link is not allowed",
             )
         return Later(0.0, (f"{why}; {_name(task)} is fetched whole",), whole(task.assigned.image))
 
@@ -215,7 +220,9 @@ class Actor:
                 self._tries = _Tries((order.token, act))
             self._tries.count += 1
             limits = self._around.limits
-            pause_s = min(limits.back_off_first_s * 2 ** min(self._tries.count, 16), limits.way_back_max_s)
+            pause_s = min(
+                limits.back_off_first_s * 2 ** min(self._tries.count, 16), limits.way_back_max_s
+            )
             return Later(pause_s, (f"{_name(task)} is not {what} yet: {error}",))
 
     async def _restart(self, order: Order) -> Outcome | Later:

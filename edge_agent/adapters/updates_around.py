@@ -12,14 +12,16 @@ from edge_agent.updates.conditions import Facts, Terms
 from edge_agent.updates.planner import Means
 from edge_agent.updates.ports import Checks, Content, Installer, Machine, Memory
 from fairway.clock import Clock
-from ota.manifest import Source
+from ota.manifest import Image, Source
 from ota.trust.model import Assigned
 
 
 class Unpack(Protocol):
     """Makes an image of what was fetched (ota.delta)."""
 
-    def __call__(self, source: Source, packed: Path, base: Path | None, out: Path) -> None:
+    def __call__(
+        self, image: Image, source: Source, packed: Path, base: Path | None, out: Path
+    ) -> None:
         """Write the image to `out`.  Raises BadInput when it does not apply, Tampered, Unavailable."""
         ...
 
@@ -59,5 +61,4 @@ class Around:
     folder: Path  # of what is fetched
     terms: Terms = field(default_factory=Terms)
     limits: Limits = field(default_factory=Limits)
-    changed: Callable[[], None] = lambda: None  # something may be told
     committed: Callable[[Sequence[Assigned]], None] = _nothing  # raises release counters, durably

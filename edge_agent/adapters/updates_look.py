@@ -186,7 +186,12 @@ class Looks:
 
     async def _refuse(self, refusal: Refusal) -> None:
         self.refusals += 1
-        EVENTS.error("update_not_trusted", attack=refusal.attack, where=refusal.where, reason=refusal.sentence)
+        EVENTS.error(
+            "update_not_trusted",
+            attack=refusal.attack,
+            where=refusal.where,
+            reason=refusal.sentence,
+        )
         self.trouble = str(refusal)
 
         def noted(kept: Kept) -> Kept:

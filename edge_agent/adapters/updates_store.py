@@ -14,7 +14,9 @@ from fairway.errors import BadInput, Unavailable
 
 EVENTS = log.get("edge_agent.updates")
 
-_TABLE = "CREATE TABLE IF NOT EXISTS kept (id INTEGER PRIMARY KEY CHECK (id = 1), record BLOB NOT NULL)"
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS kept (id INTEGER PRIMARY KEY CHECK (id = 1), record BLOB NOT NULL)"
+)
 
 
 class SqliteMemory:

@@ -3,7 +3,17 @@
 import argparse
 from collections.abc import Sequence
 
-from edge_agent.cli import campaign, decode, enroll, lint_dbc, run, services, signals, token
+from edge_agent.cli import (
+    campaign,
+    decode,
+    enroll,
+    lint_dbc,
+    run,
+    services,
+    signals,
+    token,
+    updates,
+)
 from fairway import command_line
 
 
@@ -21,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     services.add(commands)
     signals.add(commands)
     token.add(commands)
+    updates.add(commands)
     return root
 
 

@@ -89,7 +89,9 @@ def _window(facts: Facts, terms: Terms) -> str:
     start, end = terms.window
     now = facts.minute_of_day
     inside = start <= now < end if start <= end else now >= start or now < end
-    return "" if inside else f"it is {_hour(now)}, and updates run from {_hour(start)} to {_hour(end)}"
+    return (
+        "" if inside else f"it is {_hour(now)}, and updates run from {_hour(start)} to {_hour(end)}"
+    )
 
 
 CONDITIONS: dict[str, Callable[[Facts, Terms], str]] = {

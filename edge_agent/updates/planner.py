@@ -78,8 +78,12 @@ def order_of(
                 "it is not tried again; release another version",
                 bad.serial,
             )
-    choices = {one.ecu.serial: _choice(one.image, held.get(one.ecu.serial, ""), means) for one in wanted}
-    if (refused := _too_dear(wanted, choices, means) or _too_large(wanted, choices, means)) is not None:
+    choices = {
+        one.ecu.serial: _choice(one.image, held.get(one.ecu.serial, ""), means) for one in wanted
+    }
+    if (
+        refused := _too_dear(wanted, choices, means) or _too_large(wanted, choices, means)
+    ) is not None:
         return refused
     tasks = tuple(
         Task(

@@ -22,7 +22,11 @@ def status(
         "looking": None if step is None else str(step),
         "trouble": trouble,
         "installed": {
-            serial: {"image": one.path, "sha256": one.sha256, "release_counter": one.release_counter}
+            serial: {
+                "image": one.path,
+                "sha256": one.sha256,
+                "release_counter": one.release_counter,
+            }
             for serial, one in kept.installed.items()
         },
         "untold_events": len(kept.events),

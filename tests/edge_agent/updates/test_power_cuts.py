@@ -43,7 +43,7 @@ WAYS = (
 )
 DISKS = (Keeps.NOTHING, Keeps.ALL, Keeps.SOME)
 # Of all pairs of moments every so many-th is tried: a pair costs two runs.
-PAIRS_STRIDE = 23
+PAIRS_STRIDE = 211
 
 ways = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name.replace(" ", "-"))
 
@@ -111,7 +111,7 @@ def test_a_second_cut_while_it_goes_on_or_back_changes_nothing(
 ):
     count = len(moments(old, way, tmp_path))
     runs = 0
-    for number in range(0, count * count, PAIRS_STRIDE * 7):
+    for number in range(0, count * count, PAIRS_STRIDE):
         first, second = divmod(number, count)
         keeps = DISKS[number % len(DISKS)]
         vehicle = sick(old.copied(tmp_path), way.sick)
@@ -119,7 +119,7 @@ def test_a_second_cut_while_it_goes_on_or_back_changes_nothing(
         check(vehicle, f"{way.name}: cuts at {first} and {second}, the disk keeps {keeps}")
         runs += 1
     print(f"{way.name}: {count} x {count} pairs of moments, {runs} of them run")
-    assert runs > 50
+    assert runs > 15
 
 
 @ways

@@ -12,8 +12,8 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +123,9 @@ def assigned(serial: str, version: int, **install: Any) -> Assigned:
 
 
 def plan_of(version: int, serials: Sequence[str] = SERIALS, **install: Any) -> Plan:
-    return Plan(f"to-{version}", tuple(assigned(one, version, **install) for one in serials), version)
+    return Plan(
+        f"to-{version}", tuple(assigned(one, version, **install) for one in serials), version
+    )
 
 
 class Supervisor:
@@ -156,7 +158,9 @@ class Supervisor:
         id_ = instance_id(self.wanted)
         is_bad = self.wanted.version in self.bad
         return {
-            "bad": [{"instance": id_, "version": self.wanted.version, "why": "exit 1"}] if is_bad else [],
+            "bad": [{"instance": id_, "version": self.wanted.version, "why": "exit 1"}]
+            if is_bad
+            else [],
             "change": None,
             "in_force": {"instance": "the old one" if is_bad else id_},
             "ready": not is_bad,
