@@ -63,15 +63,14 @@ def read(block: bytes) -> dict[str, str]:
     line, is_escaped = bytearray(), False
     for byte in block[len(_HEAD) :]:
         if is_escaped or byte not in b"\\\n":
-            if not line and byte == ord("#") and not is_escaped:
-                break
             line.append(byte)
             is_escaped = False
         elif byte == ord("\\"):
             is_escaped = True
         else:
-            name, _, value = line.decode(errors="surrogateescape").partition("=")
-            said[name] = value
+            name, equals, value = line.decode(errors="surrogateescape").partition("=")
+            if equals and not name.startswith("#"):
+                said[name] = value
             line = bytearray()
     return said
 

@@ -47,8 +47,7 @@ class Rauc:
         for one in said["slots"]:
             for name, about in one.items():
                 if name == slots.get(bootname):
-                    is_booted = about.get("state") == "booted"
-                    return is_booted and about.get("boot_status") == "good"
+                    return (about.get("state"), about.get("boot_status")) == ("booted", "good")
         return False
 
     async def _status(self) -> tuple[dict[str, Any], dict[str, str]]:

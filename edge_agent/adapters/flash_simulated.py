@@ -2,7 +2,7 @@
 
     flash = SimulatedFlash(b"old", banks=2, message=lambda what: None)
 
-Rule 1: its memory outlives the power; what was half written is nothing whole, and the ECU waits in its bootloader.
+Rule 1: its memory outlives the power; what was half written is nothing: the ECU waits in its bootloader.
 """
 
 import hashlib

@@ -114,9 +114,9 @@ class ContainerInstaller:
                     Health.ILL, f"{self._name} {service.version}: {bad['why']}", self._log(id_)
                 )
         in_force = (why["in_force"] or {}).get("instance")
-        if in_force == id_ and why["change"] is None:
-            if why["ready"] or why["state"].startswith(_SETTLED):
-                return Verdict(Health.WELL)
+        is_settled = why["ready"] or why["state"].startswith(_SETTLED)
+        if in_force == id_ and why["change"] is None and is_settled:
+            return Verdict(Health.WELL)
         return Verdict(
             Health.NOT_YET, f"{self._name} is {why['state']}: {why['why']}", self._log(id_)
         )
@@ -127,6 +127,7 @@ class ContainerInstaller:
         return False
 
     async def rollback(self, token: str, assigned: Assigned) -> bool:
+        del assigned
         record = self._kept.read(self._record(token))
         if not record:
             return False

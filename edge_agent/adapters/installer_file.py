@@ -11,10 +11,11 @@ Rule 3: the version before is kept until the next one is committed.
 
 import asyncio
 import hashlib
+import io
 import json
 import tarfile
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from edge_agent.adapters.update_files import PART_BYTES, Files, RealFiles, got, put, put_link
 from edge_agent.updates.ports import Health, Stored, Verdict
@@ -67,7 +68,9 @@ class FileInstaller:
         files.make_folder(folder)
         folders = {folder}
         try:
-            with tarfile.open(fileobj=_Reading(files, source), mode="r:") as archive:
+            with tarfile.open(
+                fileobj=io.BufferedReader(_Reading(files, source)), mode="r:"
+            ) as archive:
                 for number, member in enumerate(archive):
                     if number >= MEMBERS_MAX:
                         raise BadInput(f"the tar has more than {MEMBERS_MAX} members")
@@ -175,20 +178,27 @@ class FileInstaller:
         return Unavailable(f"{self._folder} fails: {error.strerror or error}")
 
 
-class _Reading(IO[bytes]):
+class _Reading(io.RawIOBase):
     """A file of `Files`, as tarfile reads one."""
 
     def __init__(self, files: Files, path: Path) -> None:
+        super().__init__()
         self._files, self._path, self._offset = files, path, 0
         self._size = files.size(path) or 0
 
-    def read(self, size: int = -1) -> bytes:
-        left = self._size - self._offset
-        data = self._files.read(self._path, self._offset, left if size < 0 else min(size, left))
-        self._offset += len(data)
-        return data
+    def readable(self) -> bool:
+        return True
 
-    def seek(self, offset: int, whence: int = 0) -> int:
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._files.read(self._path, self._offset, len(buffer))
+        buffer[: len(data)] = data
+        self._offset += len(data)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         self._offset = offset + (0, self._offset, self._size)[whence]
         return self._offset
 

@@ -4,7 +4,7 @@
     one bank    the old image lies here first > written over > well: kept; else the old one is written back
 
 Rule 1: an ECU with one bank is touched only when the image that it holds lies here, whole and verified.
-Rule 2: an ECU whose writing was cut is in its bootloader: writing begins anew, with what the order is about now.
+Rule 2: an ECU whose writing was cut waits in its bootloader: writing begins anew.
 """
 
 import asyncio
@@ -82,6 +82,7 @@ class UdsInstaller:
                 raise Tampered(f"{assigned.ecu.serial} does not keep what it is given")
 
     async def activate(self, token: str, assigned: Assigned) -> bool:
+        del token
         await self._have(assigned.image.sha256, assigned.ecu)
         return False
 
@@ -97,6 +98,7 @@ class UdsInstaller:
         )
 
     async def commit(self, token: str, assigned: Assigned) -> bool:
+        del token
         await self._have(assigned.image.sha256, assigned.ecu)
         try:
             for name in self._files.names(self._folder):

@@ -1,6 +1,6 @@
-"""What installers do to files, as one object, so that tests can give them a disk that forgets what was not synced.
+"""What installers do to files, as one object: tests give them a disk that forgets what was not synced.
 
-Rule 1: only sync() and sync_folder() make durable; everything else may be gone after a power cut, whole or in part.
+Rule 1: only sync() and sync_folder() make durable; all else may be gone after a power cut, whole or in part.
 Rule 2: it has more methods than a port should: each is one system call, and a model of a disk needs them all.
 """
 

@@ -124,20 +124,23 @@ class Updates:
             EVENTS.info("update_resumed", action=order.action, step=order.step, starts=order.starts)
 
     async def carry(self) -> float | None:
-        """Do all that can be done now; return after how many seconds to come again, None: when there is news."""
+        """Do what can be done now; return after how many seconds to come again, None: when there is news."""
         while (order := self.kept.order) is not None:
             blocked = self._blocked(order)
             act = acts.next_act(order, may_activate=not blocked)
             if act.do is Do.REPORT:
                 await self._end(order)
                 continue
-            boot_id = self._around.machine.boot_id()
-            await self._surely(lambda now: acts.begun(now, act, boot_id=boot_id))
+            await self._begin(act)
             later = await self._do(act)
             if later is not None:
                 return later.after_s
         self._say(())
         return None
+
+    async def _begin(self, act: Act) -> None:
+        boot_id = self._around.machine.boot_id()
+        await self._surely(lambda order: acts.begun(order, act, boot_id=boot_id))
 
     async def _do(self, act: Act) -> Later | None:
         order = self.kept.order

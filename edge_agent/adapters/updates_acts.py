@@ -1,7 +1,7 @@
 """Does one act of an order with the installers and ports, and says what came of it.
 
-Rule 1: an error of ours becomes a fault here, once: what is never possible ends the update, what is not possible
-        now is tried again so often, and on the way back for ever.
+Rule 1: an error of ours becomes a fault here, once: what is never possible ends the update, what is not
+        possible now is tried again so often, and on the way back for ever.
 """
 
 import asyncio
@@ -154,21 +154,24 @@ class Actor:
 
     async def _unpacked(self, task: Task, packed: Path, path: Path) -> Outcome | Later:
         base = await self._base(task)
+        try:
+            await asyncio.to_thread(self._unpack, task, packed, base, path)
+        except (BadInput, Tampered) as error:
+            return self._instead(task, str(error))
+        return Good()
+
+    def _unpack(self, task: Task, packed: Path, base: Path | None, path: Path) -> None:
+        """Make an image of what was fetched, durable; what was fetched is gone then, either way."""
         fresh = path.with_suffix(".new")
         try:
-            await asyncio.to_thread(
-                self._around.unpack, task.assigned.image, task.source, packed, base, fresh
-            )
-            if not await asyncio.to_thread(_is, fresh, task):
-                raise Tampered(f"{_name(task)} as {task.source.form} does not give what was signed")
-        except (BadInput, Tampered) as error:
+            self._around.unpack(task.assigned.image, task.source, packed, base, fresh)
+        except (BadInput, Tampered):
             fresh.unlink(missing_ok=True)
             packed.unlink(missing_ok=True)
-            return self._instead(task, str(error))
+            raise
         fresh.replace(path)
-        await asyncio.to_thread(sync_directory, path.parent)
+        sync_directory(path.parent)
         packed.unlink(missing_ok=True)
-        return Good()
 
     def _instead(self, task: Task, why: str) -> Outcome | Later:
         """What does not apply is fetched whole, where that is allowed."""
@@ -184,11 +187,9 @@ class Actor:
 
     async def _base(self, task: Task) -> Path | None:
         installer = self._installer(task)
-        find = getattr(installer, "base", None)
-        if task.source.form in WHOLE or find is None:
+        if task.source.form in WHOLE or not isinstance(installer, Bases):
             return None
-        bases: Bases = installer  # type: ignore[assignment]
-        return await bases.base(task.assigned.ecu)
+        return await installer.base(task.assigned.ecu)
 
     async def _verified(self, order: Order, task: Task) -> Outcome:
         path = self.path_of(order, task)

@@ -1,7 +1,7 @@
 """The cloud's side of updates in a vehicle: the door, what is trusted, who we are, and what notices do.
 
-Rule 1: the door is where the settings say, else where the cloud's last notice said; who answers there has to show
-        a certificate that the uplink would take, too.
+Rule 1: the door is where the settings say, else where the cloud's last notice said; who answers there has to
+        show a certificate that the uplink would take, too.
 """
 
 from collections.abc import Callable

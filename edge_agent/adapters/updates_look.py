@@ -45,7 +45,7 @@ TOLD_AT_ONCE = 100
 
 
 class TrustStore(Protocol):
-    """What is trusted, kept between looks (branch of ota.trust).  Contract: tests/contracts/test_trust_store.py."""
+    """What is trusted, kept between looks.  Contract: tests/contracts/test_trust_store.py."""
 
     def read(self) -> Trusted:
         """Return what is kept.  Raises Unavailable, BadInput."""
@@ -114,21 +114,29 @@ class Looks:
         try:
             await self._register()
             await self.tell()
-            verdict = await self._verdict()
-            if verdict is not None:
-                await self._take(verdict)
-                await self.tell()
+            await self._take(await self._verdict())
+            await self.tell()
         except (Unavailable, Conflict, BadInput) as error:
             trouble = str(error)
         if trouble != self.trouble and trouble:
             EVENTS.warning("updates_not_looked", reason=trouble)
         self.step, self.trouble = Step.IDLE, trouble
 
-    async def _verdict(self) -> Plan | UpToDate | Refusal | None:
+    async def _verdict(self) -> Plan | UpToDate | Refusal:
         """Return what both repositories say.  Raises Unavailable."""
         trust = self._cloud.trust
         before = await asyncio.to_thread(trust.read)
         refresh = Refresh(before, self._cloud.vehicle, self._around.clock.now_ns())
+        try:
+            return await self._driven(refresh)
+        except Tampered as error:
+            attack = error.attack if isinstance(error, Attacked) else Attack.ARBITRARY_SOFTWARE
+            return Refusal(attack, "the cloud", str(error))
+        finally:
+            if refresh.kept != before:
+                await asyncio.to_thread(trust.keep, refresh.kept)
+
+    async def _driven(self, refresh: Refresh) -> Plan | UpToDate | Refusal:
         steps = refresh.steps()
         try:
             wanted = next(steps)
@@ -139,13 +147,7 @@ class Looks:
                 self.step = moved(self.step, Event.MORE)
         except StopIteration as end:
             verdict: Plan | UpToDate | Refusal = end.value
-        except Tampered as error:
-            attack = error.attack if isinstance(error, Attacked) else Attack.ARBITRARY_SOFTWARE
-            verdict = Refusal(attack, "the cloud", str(error))
-        finally:
-            if refresh.kept != before:
-                await asyncio.to_thread(trust.keep, refresh.kept)
-        return verdict
+            return verdict
 
     async def _take(self, verdict: Plan | UpToDate | Refusal) -> None:
         if isinstance(verdict, Refusal):
@@ -222,11 +224,10 @@ class Looks:
         """Return the means with the images whose bytes can be read here."""
         bases = set(means.bases)
         for ecu in self._cloud.vehicle.ecus:
-            installer = self._around.installers.get(ecu.serial)
-            if held.get(ecu.serial) and hasattr(installer, "base"):
-                finder: Bases = installer
+            shows: object = self._around.installers.get(ecu.serial)
+            if held.get(ecu.serial) and isinstance(shows, Bases):
                 with contextlib.suppress(FairwayError):
-                    if await finder.base(ecu) is not None:
+                    if await shows.base(ecu) is not None:
                         bases.add(held[ecu.serial])
         return replace(means, bases=frozenset(bases))
 

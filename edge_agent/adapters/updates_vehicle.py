@@ -1,4 +1,4 @@
-"""The vehicle that is updated: what is known of it, whether it is well, how it starts anew, and what it is shown.
+"""The vehicle that is updated: what is known of it, whether it is well, how it starts anew, what it shows.
 
 Rule 1: a value that is stale, or older than it may be, is none: conditions are about now.
 """

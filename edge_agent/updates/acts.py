@@ -129,16 +129,21 @@ def after(order: Order, act: Act, outcome: Outcome) -> Order:
     if isinstance(outcome, Failed):
         return _failed(order, act, outcome)
     order = replace(order, needs_restart=order.needs_restart or outcome.needs_restart)
-    if act.do is Do.WAIT:
-        return _to(order, Event.READY) if order.step is Step.WAIT_CONDITIONS else order
-    if act.do is Do.LOOK:
-        return _to(order, Event.WELL)
-    if act.do is Do.REPORT:
-        return _to(order, Event.TOLD)
-    if act.do is Do.RESTART:
-        return restarted(order)
-    if act.do is Do.ROLLBACK:
-        return _after_rollback(_marked(order, act.task, Mark.BACK))
+    match act.do:
+        case Do.WAIT if order.step is Step.WAIT_CONDITIONS:
+            order = _to(order, Event.READY)
+        case Do.LOOK:
+            order = _to(order, Event.WELL)
+        case Do.RESTART:
+            order = restarted(order)
+        case Do.ROLLBACK:
+            order = _after_rollback(_marked(order, act.task, Mark.BACK))
+        case Do.FETCH | Do.VERIFY | Do.PREPARE | Do.ACTIVATE | Do.COMMIT:
+            order = _after_one(order, act)
+    return order
+
+
+def _after_one(order: Order, act: Act) -> Order:
     _, mark = _FOR_EACH[order.step]
     order = _marked(order, act.task, mark)
     if not all(one.has(mark) for one in order.tasks):
@@ -152,15 +157,11 @@ def restarted(order: Order) -> Order:
     """Return the order after the vehicle was started anew, as had been asked for."""
     order = replace(order, needs_restart=False, boot_id="")
     if order.step is Step.COMMIT:
-        return _remarked(order, lambda one: Mark.ACTIVE)
-    back = order.step is Step.RESTART_BACK
-    order = _to(order, Event.RESTARTED)
-    # On the way back each is asked once more, now that the old one runs.
-    return (
-        _remarked(order, lambda one: Mark.PREPARING if one.mark is Mark.BACK else one.mark)
-        if back
-        else order
-    )
+        return _remarked(order, lambda _: Mark.ACTIVE)
+    if order.step is Step.RESTART_BACK:
+        # Each is asked once more, now that the old one runs.
+        order = _remarked(order, lambda one: Mark.PREPARING if one.mark is Mark.BACK else one.mark)
+    return _to(order, Event.RESTARTED)
 
 
 def resumed(order: Order, boot_id: str) -> Order:

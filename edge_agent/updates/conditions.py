@@ -1,4 +1,4 @@
-"""When a vehicle may install: a table of conditions over what is known of it, with the reason where one is not met.
+"""When a vehicle may install: a table of conditions over what is known of it, and why one is not met.
 
 Rule 1: what is not known is not met: a vehicle whose speed nobody says is not parked.
 Rule 2: the vehicle's own conditions always hold; a release adds to them, and never takes one away.

@@ -4,9 +4,9 @@
 
 Rule 1: an order is one unit: all of it comes into force, or none; groups say what is activated side by side.
 Rule 2: ECUs that overwrite what they run come last, when everything else has already gone well.
-Rule 3: a difference is taken only against the base that is here, and if the vehicle can apply it.  Over a metered
-        link nothing grows in silence: where a difference was offered and does not fit here, the whole image
-        needs permission, and all of it has to fit into the budget.
+Rule 3: a difference is taken only against the base that is here, and if the vehicle can apply it.  Over a
+        metered link nothing grows in silence: where a difference was offered and does not fit here, the whole
+        image needs permission, and all of it has to fit into the budget.
 Rule 4: what failed in an ECU of this vehicle is never tried there again.
 """
 
@@ -154,6 +154,10 @@ def _unfit(source: Source, held_sha256: str, means: Means) -> str:
     """Return why a source is none here, "" when it is one."""
     if source.form is Form.PLAIN:
         return ""
+    return _beyond(source, means) or _baseless(source, held_sha256, means)
+
+
+def _beyond(source: Source, means: Means) -> str:
     if source.form not in means.forms:
         return f"{source.form} cannot be applied in this vehicle"
     if source.memory_bytes > means.memory_max_bytes:
@@ -161,6 +165,10 @@ def _unfit(source: Source, held_sha256: str, means: Means) -> str:
             f"{source.form} takes {source.memory_bytes // _MIB} MiB of memory, "
             f"and {means.memory_max_bytes // _MIB} MiB may be used"
         )
+    return ""
+
+
+def _baseless(source: Source, held_sha256: str, means: Means) -> str:
     if source.form in WHOLE:
         return ""
     if source.base_sha256 != held_sha256:

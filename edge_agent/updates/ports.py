@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from edge_agent.updates.order import Kept
 from fairway.update import UpdateEvent
@@ -109,11 +109,12 @@ class Installer(Protocol):
     async def rollback(self, token: str, assigned: Assigned) -> bool:
         """Bring the image back that was there before, and forget what was staged.
 
-        Returns whether the vehicle has to start anew for that: it is called again afterwards.  Raises Unavailable.
+        Returns whether the vehicle has to start anew for that: it is called again then.  Raises Unavailable.
         """
         ...
 
 
+@runtime_checkable
 class Bases(Protocol):
     """An installer that can show the bytes of the image that its ECU holds: differences apply to them."""
 
@@ -142,7 +143,7 @@ class Machine(Protocol):
         ...
 
     async def restart(self) -> None:
-        """Have the vehicle start anew; what comes after this is not reached, or much later.  Raises Unavailable."""
+        """Have the vehicle start anew; what comes after is not reached, or much later.  Raises Unavailable."""
         ...
 
 

@@ -18,23 +18,22 @@ TEXT_MAX_CHARS = 2000
 def leaves() -> tuple[Leaf, ...]:
     """Return what a catalogue says of them."""
     said = (
-        ("Stage", "string", "How the update under way stands; empty without one."),
-        ("Action", "string", "The name of the update under way."),
-        ("WaitsFor", "string", "What it waits for, in sentences."),
-        ("NeedsConsent", "boolean", "Whether the driver is asked: accept, decline or postpone."),
-        ("Text", "string", "What the driver is told about it."),
-        ("LastResult", "string", "How the last update ended, and why."),
+        ("Stage", "string", "", "How the update under way stands; empty without one."),
+        ("Action", "string", "", "The name of the update under way."),
+        ("Percent", "uint8", "percent", "How much of it is done."),
+        ("WaitsFor", "string", "", "What it waits for, in sentences."),
+        (
+            "NeedsConsent",
+            "boolean",
+            "",
+            "Whether the driver is asked: accept, decline or postpone.",
+        ),
+        ("Text", "string", "", "What the driver is told about it."),
+        ("LastResult", "string", "", "How the last update ended, and why."),
     )
     return tuple(
-        Leaf(f"{BRANCH}.{name}", kind, "sensor", description=text) for name, kind, text in said
-    ) + (
-        Leaf(
-            f"{BRANCH}.Percent",
-            "uint8",
-            "sensor",
-            unit="percent",
-            description="How much of it is done.",
-        ),
+        Leaf(f"{BRANCH}.{name}", kind, "sensor", unit=unit, description=text)
+        for name, kind, unit, text in said
     )
 
 

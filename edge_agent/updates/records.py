@@ -61,21 +61,22 @@ def _value(kind: Any, tree: Any) -> Any:
     """Return `tree` as a value of a type.  Raises TypeError, ValueError or KeyError."""
     origin, arms = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
-        if tree is None and type(None) in arms:
-            return None
-        return _value(next(arm for arm in arms if arm is not type(None)), tree)
+        inner = next(arm for arm in arms if arm is not type(None))
+        return None if tree is None and type(None) in arms else _value(inner, tree)
     if origin is tuple:
         return tuple(_value(arms[0], one) for one in _a(list, tree))
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return {_a(str, key): _value(arms[1], one) for key, one in _a(dict, tree).items()}
+    return _plain(kind, tree)
+
+
+def _plain(kind: Any, tree: Any) -> Any:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(tree)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         hints = _hints(kind)
-        known = {one.name for one in dataclasses.fields(kind)}
-        return kind(
-            **{key: _value(hints[key], one) for key, one in _a(dict, tree).items() if key in known}
-        )
+        said = _a(dict, tree).items()
+        return kind(**{key: _value(hints[key], one) for key, one in said if key in hints})
     return tree if kind in (Any, object) else _a(kind, tree)
 
 

@@ -144,7 +144,7 @@ def refused(
 def report_of(
     kept: Kept, vehicle: Vehicle, held: Mapping[str, str], *, time_ns: int, means: Means
 ) -> VehicleReport:
-    """Return what the vehicle says of itself; `held`: what each ECU holds, by serial, "" where it does not say."""
+    """Return what the vehicle says of itself; `held`: what each ECU holds, "" where it does not say."""
     action = kept.done[-1].action if kept.done else ""
     return VehicleReport(
         vehicle=vehicle.id,

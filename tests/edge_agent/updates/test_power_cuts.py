@@ -1,8 +1,8 @@
-"""The power may go at any moment, and again on the way: a vehicle is wholly old or wholly new, and ends by itself.
+"""The power may go at any moment, and again on the way: a vehicle ends wholly old or wholly new, by itself.
 
-A moment is everything that is done to something that lasts: a record, a change of a disk, a message to an ECU, an
-order to the supervisor, each before and after.  The matrix is MATRIX times all moments times what a disk keeps of
-what was not synced; its size is printed (pytest -rP).
+A moment is everything that is done to something that lasts: a record, a change of a disk, a message to an ECU,
+an order to the supervisor, a write of the bootloader.  The matrix is WAYS times all moments times what a disk
+keeps of what was not synced; its size is printed (pytest -rP).
 """
 
 from dataclasses import dataclass

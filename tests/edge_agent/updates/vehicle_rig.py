@@ -37,7 +37,7 @@ from fairway.clock import NS_PER_S, ManualClock
 from fairway.services.manifest import service_document
 from fairway.services.model import Service
 from fairway.update import Stage
-from ota.manifest import Blob, Image, Install, Kind
+from ota.manifest import Blob, Image, Install, Kind, Source
 from ota.trust.model import Assigned, Ecu, Plan
 from tests.dropping_files import DroppingFiles, Keeps
 
@@ -296,7 +296,8 @@ class Vehicle:
             "apps": ContainerInstaller("apps", self.supervisor, self.kept),
             "body": UdsInstaller(self.flashes["body"], DISK / "body", self.files),
             "brake": UdsInstaller(self.flashes["brake"], DISK / "brake", self.files),
-        } | self.instead
+        }
+        installers |= self.instead
         return Updates(
             Around(
                 memory=self.memory,
@@ -332,7 +333,7 @@ class Vehicle:
     async def install(
         self, plan: Plan, keeps: Keeps = Keeps.ALL, cuts: Sequence[int] = (), seed: int = 0
     ) -> int:
-        """Install a plan, with the power cut at the n-th thing done since the last cut; return the cuts made."""
+        """Install a plan, with the power cut at the n-th thing done since the last; return the cuts made."""
         left, made, is_off = list(cuts), 0, False
         self.fuse = Fuse(left.pop(0) if left else None)
         for _ in range(200):
@@ -377,7 +378,7 @@ class Vehicle:
         """Return what each ECU really holds, by its bytes."""
         known = {sha256(bytes_of(one, n)): n for one in SERIALS for n in range(4)}
         leads = self.files.linked(DISK / "maps" / "current") or "nowhere"
-        maps = {k: v for k, v in self.files.tree(DISK / "maps" / leads).items()}
+        maps = self.files.tree(DISK / "maps" / leads)
         active = {name: one.banks[one.active] or b"" for name, one in self.flashes.items()}
         wanted = self.supervisor.wanted
         return {
@@ -402,8 +403,8 @@ class Vehicle:
 MEANS = Means(single_bank=frozenset({"brake"}))
 
 
-def unpack(*_: object) -> None:
-    raise AssertionError("every image is plain here")
+def unpack(image: Image, source: Source, packed: Path, base: Path | None, out: Path) -> None:
+    raise AssertionError(f"every image is plain here: {image} {source} {packed} {base} {out}")
 
 
 def run(what: Any) -> Any:
