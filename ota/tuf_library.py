@@ -1,16 +1,16 @@
 """The names of the TUF library that Fairway uses, loaded without the signers that come along.
 
-`securesystemslib.signer` imports the library of each key service that is installed: for AWS that is boto3,
-half a second of CPU and 30 MB in a vehicle, which only verifies.  Keys that sign are behind `fairway.signers`,
-never in there.  So boto3 looks absent while the library is loaded, unless somebody needed it before.
+`securesystemslib.signer` imports the library of each key service that is installed: with boto3 and pkcs11
+that is half a second of CPU and 30 MB in a vehicle, which only verifies.  Keys that sign are behind
+`fairway.signers`, never in there.  So they look absent while the library is loaded, unless they
+are loaded already.
 """
 
 import sys
 
-_HEAVY = "boto3"
-_is_hidden = _HEAVY not in sys.modules
-if _is_hidden:
-    sys.modules[_HEAVY] = None  # type: ignore[assignment] # an import of it is an ImportError
+_HIDDEN = [name for name in ("boto3", "pkcs11") if name not in sys.modules]
+for _name in _HIDDEN:
+    sys.modules[_name] = None  # type: ignore[assignment] # an import of it is an ImportError
 try:
     from securesystemslib.exceptions import FormatError, UnverifiedSignatureError
     from securesystemslib.formats import encode_canonical
@@ -27,8 +27,8 @@ try:
         Timestamp,
     )
 finally:
-    if _is_hidden:
-        del sys.modules[_HEAVY]
+    for _name in _HIDDEN:
+        del sys.modules[_name]
 
 __all__ = [
     "FormatError",

@@ -184,7 +184,8 @@ def _allows_downgrade(found: Found, image: Image, vehicle: str) -> bool:
         and isinstance(one.get("vehicles"), list)
         and vehicle in one["vehicles"]
         and one.get("name") == image.name
-        and one.get("to_counter") == image.release_counter
+        and type(one.get("to_counter")) is int  # true is 1, too, for Python
+        and one["to_counter"] == image.release_counter
         for one in statements
     )
 
