@@ -1,4 +1,4 @@
-"""Every installer: what is prepared has no effect, what is active goes back whole, every call may come again."""
+"""Every installer: what is prepared has no effect, what is active goes back, every call may come again."""
 
 import hashlib
 from collections.abc import Callable

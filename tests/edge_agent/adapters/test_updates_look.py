@@ -74,7 +74,7 @@ class Site:
             checks=Checks(),
             unpack=unpack,
             facts=lambda: self.facts,
-            means=lambda: Means(),
+            means=Means,
             clock=self.clock,
             folder=self.folder,
             terms=Terms(conditions=()),
@@ -117,7 +117,12 @@ class Site:
         self.server.put(content)
         path = f"{serial}/{version}.bin"
         self.world.release(
-            path, serial, version, hardware=hardware, content=content, install=Install(**install)  # type: ignore[arg-type]
+            path,
+            serial,
+            version,
+            hardware=hardware,
+            content=content,
+            install=Install(**install),  # type: ignore[arg-type]
         )
         self.world.orders_nothing()
         self.world.order(serial, path)
