@@ -51,6 +51,8 @@ class Updates:
         self._keeping = asyncio.Lock()
         self.roll_backs = self.commits = 0
         self.changed: Callable[[], None] = lambda: None  # called when something may be told
+        self.has_news: Callable[[], None] = lambda: None  # called when the cloud may be told more
+        self.over_with: Callable[[], None] = lambda: None  # called when an order is over
 
     # what others say
 
@@ -99,8 +101,11 @@ class Updates:
             if after == self.kept:
                 return
             await asyncio.to_thread(self._around.memory.keep, after)
+            has_news = after.sequence > self.kept.sequence
             self.kept = after
         self.changed()
+        if has_news:
+            self.has_news()
 
     # carrying it out
 
@@ -199,6 +204,7 @@ class Updates:
             reason=done.sentence,
         )
         await asyncio.to_thread(_clear, self._around.folder, "")
+        self.over_with()
 
     async def _counters_raised(self, order: Order) -> None:
         while True:

@@ -87,24 +87,34 @@ class Looks:
 
     def __init__(self, updates: Updates, around: Around, cloud: Cloud) -> None:
         self._updates, self._around, self._cloud = updates, around, cloud
-        self._soon = asyncio.Event()
+        self._wake, self._is_due = asyncio.Event(), False
         self._is_registered = False
+        # What is new is told at once; after the end of an order it is also asked what comes next.
+        updates.has_news, updates.over_with = self._wake.set, self.soon
         self.step, self.trouble = Step.IDLE, ""  # of the last look
         self.looks = self.refusals = 0
 
     def soon(self) -> None:
         """Look at once: somebody says that there is something new."""
-        self._soon.set()
+        self._is_due = True
+        self._wake.set()
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Look now and then, and tell what there is to tell at once, until cancelled."""
         while True:
-            self._soon.clear()
+            self._is_due = False
             await self.look()
             pause_s = self._cloud.poll_s * (1 - JITTER + 2 * JITTER * self._cloud.chance())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
-                    await self._soon.wait()
+                    await self._until_due()
+
+    async def _until_due(self) -> None:
+        while not self._is_due:
+            await self._wake.wait()
+            self._wake.clear()
+            with contextlib.suppress(Unavailable, BadInput):  # the next look says what is wrong
+                await self.tell()
 
     async def look(self) -> None:
         """Look once, and tell what there is to tell."""

@@ -78,16 +78,22 @@ def with_order(kept: Kept, order: Order, *, now_ns: int) -> Kept:
 
 
 def with_event(
-    kept: Kept, order: Order, stage: Stage, *, now_ns: int, percent: int | None = None
+    kept: Kept,
+    order: Order,
+    stage: Stage,
+    *,
+    now_ns: int,
+    percent: int | None = None,
+    ecu: str = "",
 ) -> Kept:
-    """Return what is kept with one event more."""
+    """Return what is kept with one event more, of an ECU or of the vehicle as a whole."""
     is_end = stage.is_final
     event = UpdateEvent(
         action=order.action,
         sequence=kept.sequence + 1,
         time_ns=now_ns,
         stage=stage,
-        ecu=order.ecu if is_end else "",
+        ecu=ecu,
         percent=percent,
         fault=order.fault if is_end else None,
         sentence=order.sentence if is_end else "",
@@ -125,6 +131,8 @@ def ended(kept: Kept, order: Order, *, now_ns: int) -> Kept:
         is_report_due=True,
         installed=installed,
     )
+    if order.ecu:
+        after = with_event(after, order, stage, now_ns=now_ns, ecu=order.ecu)
     return with_event(after, order, stage, now_ns=now_ns)
 
 

@@ -28,7 +28,12 @@ from edge_agent.adapters.service_folders import Places
 from edge_agent.adapters.services import Services
 from edge_agent.adapters.services_around import Around as ServicesAround
 from edge_agent.adapters.services_around import Terms as ServiceTerms
-from edge_agent.adapters.services_memory import MemoryLogs, MemoryProber
+from edge_agent.adapters.services_memory import (
+    MemoryDoors,
+    MemoryImages,
+    MemoryLogs,
+    MemoryProber,
+)
 from edge_agent.adapters.update_files import RealFiles
 from edge_agent.adapters.updates import Updates
 from edge_agent.adapters.updates_around import Around, Limits
@@ -40,7 +45,6 @@ from edge_agent.updates.planner import Means, order_of
 from edge_agent.updates.ports import Health, Installer, Verdict
 from fairway.clock import SystemClock
 from fairway.services.model import Runner
-from tests.edge_agent.adapters.services_rig import MemoryDoors, MemoryImages
 from tests.edge_agent.updates.vehicle_rig import (
     PARKED,
     Checks,

@@ -9,7 +9,7 @@ import pytest
 from edge_agent.adapters.installer_memory import MemoryInstaller
 from edge_agent.adapters.updates import Updates
 from edge_agent.updates.conditions import Facts
-from edge_agent.updates.order import Consent, Kept, Mark
+from edge_agent.updates.order import Consent, Kept
 from edge_agent.updates.planner import Means
 from edge_agent.updates.ports import Health, Verdict
 from fairway.clock import NS_PER_S
@@ -303,11 +303,10 @@ def test_a_disk_that_takes_nothing_costs_nothing(vehicle: Vehicle, number: int):
     async def carry() -> None:
         agent = vehicle.agent()
         await agent.take(await vehicle.order(plan_of(2, ["maps", "gateway"]), agent))
-        for _ in range(20):
-            if agent.kept.order is None or agent.kept.order.tasks[0].mark is Mark.BACK:
-                break
-            vehicle.clock.advance(round((await agent.carry() or 0) * NS_PER_S))
-            if agent.kept.order is not None and agent.kept.order.fault is not None:
+        while (wait_s := await agent.carry()) is not None:
+            vehicle.clock.advance(round(wait_s * NS_PER_S))
+            order = agent.kept.order
+            if order is not None and order.fault is not None:
                 vehicle.files.fails = None  # it is mended: what was begun goes back
         assert agent.kept.done[-1].fault is Fault.STORAGE
         assert agent.kept.bad == ()

@@ -306,7 +306,7 @@ async def test_a_notice_is_heeded_and_kept(site: Site):
 
     assert site.updates.kept.url == "https://updates.example:8444"
     assert site.updates.kept.notice == 7
-    assert site.looks._soon.is_set()
+    assert site.looks._is_due
 
 
 async def test_what_cannot_be_fetched_for_its_cost_is_told_once(site: Site):

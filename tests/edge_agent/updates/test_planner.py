@@ -1,6 +1,7 @@
 """What is fetched, how, and in which order: nothing grows in silence, nothing bad comes again."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -26,12 +27,10 @@ def with_sources(*sources: Source) -> Assigned:
     return replace(one, image=replace(one.image, sources=sources))
 
 
-def planned(
-    *sources: Source, kept: Kept | None = None, **means: object
-) -> Order | Nothing | Failed:
+def planned(*sources: Source, kept: Kept | None = None, **means: Any) -> Order | Nothing | Failed:
     plan = Plan("a", (with_sources(*sources),), 1)
     usual = Means(forms=ALL, bases=frozenset({OLD}))
-    return order_of(plan, HELD, kept or Kept(), replace(usual, **means), now_ns=5)  # type: ignore[arg-type]
+    return order_of(plan, HELD, kept or Kept(), replace(usual, **means), now_ns=5)
 
 
 def chosen(said: Order | Nothing | Failed) -> Form:
@@ -59,7 +58,7 @@ def test_the_shortest_way_is_taken():
     ],
 )
 def test_a_difference_that_does_not_fit_here_is_not_taken(
-    sources: tuple[Source, ...], means: dict[str, object], form: Form
+    sources: tuple[Source, ...], means: dict[str, Any], form: Form
 ):
     assert chosen(planned(*sources, **means)) is form
 
