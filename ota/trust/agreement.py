@@ -82,8 +82,13 @@ def agreed(
     found: Found | None,
     vehicle: Vehicle,
     held: Mapping[str, Held],
+    *,
+    names_hardware: bool = True,
 ) -> tuple[Assigned, ...]:
-    """Return what an image is assigned to, when the Image repository says the same of it.  Raises Tampered."""
+    """Return what an image is assigned to, when the Image repository says the same of it.
+
+    An older Image repository may name no hardware for an image (`names_hardware` false).  Raises Tampered.
+    """
     if found is None:
         what = "the Image repository does not list it"
         raise refused(Attack.ARBITRARY_SOFTWARE, one.path, what)
@@ -95,8 +100,14 @@ def agreed(
             one.path,
             f"its release counter is {image.release_counter}; the Director says {one.release_counter}",
         )
+    for ecu in one.ecus:
+        if image.hardware_ids or names_hardware:
+            _check_hardware(image, ecu)
     may_fall = one.is_downgrade and _allows_downgrade(found, image, vehicle.id)
-    return tuple(_assigned(image, ecu, held.get(ecu.serial), may_fall=may_fall) for ecu in one.ecus)
+    return tuple(
+        Assigned(ecu, image, counter_checked(image, ecu, held.get(ecu.serial), may_fall=may_fall))
+        for ecu in one.ecus
+    )
 
 
 def counter_checked(image: Image, ecu: Ecu, held: Held | None, *, may_fall: bool) -> bool:
@@ -113,14 +124,13 @@ def counter_checked(image: Image, ecu: Ecu, held: Held | None, *, may_fall: bool
     return True
 
 
-def _assigned(image: Image, ecu: Ecu, held: Held | None, *, may_fall: bool) -> Assigned:
+def _check_hardware(image: Image, ecu: Ecu) -> None:
     if ecu.hardware_id not in image.hardware_ids:
         raise refused(
             Attack.WRONG_ECU,
             image.path,
             f"it is not for the hardware {ecu.hardware_id!r:.80} of ECU {ecu.serial}",
         )
-    return Assigned(ecu, image, counter_checked(image, ecu, held, may_fall=may_fall))
 
 
 def _directed(path: str, target: TargetFile, where: str) -> Directed:
