@@ -11,7 +11,7 @@ Rule 2: only the bootloader's word counts for what runs: a slot that it left has
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class _Held:
     length: int
 
 
-def _no_log() -> str:
+async def _no_log() -> str:
     return ""
 
 
@@ -45,7 +45,7 @@ class SlotInstaller:
         folder: Path,
         files: Files | None = None,
         *,
-        last_log: Callable[[], str] = _no_log,
+        last_log: Callable[[], Awaitable[str]] = _no_log,
     ) -> None:
         """`folder` is for records; `last_log` returns the log of the boot before this one."""
         if len(slots) != 2:
@@ -135,7 +135,7 @@ class SlotInstaller:
         sentence = (
             f"the bootloader went back to slot {state.booted}: slot {target or '?'} did not start"
         )
-        return Verdict(Health.ILL, sentence, await asyncio.to_thread(self._last_log))
+        return Verdict(Health.ILL, sentence, await self._last_log())
 
     async def commit(self, token: str, assigned: Assigned) -> bool:
         target, state = self._target(token), await self._boot.state()

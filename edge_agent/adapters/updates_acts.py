@@ -135,30 +135,32 @@ class Actor:
             return Good()
         source, means = task.source, self._around.means()
         packed = path if source.form is Form.PLAIN else path.with_suffix(".packed")
-        most = means.budget_bytes if means.is_metered else None
+        most = None
+        if means.is_metered and means.budget_bytes is not None:
+            most = max(0, means.budget_bytes - order.spent_bytes)
         fetching = asyncio.ensure_future(
             self._around.content.fetch(source.blob, packed, most_bytes=most)
         )
         self._tries.fetching = fetching
         try:
-            await fetching
+            taken = await fetching
         except asyncio.CancelledError:
             if not fetching.cancelled() or _is_cancelling():
                 raise
             return Later(0.0, ("it is given up",))
         finally:
             self._tries.fetching = None
-        if packed == path:
-            return Good()
-        return await self._unpacked(task, packed, path)
+        if packed != path and (not_so := await self._unpacked(task, packed, path)) is not None:
+            return not_so
+        return Good(taken_bytes=taken if means.is_metered else 0)
 
-    async def _unpacked(self, task: Task, packed: Path, path: Path) -> Outcome | Later:
+    async def _unpacked(self, task: Task, packed: Path, path: Path) -> Failed | Later | None:
         base = await self._base(task)
         try:
             await asyncio.to_thread(self._unpack, task, packed, base, path)
         except (BadInput, Tampered) as error:
             return self._instead(task, str(error))
-        return Good()
+        return None
 
     def _unpack(self, task: Task, packed: Path, base: Path | None, path: Path) -> None:
         """Make an image of what was fetched, durable; what was fetched is gone then, either way."""
@@ -173,7 +175,7 @@ class Actor:
         sync_directory(path.parent)
         packed.unlink(missing_ok=True)
 
-    def _instead(self, task: Task, why: str) -> Outcome | Later:
+    def _instead(self, task: Task, why: str) -> Failed | Later:
         """What does not apply is fetched whole, where that is allowed."""
         means = self._around.means()
         if task.source.form is Form.PLAIN or (

@@ -5,12 +5,10 @@ Rule 1: the door is where the settings say, else where the cloud's last notice s
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from edge_agent.adapters.identity_files import IdentityFiles
-from edge_agent.adapters.kept_files import KeptFiles
-from edge_agent.adapters.trust_kept import KeptTrust
+from edge_agent.adapters.trust_store import SqliteTrust
 from edge_agent.adapters.update_http import UpdateServer, door_of, update_server
 from edge_agent.adapters.update_line import Door
 from edge_agent.adapters.updates import Updates
@@ -26,15 +24,18 @@ from fairway.control import UpdateNotice
 from fairway.crypto import Signer
 from fairway.errors import BadInput, Unavailable
 from fairway.signers.opening import open_signer
+from ota.trust.kept import provisioned
 from ota.trust.model import Ecu, Vehicle
 
 EVENTS = log.get("edge_agent.updates")
+
+DATABASE = "trust.sqlite"
 
 
 class CloudParts:
     """The cloud's side, opened."""
 
-    def __init__(self, server: UpdateServer, trust: KeptTrust, cloud: Cloud) -> None:
+    def __init__(self, server: UpdateServer, trust: SqliteTrust, cloud: Cloud) -> None:
         """Call begin() before it is used."""
         self.server, self.trust, self._cloud = server, trust, cloud
         self.looks: Looks
@@ -59,6 +60,7 @@ class CloudParts:
     def close(self) -> None:
         """Let go."""
         self.server.close()
+        self.trust.close()
 
 
 def cloud_of(
@@ -87,9 +89,8 @@ def cloud_of(
 
     if settings.url:
         door()
-    trust = KeptTrust(
-        KeptFiles(folder / "trust"), _root(settings.director_root), _root(settings.image_root)
-    )
+    roots = _root(settings.director_root), _root(settings.image_root)
+    trust = SqliteTrust(folder / DATABASE, provisioned(*roots))
     server = update_server(door, clock, Patience())
     primary = next((one for one in settings.ecu if one.primary), settings.ecu[0])
     cloud = Cloud(
@@ -104,7 +105,7 @@ def cloud_of(
         signer=lambda: _signer(config),
         poll_s=settings.poll_s,
     )
-    return CloudParts(server, trust, replace(cloud))
+    return CloudParts(server, trust, cloud)
 
 
 def _root(path: Path) -> bytes:

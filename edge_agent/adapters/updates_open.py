@@ -8,6 +8,7 @@ Rule 2: what can be known to be wrong is said at the start: roots that are not t
 """
 
 import asyncio
+import contextlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ from edge_agent.adapters.installer_memory import MemoryInstaller
 from edge_agent.adapters.installer_slot import SlotInstaller
 from edge_agent.adapters.kept_files import KeptFiles
 from edge_agent.adapters.update_files import RealFiles
+from edge_agent.adapters.update_tools import said_by
 from edge_agent.adapters.updates import Updates
 from edge_agent.adapters.updates_around import Around, Limits
 from edge_agent.adapters.updates_cloud import CloudParts, cloud_of
@@ -61,6 +63,7 @@ DATABASE = "updates.sqlite"
 # What the previous boot left in the journal or in the firmware's store of last words.
 _LAST_WORDS = (Path("/var/lib/systemd/pstore"), Path("/sys/fs/pstore"))
 _LOG_MAX_BYTES = 16_384
+_JOURNAL = ("journalctl", "--boot=-1", "--lines=200", "--no-pager", "--output=short-iso")
 
 
 class UpdateParts:
@@ -217,8 +220,16 @@ def slot_of(command_line: str, serial: str) -> str:
     )
 
 
-def _last_words() -> str:
-    """Return what the boot before this one left behind, the newest."""
+async def _last_words() -> str:
+    """Return what the boot before this one left behind: with the firmware, else in the journal."""
+    if said := await asyncio.to_thread(_pstore):
+        return said
+    with contextlib.suppress(Unavailable):
+        return (await said_by(_JOURNAL))[-_LOG_MAX_BYTES:]
+    return ""
+
+
+def _pstore() -> str:
     files = RealFiles()
     for folder in _LAST_WORDS:
         try:

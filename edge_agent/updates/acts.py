@@ -49,6 +49,7 @@ class Good:
     """It was done."""
 
     needs_restart: bool = False
+    taken_bytes: int = 0  # over a metered link
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,11 @@ def after(order: Order, act: Act, outcome: Outcome) -> Order:
     """Return the order after an act."""
     if isinstance(outcome, Failed):
         return _failed(order, act, outcome)
-    order = replace(order, needs_restart=order.needs_restart or outcome.needs_restart)
+    order = replace(
+        order,
+        needs_restart=order.needs_restart or outcome.needs_restart,
+        spent_bytes=order.spent_bytes + outcome.taken_bytes,
+    )
     match act.do:
         case Do.WAIT if order.step is Step.WAIT_CONDITIONS:
             order = _to(order, Event.READY)

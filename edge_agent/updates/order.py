@@ -86,6 +86,7 @@ class Order:
     starts: int = 0  # of the agent, in steps from PREPARE on, or on the way back
     boot_id: str = ""  # of the boot that asked for another
     needs_restart: bool = False
+    spent_bytes: int = 0  # over metered links
     touched: bool = False  # something new was, or may have been, in force
     consent: Consent = Consent.NONE
     postponed_until_ns: int = 0

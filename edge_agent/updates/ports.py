@@ -136,7 +136,7 @@ class Memory(Protocol):
 
 
 class Machine(Protocol):
-    """The computer that all of it runs on.  Contract: tests/edge_agent/adapters/test_update_machine.py."""
+    """The computer that all of it runs on.  Test: tests/edge_agent/adapters/test_updates_vehicle.py."""
 
     def boot_id(self) -> str:
         """Return a name of this boot: another one after each start."""
@@ -148,7 +148,7 @@ class Machine(Protocol):
 
 
 class Checks(Protocol):
-    """Whether the vehicle as a whole is well.  Contract: tests/contracts/test_update_checks.py."""
+    """Whether the vehicle as a whole is well.  Test: tests/edge_agent/adapters/test_updates_vehicle.py."""
 
     async def look(self) -> Verdict:
         """Look once."""

@@ -200,7 +200,11 @@ async def test_a_slot_that_the_bootloader_left_is_ill_and_its_log_is_told(tmp_pa
     bench = slot(tmp_path)
     await bench.installed(1)
     assert isinstance(bench.installer, SlotInstaller)
-    bench.installer._last_log = lambda: "panic: no root"
+
+    async def last_log() -> str:
+        return "panic: no root"
+
+    bench.installer._last_log = last_log
     await bench.installer.prepare("two", bench.image(2), bench.stored(2))
     assert await bench.installer.activate("two", bench.image(2))
     bench.restart()

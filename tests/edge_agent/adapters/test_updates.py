@@ -438,3 +438,26 @@ def test_a_cut_in_the_middle_of_everything_leaves_what_was_fetched(vehicle: Vehi
     run(vehicle.install(plan_of(2), Keeps.ALL, [25]))
 
     assert len(vehicle.content.taken) - before == len(SERIALS)
+
+
+def test_what_was_taken_over_a_metered_link_counts_for_the_whole_order(vehicle: Vehicle):
+    asked = list[int | None]()
+
+    class Counting(vehicle_rig.Content):
+        async def fetch(self, blob: Blob, path: Path, *, most_bytes: int | None) -> int:
+            asked.append(most_bytes)
+            return await super().fetch(blob, path, most_bytes=most_bytes)
+
+    vehicle.content = Counting()
+
+    async def carry() -> None:
+        agent = vehicle.agent()
+        means = Means(is_metered=True, budget_bytes=100_000)
+        agent._around = replace(agent._around, means=lambda: means)
+        agent._actor._around = agent._around
+        await agent.take(await vehicle.order(plan_of(2, ["maps", "body"]), agent))
+        while (wait_s := await agent.carry()) is not None:
+            vehicle.clock.advance(round(wait_s * NS_PER_S))
+
+    run(carry())
+    assert asked == [100_000, 100_000 - len(bytes_of("body", 2))]

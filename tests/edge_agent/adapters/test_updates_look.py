@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.adapters.installer_memory import MemoryInstaller
+from edge_agent.adapters.trust_store import MemoryTrust
 from edge_agent.adapters.update_memory import MemoryUpdateServer
 from edge_agent.adapters.updates import Updates
 from edge_agent.adapters.updates_around import Around, Limits
@@ -23,25 +24,11 @@ from fairway.update import Fault, Stage, UpdateEvent
 from ota.manifest import Install
 from ota.report import VehicleReport
 from ota.report_json import key_of, verify_report
-from ota.trust.kept import Kept as Trusted
 from ota.trust.model import Attack, Wanted
 from tests.edge_agent.updates.vehicle_rig import Checks, Machine, unpack
 from tests.ota.repository_simulator import NOW_NS, World
 
 SERIALS = ("gw-1", "br-1")
-
-
-class Trust:
-    """What is trusted, in memory."""
-
-    def __init__(self, kept: Trusted) -> None:
-        self.kept = kept
-
-    def read(self) -> Trusted:
-        return self.kept
-
-    def keep(self, kept: Trusted) -> None:
-        self.kept = kept
 
 
 @dataclass
@@ -58,7 +45,7 @@ class Site:
     def __post_init__(self) -> None:
         self.ecus = {one: MemoryInstaller() for one in SERIALS}
         self.key = file.fresh()
-        self.trust = Trust(self.world.kept)
+        self.trust = MemoryTrust(self.world.kept)
         self.memory = KeptInMemory()
         self.facts = Facts()
         self.open()
@@ -170,9 +157,9 @@ async def test_the_release_counter_is_raised_when_it_is_kept_not_when_it_is_offe
     site.order()
 
     await site.looks.look()
-    assert "br-1" not in site.trust.kept.held
+    assert "br-1" not in site.trust.read().held
     await site.done()
-    assert site.trust.kept.held["br-1"].release_counter == 2
+    assert site.trust.read().held["br-1"].release_counter == 2
 
 
 async def test_looking_again_changes_nothing(site: Site):
@@ -292,12 +279,12 @@ async def test_what_was_verified_is_kept_when_the_line_breaks(site: Site):
             raise Unavailable("the line broke")
         return site.world.file(wanted)
 
-    before = site.trust.kept
+    before = site.trust.read()
     site.looks._cloud = replace(site.looks._cloud, metadata=_Metadata(breaks))
     await site.looks.look()
 
     assert site.looks.trouble == "the line broke"
-    assert site.trust.kept != before
+    assert site.trust.read() != before
 
 
 async def test_a_notice_is_heeded_and_kept(site: Site):

@@ -68,7 +68,7 @@ def car() -> Car:
 
 def test_what_the_buses_say_is_known(car: Car):
     car.says(SIGNALS.speed, 0.0)
-    car.says(SIGNALS.parking_brake, True)
+    car.says(SIGNALS.parking_brake, value=True)
     car.says(SIGNALS.gear, 126)
     car.says(SIGNALS.ignition, "OFF")
     car.says(SIGNALS.battery, 12.5)

@@ -289,9 +289,7 @@ class Vehicle:
         boot = SimulatedBoot(DISK / "boot" / "memory", self.booted, self.files, tries=self.tries)
         slots = {one: DISK / "slots" / one for one in ("a", "b")}
         installers: dict[str, Installer] = {
-            "gateway": SlotInstaller(
-                slots, boot, DISK / "boot", self.files, last_log=lambda: "kernel panic"
-            ),
+            "gateway": SlotInstaller(slots, boot, DISK / "boot", self.files, last_log=panic),
             "maps": FileInstaller(DISK / "maps", self.files),
             "apps": ContainerInstaller("apps", self.supervisor, self.kept),
             "body": UdsInstaller(self.flashes["body"], DISK / "body", self.files),
@@ -401,6 +399,10 @@ class Vehicle:
 
 
 MEANS = Means(single_bank=frozenset({"brake"}))
+
+
+async def panic() -> str:
+    return "kernel panic"
 
 
 def unpack(image: Image, source: Source, packed: Path, base: Path | None, out: Path) -> None:
