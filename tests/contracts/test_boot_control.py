@@ -1,9 +1,10 @@
 """Every bootloader: what is kept is started, what is tried is started once, and each is one durable word."""
 
+import contextlib
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from edge_agent.adapters.update_files import RealFiles
 from edge_agent.updates.boot import BootControl, BootState
 from fairway.errors import BadInput, Unavailable
 from tests.shared_data import missing
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -194,6 +196,80 @@ async def test_what_is_no_block_of_grub_is_not_overwritten(tmp_path: Path, conte
     with pytest.raises(Unavailable, match="no environment block"):
         await Grub(lambda: "a", path).try_slot("b")
     assert path.read_bytes() == content
+
+
+RAUC_SYSTEM = """[system]
+compatible=bench
+bootloader=custom
+[handlers]
+bootloader-custom-backend={folder}/backend
+[slot.rootfs.0]
+device={folder}/a.img
+type=raw
+bootname=a
+[slot.rootfs.1]
+device={folder}/b.img
+type=raw
+bootname=b
+"""
+RAUC_BACKEND = """#!/bin/sh
+case "$1" in
+get-primary) cat {folder}/primary 2>/dev/null || echo a;;
+set-primary) echo "$2" >{folder}/primary;;
+get-state) cat "{folder}/state.$2" 2>/dev/null || echo good;;
+set-state) echo "$3" >"{folder}/state.$2";;
+esac
+"""
+
+
+@contextlib.contextmanager
+def rauc_itself(folder: Path) -> Iterator[Rauc]:
+    """Run RAUC's service on a bus of its own, with a bootloader that is a script."""
+    if shutil.which("rauc") is None or shutil.which("dbus-daemon") is None:
+        missing("rauc or dbus-daemon is not installed")
+    (folder / "system.conf").write_text(RAUC_SYSTEM.format(folder=folder))
+    for name in ("a.img", "b.img"):
+        (folder / name).write_bytes(bytes(4096))
+    command = ["dbus-daemon", "--session", "--nofork", "--print-address"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as bus:
+        assert bus.stdout is not None
+        address = bus.stdout.readline().strip()
+        program, backend = folder / "rauc", folder / "backend"
+        words = f'DBUS_STARTER_BUS_TYPE=session DBUS_SESSION_BUS_ADDRESS="{address}"'
+        program.write_text(f'#!/bin/sh\n{words} exec rauc "$@"\n')
+        backend.write_text(RAUC_BACKEND.format(folder=folder))
+        for one in (program, backend):
+            one.chmod(0o755)
+        options = ["-c", str(folder / "system.conf"), "--override-boot-slot=a", "service"]
+        service = subprocess.Popen(
+            [str(program), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            yield Rauc(str(program))
+        finally:
+            for process in (service, bus):
+                process.terminate()
+                process.wait(20)
+
+
+async def test_rauc_itself_does_what_is_said(tmp_path: Path):
+    with rauc_itself(tmp_path) as boot:
+
+        async def is_there() -> bool:
+            with contextlib.suppress(Unavailable):
+                return (await boot.state()).booted == "a"
+            return False
+
+        await until(is_there)
+        await boot.try_slot("b")
+        assert await boot.state() == BootState("a", "a", "b")
+        await boot.keep_slot("a")
+
+        assert await boot.state() == BootState("a", "a")
+        with pytest.raises(BadInput, match="no slot with the bootname 'c'"):
+            await boot.try_slot("c")
 
 
 async def test_a_program_that_is_not_there_is_unavailable():
