@@ -5,6 +5,7 @@
 
 Rule 1: what was wanted before is kept, durable, before anything is: it is what comes back.
 Rule 2: the image of the manifest is the one that was signed: its digest is the image's own hash.
+Rule 3: its layers are here before anything is prepared: who activates needs no network.
 """
 
 import json
@@ -87,14 +88,14 @@ class ContainerInstaller:
                 f"the manifest of {service.name} names the image {service.image}, "
                 f"and what was signed is sha256:{assigned.image.sha256}"
             )
+        await self._pull(service.image)
 
     async def prepare(self, token: str, assigned: Assigned, stored: Stored) -> None:
-        del stored
+        del assigned, stored
         if self._kept.read(self._record(token)) is None:
             before = self._supervised.declared(self._name)
             document = None if before is None else service_document(before)
             self._kept.keep(self._record(token), json.dumps({"before": document}).encode())
-        await self._pull(f"sha256:{assigned.image.sha256}")
 
     async def activate(self, token: str, assigned: Assigned) -> bool:
         del token

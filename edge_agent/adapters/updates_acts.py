@@ -120,9 +120,14 @@ class Actor:
             self._tries = _Tries((order.token, act))
         self._tries.count += 1
         limits = self._around.limits
-        most = limits.fetch_tries_max if act.do is Do.FETCH else limits.tries_max
+        is_far = act.do in (Do.FETCH, Do.VERIFY)  # layers of services come with the check
+        most = limits.fetch_tries_max if is_far else limits.tries_max
         if self._tries.count >= most:
-            faults = {Do.FETCH: Fault.NETWORK, Do.ACTIVATE: Fault.CONDITION}
+            faults = {
+                Do.FETCH: Fault.NETWORK,
+                Do.VERIFY: Fault.CONDITION,
+                Do.ACTIVATE: Fault.CONDITION,
+            }
             times = f"tried {self._tries.count} times"
             return Failed(faults.get(act.do, Fault.STORAGE), f"{why} ({times})")
         pause_s = min(limits.back_off_first_s * 2 ** (self._tries.count - 1), limits.back_off_max_s)

@@ -19,7 +19,7 @@ from edge_agent.adapters.boot_grub import Grub
 from edge_agent.adapters.boot_rauc import Rauc
 from edge_agent.adapters.boot_simulated import SimulatedBoot
 from edge_agent.adapters.boot_uboot import UBoot
-from edge_agent.adapters.installer_container import ContainerInstaller
+from edge_agent.adapters.installer_container import ContainerInstaller, Pull
 from edge_agent.adapters.installer_file import FileInstaller
 from edge_agent.adapters.installer_memory import MemoryInstaller
 from edge_agent.adapters.installer_slot import SlotInstaller
@@ -114,15 +114,16 @@ def open_updates(
     clock: Clock,
     *,
     target: Address | None,
-    supervisor: Any,
+    services: Any,
     is_metered: Callable[[], bool],
 ) -> UpdateParts:
-    """Return what carries updates out; `supervisor` runs services, None where nobody does.
+    """Return what carries updates out; `services` is what runs services, None where nothing does.
 
     Raises BadInput or Unavailable.
     """
     settings = config.updates
     assert settings is not None
+    supervisor = services.supervisor if services is not None else None
     folder = (settings.dir or config.spool.dir.parent / "updates").absolute()
     folder.mkdir(parents=True, exist_ok=True)
     memory = SqliteMemory(folder / DATABASE)
@@ -132,7 +133,7 @@ def open_updates(
     around = Around(
         memory=memory,
         machine=ThisMachine(settings.restart_command),
-        installers={one.serial: _installer(one, folder, supervisor) for one in settings.ecu},
+        installers={one.serial: _installer(one, folder, services) for one in settings.ecu},
         content=cloud.server.content if cloud else _NoContent(),
         checks=_checks(settings, data, supervisor, clock),
         unpack=_Unpack(settings.memory_max_mb * _MIB),
@@ -170,17 +171,16 @@ class _NoContent(Content):
         raise Unavailable(f"there is no cloud to fetch {blob.sha256} from")
 
 
-def _installer(ecu: UpdateEcu, folder: Path, supervisor: Any) -> Installer:
+def _installer(ecu: UpdateEcu, folder: Path, services: Any) -> Installer:
     own = folder / "ecus" / ecu.serial
     match ecu.kind:
         case "container":
-            if supervisor is None:
+            if services is None:
                 raise BadInput(
                     f"the ECU {ecu.serial} is a service: there is no [services] to run it"
                 )
-            return ContainerInstaller(
-                ecu.service or ecu.serial, supervisor, KeptFiles(folder / "kept")
-            )
+            name, kept = ecu.service or ecu.serial, KeptFiles(folder / "kept")
+            return ContainerInstaller(name, services.supervisor, kept, _pull(services))
         case "file":
             assert ecu.folder is not None
             return FileInstaller(ecu.folder)
@@ -189,6 +189,20 @@ def _installer(ecu: UpdateEcu, folder: Path, supervisor: Any) -> Installer:
             return SlotInstaller(slots, _boot(ecu, own), own, last_log=_last_words)
         case "simulated":
             return MemoryInstaller()
+
+
+def _pull(services: Any) -> Pull:
+    """Return what brings the layers of an image: from the cloud, unless somebody brought them already."""
+    cloud = getattr(services, "cloud", None)
+
+    async def pull(digest: str) -> None:
+        if cloud is None:
+            return  # without a cloud people bring images: the supervisor says when one is missing
+        shelf = services.parts.images
+        if all(one.digest != digest for one in await shelf.list()):
+            await cloud.images.fetch(digest)
+
+    return pull
 
 
 def _boot(ecu: UpdateEcu, own: Path) -> BootControl:

@@ -59,7 +59,7 @@ def updates_for(
         onboard.feed.data,
         clock,
         target=target if is_ours else None,
-        supervisor=services.supervisor if services is not None else None,
+        services=services,
         is_metered=network.is_metered,
     )
     if parts.cloud is not None:

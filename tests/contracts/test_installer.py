@@ -33,7 +33,7 @@ class Bench:
     installer: Installer
     folder: Path
     restart: Callable[[], None] = lambda: None
-    spoil: Callable[[], None] | None = None  # the next image is not kept as it is given
+    spoil: Callable[[], None] = lambda: None  # the next image is not kept as it is given
     parts: list[object] = field(default_factory=list)
 
     def image(self, version: int) -> Assigned:
@@ -180,10 +180,12 @@ async def test_a_rollback_may_come_again_and_for_an_order_that_never_began(bench
     assert await bench.holds() == bench.image(1).image.sha256
 
 
-async def test_what_is_not_kept_as_it_was_given_is_noticed_and_goes_back(bench: Bench):
+@pytest.mark.parametrize("make", [two_banks, one_bank])
+async def test_what_is_not_kept_as_it_was_given_is_noticed_and_goes_back(
+    make: Callable[[Path], Bench], tmp_path: Path
+):
+    bench = make(tmp_path)
     await bench.installed(1)
-    if bench.spoil is None:
-        pytest.skip("nothing here spoils what it is given")
     bench.spoil()
 
     async def install() -> None:
@@ -254,3 +256,17 @@ async def test_a_tar_that_would_write_elsewhere_is_refused(tmp_path: Path, name:
     with pytest.raises(FairwayError, match="outside of its folder"):
         await bench.installer.prepare("one", bench.image(1), stored)
     assert not (tmp_path / "outside").exists()
+
+
+async def test_the_layers_of_a_service_are_here_before_anything_is_prepared(tmp_path: Path):
+    pulled = list[str]()
+
+    async def pull(digest: str) -> None:
+        pulled.append(digest)
+
+    supervisor = Supervisor(_nobody)
+    installer = ContainerInstaller("apps", supervisor, MemoryKept(), pull)
+    await installer.check(assigned("apps", 1))
+
+    assert pulled == [f"sha256:{assigned('apps', 1).image.sha256}"]
+    assert supervisor.wanted is None
