@@ -112,7 +112,7 @@ class Actor:
             return Failed(Fault.TRUST if act.do is Do.FETCH else Fault.INSTALL, str(error))
         except BadInput as error:
             return Failed(Fault.NETWORK if act.do is Do.FETCH else Fault.INSTALL, str(error))
-        except Unavailable as error:
+        except (Unavailable, OSError) as error:
             return self._again(order, act, str(error))
 
     def _again(self, order: Order, act: Act, why: str) -> Failed | Later:
@@ -240,8 +240,8 @@ class Actor:
             for task in order.tasks:
                 try:
                     needs |= await self._installer(task).activate(order.token, task.assigned)
-                except FairwayError as error:
-                    return Failed(Fault.INSTALL, str(error), task.assigned.ecu.serial)
+                except (FairwayError, OSError) as error:
+                    return Failed(Fault.CONDITION, str(error), task.assigned.ecu.serial)
             if not needs:
                 return Good()
         try:
@@ -276,7 +276,7 @@ class Actor:
     async def _verdict(self, order: Order, task: Task) -> Verdict:
         try:
             return await self._installer(task).verify(order.token, task.assigned)
-        except Unavailable as error:
+        except (Unavailable, OSError) as error:
             return Verdict(Health.NOT_YET, str(error))
         except FairwayError as error:
             return Verdict(Health.ILL, str(error))

@@ -29,7 +29,7 @@ from edge_agent.updates.ports import Bases, Metadata, Reports
 from fairway import log
 from fairway.crypto import Signer
 from fairway.errors import BadInput, Conflict, FairwayError, Tampered, Unavailable
-from fairway.update import Fault
+from fairway.update import UpdateEvent
 from ota.registration import Registered
 from ota.report_json import report_to_signed
 from ota.trust.kept import Kept as Trusted
@@ -124,7 +124,7 @@ class Looks:
         try:
             await self._register()
             await self.tell()
-            await self._take(await self._verdict())
+            trouble = await self._take(await self._verdict())
             await self.tell()
         except (Unavailable, Conflict, BadInput) as error:
             trouble = str(error)
@@ -159,10 +159,15 @@ class Looks:
             verdict: Plan | UpToDate | Refusal = end.value
             return verdict
 
-    async def _take(self, verdict: Plan | UpToDate | Refusal) -> None:
+    async def _take(self, verdict: Plan | UpToDate | Refusal) -> str:
+        """Do what follows from a verdict; return what is wrong with it, for people."""
         if isinstance(verdict, Refusal):
             await self._refuse(verdict)
-            return
+            return str(verdict)
+        await self._ordered(verdict)
+        return ""
+
+    async def _ordered(self, verdict: Plan | UpToDate) -> None:
         order = self._updates.kept.order
         if isinstance(verdict, UpToDate):
             if order is not None:
@@ -204,20 +209,12 @@ class Looks:
             where=refusal.where,
             reason=refusal.sentence,
         )
-        self.trouble = str(refusal)
 
         def noted(kept: Kept) -> Kept:
             attacks = (*(one for one in kept.attacks if one is not refusal.attack), refusal.attack)
             return replace(kept, attacks=attacks, is_report_due=True)
 
         await self._updates.keep(noted)
-        if self._updates.kept.order is not None:
-            return
-        sentence = f"{refusal.where}: {refusal.sentence}"
-        now_ns = self._around.clock.now_ns()
-        await self._updates.keep(
-            lambda kept: telling.refused(kept, "", 0, Fault.TRUST, sentence, now_ns=now_ns)
-        )
 
     async def held(self) -> dict[str, str]:
         """Return what each ECU says that it holds."""
@@ -226,7 +223,7 @@ class Looks:
             installer = self._around.installers.get(ecu.serial)
             found[ecu.serial] = ""
             if installer is not None:
-                with contextlib.suppress(FairwayError):
+                with contextlib.suppress(FairwayError, OSError):
                     found[ecu.serial] = await installer.probe(ecu)
         return found
 
@@ -258,11 +255,22 @@ class Looks:
     async def tell(self) -> None:
         """Tell what there is to tell.  Raises Unavailable."""
         while events := self._updates.kept.events[:TOLD_AT_ONCE]:
-            await self._cloud.reports.tell(events)
+            await self._told(events)
             newest = events[-1].sequence
             await self._updates.keep(lambda kept, newest=newest: telling.told(kept, newest))  # type: ignore[misc]
         if self._updates.kept.is_report_due and self._updates.kept.order is None:
             await self._report()
+
+    async def _told(self, events: Sequence[UpdateEvent]) -> None:
+        """Tell events; one that the cloud will never take does not hold up the others."""
+        try:
+            await self._cloud.reports.tell(events)
+        except BadInput as error:
+            if len(events) == 1:
+                EVENTS.error("update_event_refused", action=events[0].action, reason=str(error))
+                return
+            for one in events:
+                await self._told([one])
 
     async def _report(self) -> None:
         # The counter is used up before it is sent: a report that was sent and not heard of is never sent again.

@@ -18,7 +18,7 @@ from edge_agent.updates.conditions import Facts, Terms
 from edge_agent.updates.planner import Means
 from edge_agent.updates.ports import Installer
 from fairway.clock import NS_PER_S, ManualClock
-from fairway.errors import Tampered, Unavailable
+from fairway.errors import BadInput, Tampered, Unavailable
 from fairway.signers import file
 from fairway.update import Fault, Stage, UpdateEvent
 from ota.manifest import Install
@@ -223,11 +223,12 @@ async def test_what_is_not_trusted_is_told_as_an_attack_and_installs_nothing(sit
     await site.looks.look()
 
     assert site.looks.refusals == 2
-    assert "freeze" in site.looks.trouble or site.updates.kept.order is None
+    assert site.looks.trouble.endswith("(freeze)")
+    assert site.updates.kept.order is None
     report = site.reported()[-1]
     attacks = {one.serial: one.attacks for one in report.ecus}
     assert attacks["gw-1"] == (Attack.FREEZE,)
-    assert site.updates.kept.attacks == () or site.updates.kept.is_report_due
+    assert site.updates.kept.events == ()
 
 
 async def test_a_server_that_attacks_is_told_too(site: Site):
@@ -246,6 +247,25 @@ async def test_a_server_that_attacks_is_told_too(site: Site):
 class _Metadata:
     def __init__(self, get) -> None:
         self.get = get
+
+
+async def test_an_event_that_the_cloud_never_takes_holds_up_nothing(site: Site):
+    site.order()
+    refused = list[Stage]()
+
+    async def tell(events: Sequence[UpdateEvent]) -> None:
+        if any(one.stage is Stage.INSTALLING for one in events):
+            refused.extend(one.stage for one in events)
+            raise BadInput("the cloud knows no such stage")
+        await site.server.tell(events)
+
+    site.tell = tell  # type: ignore[method-assign]
+    await site.done()
+
+    assert site.updates.kept.events == ()
+    assert site.told()[-1] is Stage.COMMITTED
+    assert Stage.INSTALLING not in site.told()
+    assert refused[-1] is Stage.INSTALLING
 
 
 async def test_a_cloud_that_is_away_loses_nothing(site: Site):
