@@ -18,7 +18,8 @@ from edge_agent.adapters.kept_files import MemoryKept
 from edge_agent.updates.ports import Health, Installer, Stored
 from fairway.errors import BadInput, FairwayError, Tampered
 from ota.trust.model import Assigned
-from tests.edge_agent.updates.vehicle_rig import Supervisor, assigned, bytes_of
+from tests.edge_agent.updates.releases import assigned, bytes_of
+from tests.edge_agent.updates.vehicle_rig import Supervisor
 
 
 def _nobody(_label: str) -> None:
@@ -247,7 +248,7 @@ async def test_a_service_whose_manifest_names_another_image_is_refused(tmp_path:
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "inside/../../outside"])
 async def test_a_tar_that_would_write_elsewhere_is_refused(tmp_path: Path, name: str):
-    from tests.edge_agent.updates.vehicle_rig import tar_of  # noqa: PLC0415
+    from tests.edge_agent.updates.releases import tar_of  # noqa: PLC0415
 
     bench = file(tmp_path)
     stored = bench.stored(1)

@@ -16,7 +16,7 @@ from fairway.errors import BadInput, Unavailable
 from fairway.update import Fault, Stage, UpdateEvent
 from ota.report import Installed
 from ota.trust.model import Attack
-from tests.edge_agent.updates.vehicle_rig import assigned
+from tests.edge_agent.updates.releases import assigned
 
 Store = SqliteMemory | KeptInMemory
 

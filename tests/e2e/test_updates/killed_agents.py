@@ -45,17 +45,8 @@ from edge_agent.updates.planner import Means, order_of
 from edge_agent.updates.ports import Health, Installer, Verdict
 from fairway.clock import SystemClock
 from fairway.services.model import Runner
-from tests.edge_agent.updates.vehicle_rig import (
-    PARKED,
-    Checks,
-    Content,
-    bytes_of,
-    maps_of,
-    plan_of,
-    service_of,
-    sha256,
-    unpack,
-)
+from tests.edge_agent.updates.releases import bytes_of, maps_of, plan_of, service_of, sha256
+from tests.edge_agent.updates.vehicle_rig import PARKED, Checks, Content, unpack
 
 SERIALS = ("gateway", "maps", "apps")
 RESTART = 75  # a life that ends with this asks for a start of the machine

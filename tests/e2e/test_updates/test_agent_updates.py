@@ -18,7 +18,7 @@ from ota.report_json import report_from_bytes
 from ota.trust.model import Ecu, Repository, Vehicle
 from tests.certificates import Authority
 from tests.edge_agent.agents import AGENT, Agent, drive, write_log
-from tests.edge_agent.updates.vehicle_rig import maps_of, tar_of
+from tests.edge_agent.updates.releases import maps_of, tar_of
 from tests.ota.repository_simulator import RepositorySimulator, World
 from tests.update_place import TENANT, VEHICLE, UpdatePlace, update_place
 from tests.waiting import until

@@ -13,7 +13,8 @@ from edge_agent.adapters.updates_desk import SOCKET_NAME, UpdatesDesk
 from edge_agent.cli import main
 from edge_agent.updates.conditions import Facts
 from edge_agent.updates.ports import Health, Verdict
-from tests.edge_agent.updates.vehicle_rig import Vehicle, plan_of, run, vehicle_with
+from tests.edge_agent.updates.releases import plan_of
+from tests.edge_agent.updates.vehicle_rig import Vehicle, run, vehicle_with
 
 SETTINGS = """\
 [vehicle]

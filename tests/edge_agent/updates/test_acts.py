@@ -13,7 +13,7 @@ from edge_agent.updates.order import Mark, Order, Task
 from edge_agent.updates.planner import whole
 from edge_agent.updates.telling import stage_of
 from fairway.update import Fault, Stage
-from tests.edge_agent.updates.vehicle_rig import assigned
+from tests.edge_agent.updates.releases import assigned
 
 SERIALS = ("gateway", "maps", "body")
 

@@ -16,7 +16,8 @@ from edge_agent.updates.conditions import (
 from edge_agent.updates.order import Consent, Order, Task
 from edge_agent.updates.planner import whole
 from fairway.errors import BadInput
-from tests.edge_agent.updates.vehicle_rig import PARKED, assigned
+from tests.edge_agent.updates.releases import assigned
+from tests.edge_agent.updates.vehicle_rig import PARKED
 
 EVERY = Terms(conditions=("parked", "ignition_off", "battery", "charge"))
 WELL = replace(PARKED, charge_percent=80.0)

@@ -11,7 +11,7 @@ from edge_agent.updates.planner import DISK_MARGIN_BYTES, Means, Nothing, order_
 from fairway.update import Fault, Stage
 from ota.manifest import Blob, Form, Source
 from ota.trust.model import Assigned, Plan
-from tests.edge_agent.updates.vehicle_rig import SERIALS, assigned, plan_of
+from tests.edge_agent.updates.releases import SERIALS, assigned, plan_of
 
 OLD = "0d" * 32
 HELD = dict.fromkeys(SERIALS, OLD)

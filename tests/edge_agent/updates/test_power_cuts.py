@@ -13,15 +13,8 @@ import pytest
 from edge_agent.updates.ports import Health, Verdict
 from fairway.update import Stage
 from tests.dropping_files import Keeps
-from tests.edge_agent.updates.vehicle_rig import (
-    SERIALS,
-    Vehicle,
-    bytes_of,
-    plan_of,
-    run,
-    sha256,
-    vehicle_with,
-)
+from tests.edge_agent.updates.releases import SERIALS, bytes_of, plan_of, sha256
+from tests.edge_agent.updates.vehicle_rig import Vehicle, run, vehicle_with
 
 
 @dataclass(frozen=True)
