@@ -211,7 +211,7 @@ def test_threshold_cheating_by_one_key_under_two_ids(world: World):
     """The same key, called otherwise, is one signature."""
     key = next(iter(world.images.signers["targets"].values()))
     twin = CryptoSigner(
-        key._private_key,  # type: ignore[attr-defined]
+        key._private_key,
         SSlibKey("f" * 64, key.public_key.keytype, key.public_key.scheme, key.public_key.keyval),
     )
     world.images.add_key("targets", signer=twin)

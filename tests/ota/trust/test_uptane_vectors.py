@@ -59,7 +59,8 @@ def test_all_of_them_are_here():
 @pytest.mark.parametrize("name", EXPECTED)
 def test_vector(name: str):
     first = VECTORS / name / "0"
-    kept = provisioned(*(content(first / FOLDERS[one] / "1.root.json") for one in Repository))
+    director, images = (content(first / FOLDERS[one] / "1.root.json") for one in Repository)
+    kept = provisioned(director, images)
     for number, step in enumerate(EXPECTED[name]["steps"]):
         verdict, kept = look(VECTORS / name / str(number), kept)
         wrong = errors({"steps": [step]})
