@@ -162,6 +162,10 @@ class Services:
         self._loop.hold()
         EVENTS.info("services_wanted", services=len(wanted.declared), revision=wanted.revision)
 
+    def declared(self, name: str) -> Service | None:
+        """Return what is wanted of a service, None when it is not."""
+        return next((one for one in self._book.wanted.services if one.name == name), None)
+
     def _known(self, name: str) -> Service:
         for one in self._book.wanted.services:
             if one.name == name:

@@ -29,6 +29,11 @@ PROGRAM = Program(
         ),
         Command("signals", "look at the vehicle's data and act on it", "edge_agent.cli.signals"),
         Command("token", "issue or explain a token of an on-board app", "edge_agent.cli.token"),
+        Command(
+            "updates",
+            "see how updates stand, accept, decline or postpone one",
+            "edge_agent.cli.updates",
+        ),
     ),
 )
 parser = PROGRAM.parser

@@ -30,6 +30,7 @@ from fairway.control import (
     StateTemplate,
     StateTemplateList,
     StateValue,
+    UpdateNotice,
     What,
 )
 from fairway.errors import BadInput, Unavailable
@@ -363,6 +364,42 @@ async def test_an_agent_without_services_says_so_and_answers_what_it_is_told(tmp
     (answer,) = agent.cloud.answers()
     assert (answer.state, answer.reason_code) == (AnswerState.FAILED, inbox.PRECONDITION_FAILED)
     assert "runs no services" in answer.sentence
+
+
+class Noticed:
+    """Updates of an agent, in a few lines."""
+
+    def __init__(self) -> None:
+        self.said: list[UpdateNotice] = []
+
+    @property
+    def revision(self) -> int:
+        return self.said[-1].revision if self.said else 0
+
+    async def notice(self, said: UpdateNotice) -> None:
+        self.said.append(said)
+
+
+async def test_a_notice_of_updates_is_handed_on_and_its_revision_told(tmp_path: Path):
+    updates = Noticed()
+    async with rig(config(tmp_path)) as agent:
+        agent.parts.orders.updates = updates
+        await agent.connected()
+        agent.say(UpdateNotice("https://updates.example:8444", 7))
+        await agent.until(lambda: agent.cloud.check_ins()[-1].updates_revision == 7)
+
+    assert updates.said == [UpdateNotice("https://updates.example:8444", 7)]
+
+
+async def test_an_agent_without_updates_says_so_and_takes_no_notice(tmp_path: Path):
+    async with rig(config(tmp_path)) as agent:
+        await agent.connected()
+        agent.say(UpdateNotice("", 7))
+        agent.say(ServiceList(3, ()))
+        await ask(agent, "c1", RestartService("watch"))
+        check_ins = [one for one in agent.cloud.said if isinstance(one, CheckIn)]
+
+    assert {one.updates_revision for one in check_ins} == {None}
 
 
 async def test_lists_and_commands_of_services_are_handed_on_and_statuses_told(tmp_path: Path):
