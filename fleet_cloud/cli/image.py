@@ -76,9 +76,13 @@ class _Copying:
     ) -> None:
         self._source, self._artifacts = source, artifacts
         self._holdings, self._tenant = fleet.registry.holdings, tenant
+        self._followed = set[str]()
 
     def follow(self, entry: Descriptor) -> None:
         """Copy an image, or all images that an index lists.  Raises BadInput, Tampered, Unavailable."""
+        if entry.digest in self._followed:
+            return
+        self._followed.add(entry.digest)
         data = sources.document(self._source, entry)
         if entry.media_type in model.INDEXES:
             for one in documents.index(data).manifests:

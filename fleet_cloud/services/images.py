@@ -40,7 +40,9 @@ class Shelf:
             raise BadInput(
                 f"an image is called {name[:80]!r}: {NAME_MAX_CHARACTERS} characters at most"
             )
-        sizes, platforms = self._walked(tenant, artifact_digest(digest), deep=INDEXES_DEEP_MAX)
+        sizes, platforms = self._walked(
+            tenant, artifact_digest(digest), deep=INDEXES_DEEP_MAX, known={}
+        )
         image = KeptImage(
             tenant,
             digest,
@@ -57,21 +59,29 @@ class Shelf:
         return image
 
     def _walked(
-        self, tenant: str, digest: str, *, deep: int
+        self, tenant: str, digest: str, *, deep: int, known: dict[str, int]
     ) -> tuple[dict[str, int], tuple[str, ...]]:
-        """Return all that an image or an index of images needs, with sizes, and the platforms it is for."""
+        """Return all that an image or an index of images needs, with sizes, and the platforms it is for.
+
+        What is `known` was walked before: an index that names one thing a thousand times is walked once.
+        """
+        if digest in known:
+            return {}, ()
         raw = self._document(tenant, digest, "the manifest")
         try:
             index = documents.index(raw)
         except BadInput:
-            return self._of_image(tenant, digest, raw)
+            found = self._of_image(tenant, digest, raw)
+            known |= found[0]
+            return found
         if not deep or not index.manifests:
             raise BadInput(f"{digest} is an index that leads to no image")
         sizes, platforms = {digest: len(raw)}, tuple[str, ...]()
         for one in index.manifests:
-            inner, of = self._walked(tenant, one.digest, deep=deep - 1)
+            inner, of = self._walked(tenant, one.digest, deep=deep - 1, known=known)
             sizes |= inner
             platforms += of
+        known |= sizes
         return sizes, platforms
 
     def _of_image(

@@ -1,9 +1,12 @@
 """An image is known when everything that it needs is there, and of the tenant that pushed it."""
 
+from dataclasses import replace
+
 import pytest
 
 from fairway.errors import BadInput
-from fairway.oci.model import Platform, digest_of
+from fairway.oci.model import INDEX, Descriptor, Index, Platform, digest_of
+from fairway.oci.written import index_bytes
 from fleet_cloud.adapters.memory import memory_registry
 from fleet_cloud.adapters.memory_artifacts import MemoryArtifacts
 from fleet_cloud.adapters.memory_audit import MemoryAudit
@@ -78,6 +81,28 @@ def test_an_index_needs_all_its_images():
 
     assert {digest, *image.parts} == {digest, *IMAGE.blobs, *other.blobs}
     assert "linux/s390x" in image.platform
+
+
+def test_an_index_that_names_one_thing_a_thousand_times_is_walked_once():
+    class Counting(MemoryArtifacts):
+        reads = 0
+
+        def read(self, digest: str, offset: int, most_bytes: int) -> bytes:
+            self.reads += 1
+            return super().read(digest, offset, most_bytes)
+
+    yard = Yard()
+    counting = yard.artifacts = Counting()
+    yard.shelf = replace(yard.shelf, artifacts=counting)
+    entry, blobs = IMAGE.entry, dict(IMAGE.blobs)
+    for _ in range(3):
+        data = index_bytes(Index((entry,) * 1000))
+        entry = Descriptor(INDEX, digest_of(data), len(data))
+        blobs[entry.digest] = data
+    yard.put(blobs)
+
+    assert {entry.digest, *yard.register(entry.digest).parts} == set(blobs)
+    assert counting.reads == len(blobs) - len(IMAGE.layers)
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"a layer", b'{"schemaVersion": 2}'])
