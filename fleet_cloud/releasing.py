@@ -6,6 +6,7 @@ from fairway.clock import Clock
 from fairway.crypto import Signer
 from fairway.errors import BadInput
 from fairway.signers.opening import is_file, make_signer, open_signer
+from fleet_cloud.adapters.fleet_files import open_artifacts
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.adapters.registry_images import SqlHoldings, SqlNaming
 from fleet_cloud.adapters.registry_repository import SqlImageRepository
@@ -14,7 +15,6 @@ from fleet_cloud.api.ports import ReleasePorts
 from fleet_cloud.artifacts.ports import Artifacts
 from fleet_cloud.artifacts.tidying import Shelves
 from fleet_cloud.config import Config
-from fleet_cloud.features import open_artifacts
 
 
 def open_repository(config: Config, registry: Registry) -> SqlImageRepository:

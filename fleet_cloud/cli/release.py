@@ -10,14 +10,13 @@ from cryptography.hazmat.primitives import serialization
 from fairway.clock import SystemClock
 from fairway.errors import BadInput
 from fairway.identity import DEFAULT_TENANT, tenant_name
-from fleet_cloud.adapters.fleet_files import open_fleet
+from fleet_cloud.adapters.fleet_files import open_artifacts, open_fleet
 from fleet_cloud.api.ports import ReleasePorts
 from fleet_cloud.api.releases import bundle_of
 from fleet_cloud.artifacts.tidying import AGE_MIN_DAYS
 from fleet_cloud.audit.acts import Act
 from fleet_cloud.cli import settings
 from fleet_cloud.cli.people import actor
-from fleet_cloud.features import open_artifacts
 from fleet_cloud.releasing import (
     make_online_key,
     open_repository,

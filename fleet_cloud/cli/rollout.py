@@ -16,11 +16,10 @@ from fairway.clock import SystemClock
 from fairway.errors import BadInput
 from fairway.identity import DEFAULT_TENANT, tenant_name
 from fairway.update import Stage
-from fleet_cloud.adapters.fleet_files import FleetFiles, open_fleet
+from fleet_cloud.adapters.fleet_files import FleetFiles, open_artifacts, open_fleet
 from fleet_cloud.adapters.updates import Updates
 from fleet_cloud.cli import rollout_records, settings
 from fleet_cloud.cli.people import actor, shown
-from fleet_cloud.features import open_artifacts
 from fleet_cloud.rollouts.desk import Desk
 from fleet_cloud.rollouts.model import Counts, Kept, VehicleKept
 from fleet_cloud.rollouts.wishes import wish_of, wish_to_json

@@ -15,14 +15,13 @@ from fairway.errors import BadInput, Unavailable
 from fairway.identity import tenant_name
 from fairway.signers.opening import open_signer
 from fleet_cloud.adapters.director_keys import make_director
-from fleet_cloud.adapters.fleet_files import FleetFiles, audit_key, open_fleet
+from fleet_cloud.adapters.fleet_files import FleetFiles, audit_key, open_artifacts, open_fleet
 from fleet_cloud.adapters.updates import Updates
 from fleet_cloud.adapters.whole_files import write_whole
 from fleet_cloud.audit.acts import Act
 from fleet_cloud.audit.verify import public_keys
 from fleet_cloud.cli import settings
 from fleet_cloud.cli.people import actor
-from fleet_cloud.features import open_artifacts
 from fleet_cloud.rollouts.ecus import by_type
 from fleet_cloud.rollouts.records import REPORTS, verify_export
 from fleet_cloud.updating import director_keys, open_updates

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from fleet_cloud.adapters.fleet_files import open_fleet
+from fleet_cloud.adapters.fleet_files import open_artifacts, open_fleet
 from fleet_cloud.cli import main
 from fleet_cloud.config import Config
-from fleet_cloud.features import open_artifacts
 from fleet_cloud.rollouts.records import Fact
 from fleet_cloud.updating import open_updates
 
