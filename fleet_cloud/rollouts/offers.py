@@ -51,6 +51,7 @@ def offered(standing: Standing, now_ns: int) -> Offer | None:
         is_cancelled=standing.is_cancelled,
         window_open=not is_paused and window_open(kept.wish.windows, now_ns),
         is_forced=kept.wish.is_forced,
+        has_window=bool(kept.wish.windows),
     )
 
 

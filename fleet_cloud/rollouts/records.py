@@ -14,6 +14,7 @@ Rule 4: hashes cover everything, in one spelling: JSON with sorted keys, no spac
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -31,6 +32,7 @@ from fleet_cloud.audit.verify import Keys
 # The series of what vehicles report of themselves, outside of any rollout.
 REPORTS = "reports"
 LINE_MAX_BYTES = 4 << 20
+_HEX = re.compile(r"(?:[0-9a-f]{2})+")
 # One encoder for millions of records: `json.dumps` makes a new one each time.
 _encoded = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
@@ -307,6 +309,8 @@ def _check(keys: Keys, name: str, signature: str, text: bytes, what: str) -> Non
         raise Tampered(
             f"{what} is signed with the key {name[:16]}..., which is none of those given"
         )
+    if not _HEX.fullmatch(signature):  # it has other spellings, and is written in one
+        raise Tampered(f"the signature of {what} is not as it was written")
     try:
         key.verify(bytes.fromhex(signature), text, ec.ECDSA(hashes.SHA256()))
     except (InvalidSignature, ValueError) as error:
@@ -336,12 +340,15 @@ def _read(line: bytes) -> dict[str, Any]:
         said = json.loads(line)
         fields = _FIELDS[said["is"]]
         whole = {"is", "region", "tenant", "series", *fields}
-        is_one = said.keys() == whole and all(type(said[name]) is of for name, of in fields.items())
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        said, is_one = {}, False
-    if not is_one:
-        raise BadInput(f"{line[:60].decode('utf-8', 'replace')!r} is no line of an export")
-    return dict(said)
+        if said.keys() == whole and all(type(said[name]) is of for name, of in fields.items()):
+            return dict(said)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _no_line(line) from error
+    raise _no_line(line)
+
+
+def _no_line(line: bytes) -> BadInput:
+    return BadInput(f"{line[:60].decode('utf-8', 'replace')!r} is no line of an export")
 
 
 def _hash(content: Mapping[str, Any]) -> str:
