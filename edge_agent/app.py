@@ -48,7 +48,7 @@ from fairway import log
 from fairway.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock
 from fairway.errors import BadInput
 from fairway.samples import SampleBlock
-from fairway.telemetry import Dictionary
+from fairway.signals import Dictionary
 from fairway.wire.telemetry import dictionary_to_bytes
 
 EVENTS = log.get("edge_agent")

@@ -24,6 +24,7 @@ from typing import Literal
 from fairway.errors import BadInput
 from fairway.fleetwise.topics import Prefixes
 from fairway.identity import DEFAULT_REGION, region_name, tenant_name
+from fleet_cloud.config_updates import Artifacts, HawkBit, Jobs, Rollouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,17 +259,21 @@ class Services:
 
 
 @dataclass(frozen=True, slots=True)
-class Artifacts:
-    """Large files for vehicles: where they lie, and where vehicles fetch them."""
+class Updates:
+    """The device door: where vehicles fetch their updates, over HTTPS."""
 
-    # A folder that all processes of one cloud share; `artifacts` in data_dir by default.
-    dir: Path | None = None
-    # As grpcs://HOST:PORT, for vehicles that know no gRPC address or are to use another; by default this one.
+    enabled: bool = False
+    listen: str = "127.0.0.1:8444"
+    # How vehicles reach it, where that is not this machine and port: https://updates.example
     url: str = ""
+    # What signs snapshot and timestamp of a tenant's Image repository anew, {tenant} for its name: pkcs11:...
+    # or awskms:...; by default a file.  `fleet-cloud release key` makes it.
+    online_key: str = ""
 
     def __post_init__(self) -> None:
-        if self.url and not self.url.startswith("grpcs://"):
-            raise BadInput(f"artifacts.url is {self.url!r}; write grpcs://HOST:PORT")
+        endpoint(self.listen)
+        if self.url and not self.url.startswith("https://"):
+            raise BadInput(f"updates.url is {self.url!r}; write https://HOST:PORT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +315,10 @@ class Config:
     campaigns: Campaigns = field(default_factory=Campaigns)
     services: Services = field(default_factory=Services)
     artifacts: Artifacts = field(default_factory=Artifacts)
+    updates: Updates = field(default_factory=Updates)
+    rollouts: Rollouts = field(default_factory=Rollouts)
+    hawkbit: HawkBit = field(default_factory=HawkBit)
+    jobs: Jobs = field(default_factory=Jobs)
     metrics: Metrics = field(default_factory=Metrics)
     log: Log = field(default_factory=Log)
 
@@ -317,6 +326,10 @@ class Config:
         region_name(self.region)
         if self.fleetwise.enabled and self.broker.mode == "none":
             raise BadInput("agents of FleetWise are served at a broker, and broker.mode is none")
+        if self.jobs.enabled and self.broker.mode == "none":
+            raise BadInput("AWS IoT Jobs are served at a broker, and broker.mode is none")
+        if self.hawkbit.enabled and not self.updates.enabled:
+            raise BadInput("hawkBit's clients come by the device door: set updates.enabled as well")
 
     @property
     def folder(self) -> Path:

@@ -6,10 +6,12 @@ registry, audit log, settings --> campaigns, services
 import secrets
 from collections.abc import Callable
 
-from fleet_cloud.adapters.artifacts_fs import FileArtifacts
+from fairway.clock import Clock
 from fleet_cloud.adapters.catalogues import KeptCatalogues
 from fleet_cloud.adapters.registry import Registry
+from fleet_cloud.api.device.ports import Places
 from fleet_cloud.api.ports import CampaignPorts, ServicePorts
+from fleet_cloud.artifacts.ports import Artifacts
 from fleet_cloud.audit.acts import Audit
 from fleet_cloud.campaigns.service import Service
 from fleet_cloud.config import Config
@@ -37,13 +39,23 @@ def campaign_ports(
     )
 
 
-def open_artifacts(config: Config) -> FileArtifacts:
-    """Open the folder of artifacts, making what is missing.  Raises Unavailable."""
-    return FileArtifacts(config.artifacts.dir or config.folder / "artifacts")
+def open_places(config: Config, clock: Clock) -> Places | None:
+    """Return where vehicles fetch artifacts in place of here, None for here.  Raises BadInput."""
+    settings = config.artifacts
+    if not settings.s3 or not settings.redirect:
+        return None
+    from fleet_cloud.adapters import artifacts_s3 as s3  # noqa: PLC0415
+
+    bucket = s3.bucket_of(settings.s3)
+    if settings.cloudfront_key is not None:
+        signer = s3.cloudfront_signer(settings.cloudfront_key_id, settings.cloudfront_key)
+        base, life_s = settings.cloudfront_url, settings.url_life_s
+        return s3.CloudFrontPlaces(bucket, base, signer, clock, life_s)
+    return s3.S3Places(bucket, s3.s3_client(settings.s3_endpoint), settings.url_life_s)
 
 
 def service_ports(
-    config: Config, registry: Registry, audit: Audit, artifacts: FileArtifacts
+    config: Config, registry: Registry, audit: Audit, artifacts: Artifacts
 ) -> ServicePorts:
     """Return what is given of services."""
     settings = config.services

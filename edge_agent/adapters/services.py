@@ -21,6 +21,7 @@ from edge_agent.adapters.services_loop import Loop
 from edge_agent.adapters.services_told import Teller
 from edge_agent.adapters.services_usage import UsageLook
 from edge_agent.services import change
+from edge_agent.services.denials import Denial
 from edge_agent.services.life import Up
 from edge_agent.services.numbers import AllNumbers
 from edge_agent.services.plan import Stop
@@ -35,7 +36,7 @@ from edge_agent.services.records import (
 from edge_agent.services.runtime import Executed
 from edge_agent.services.wanted import applied, switched
 from fairway import log
-from fairway.errors import BadInput, Denied
+from fairway.errors import BadInput, Denied, Unavailable
 from fairway.services.model import Service
 from fairway.services.states import Status
 
@@ -153,7 +154,10 @@ class Services:
         await asyncio.to_thread(kept.keep, WANTED, wanted_to_bytes(wanted))
         gone = {one.name for one in before.services} - {one.name for one in wanted.services}
         for name in gone:
-            await asyncio.to_thread(kept.keep, record_name(name), b"")
+            try:
+                await asyncio.to_thread(kept.keep, record_name(name), b"")
+            except Unavailable as error:  # what is wanted is durable: it is in force all the same
+                EVENTS.warning("service_record_left", service=name, reason=str(error))
         self._book.want(wanted)
         self._loop.hold()
         EVENTS.info("services_wanted", services=len(wanted.declared), revision=wanted.revision)
@@ -192,6 +196,10 @@ class Services:
         """Return everything that explains how a service stands.  Raises BadInput."""
         self._known(name)
         return self._teller.why(name)
+
+    def denials(self, name: str) -> Sequence[Denial]:
+        """Return what a service was denied since the agent's start, the newest first."""
+        return self._around.denials(name)
 
     def hint(self, hints: Callable[[Service], Sequence[str]]) -> None:
         """Tell beside a service, from now on, what `hints` says of it: a sentence each."""

@@ -73,12 +73,12 @@ class ServiceParts:
         images: ImageStore,
         doors: ServiceDoors,
         audit: EdgeAudit,
-        machines: Sequence[Any],
+        machines: tuple[Sequence[Any], LogBook],
         desks: tuple[ServiceDesk, ServiceSignals],
     ) -> None:
         """Use open_services()."""
         self.supervisor, self.images, self.doors = supervisor, images, doors
-        self._audit, self._machines = audit, machines
+        self._audit, (self._machines, self._logs) = audit, machines
         self._desk, self._signals = desks
 
     async def run(self) -> None:
@@ -121,6 +121,7 @@ class ServiceParts:
             closing = machine.close()
             if inspect.isawaitable(closing):
                 await closing
+        self._logs.stop()
         self.images.close()
 
 
@@ -180,7 +181,8 @@ async def open_services(
     supervisor = Services(terms, around)
     desk = ServiceDesk(spool_dir / SOCKET_NAME, supervisor, images)
     signals = ServiceSignals(data, supervisor.numbers, clock, settings.usage_interval_s)
-    return ServiceParts(supervisor, images, doors, audit, list(machines.values()), (desk, signals))
+    running = (list(machines.values()), logs)
+    return ServiceParts(supervisor, images, doors, audit, running, (desk, signals))
 
 
 def known_names(settings: Settings, spool_dir: Path) -> list[str]:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edge_agent.cli.decode import databases_of
+from edge_agent.cli.databases import databases_of
 from edge_agent.cli.services_files import file_bytes
 from edge_agent.cli.signals_text import Column, shown, table
 from edge_agent.config import Config

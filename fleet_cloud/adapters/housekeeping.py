@@ -1,11 +1,14 @@
 """What a running cloud does by itself, beside everything else."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 from fairway import log as logs
 from fairway.clock import NS_PER_S, Clock, JumpWatch
 from fairway.errors import Unavailable
 from fleet_cloud.adapters.broker_child import MosquittoBroker, NatsBroker
+from fleet_cloud.adapters.ending import Ending
 from fleet_cloud.adapters.fleet import Fleet
 from fleet_cloud.adapters.pki_files import FilePki
 
@@ -40,3 +43,42 @@ async def renew_lists(
                 await broker.allow(fleet.members)
         except Unavailable as error:  # and again tomorrow: a list is good for a month
             log.error("revocation_lists_not_renewed", reason=str(error))  # noqa: TRY400 - the reason says it
+
+
+@contextmanager
+def following(
+    pki: FilePki,
+    fleet: Fleet,
+    clock: Clock,
+    end: Ending,
+    broker: MosquittoBroker | NatsBroker | None,
+    review: Callable[[], Awaitable[None]] | None,
+) -> Iterator[None]:
+    """Have doors follow the fleet while the body runs; `review` has one of them look at who is connected."""
+
+    async def changed() -> None:
+        log.info("fleet_changed", vehicles=len(fleet.tenants))
+        if review is not None:
+            await review()  # first: it needs nothing that could fail
+        await asyncio.to_thread(pki.write_revocations, fleet.certificates, clock.now_ns())
+        if broker is not None:
+            await broker.allow(fleet.members)
+
+    tasks = [
+        asyncio.create_task(fleet.follow(changed)),
+        asyncio.create_task(watch_clock(clock)),
+        asyncio.create_task(renew_lists(pki, fleet, clock, broker)),
+    ]
+    for task in tasks:
+        task.add_done_callback(lambda done: _end_with(done, end))
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _end_with(task: asyncio.Task[None], end: Ending) -> None:
+    """End the program with a task that runs for ever and has not: what follows the fleet shuts people out."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        end.fail(error)

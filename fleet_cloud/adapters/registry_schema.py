@@ -12,6 +12,9 @@
     counters                                     numbers that only grow: the fleet's revision, the plan's
     campaigns and their like                     registry_campaign_tables.py
     services and their like                      registry_service_tables.py
+    what foreign clients need                    registry_foreign_tables.py
+    rollouts and their like                      registry_rollout_tables.py
+    repositories and their files                 registry_repository_tables.py
 
 Rule 1: nothing refers to a vehicle by foreign key but its tenant: ledger and quarantine outlive a vehicle.
 Rule 2: region and tenant are first in the key of a tenant's rows; registry_scope.py builds what asks for them.
@@ -30,7 +33,10 @@ from sqlalchemy import (
 
 from fleet_cloud.adapters import (  # noqa: F401 - of this schema
     registry_campaign_tables,
+    registry_foreign_tables,
     registry_metadata,
+    registry_repository_tables,
+    registry_rollout_tables,
     registry_service_tables,
 )
 from fleet_cloud.adapters.registry_metadata import ROW_ID
@@ -39,7 +45,7 @@ from fleet_cloud.adapters.registry_metadata import scope as _scope
 metadata = registry_metadata.metadata
 
 # The newest migration, which leaves these tables behind.
-NEWEST = "0009"
+NEWEST = "0012"
 
 
 tenants = Table(

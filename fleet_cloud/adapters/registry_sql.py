@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import Connection, Engine, Pool, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from fairway.errors import BadInput, Conflict, Unavailable
@@ -162,6 +162,14 @@ def _engine(url: str) -> Engine:
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         shown = without_password(url)
         raise BadInput(f"{shown!r} is not the URL of a registry: {error}") from error
+
+
+def memory_engine(pool: type[Pool]) -> Engine:
+    """Return SQLite in memory, with transactions as a file has them."""
+    engine = create_engine("sqlite://", poolclass=pool, connect_args={"check_same_thread": False})
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:

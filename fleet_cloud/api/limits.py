@@ -1,7 +1,8 @@
 """How much one request may be: checked before anything else looks at it.
 
     URL 8 KiB -> 414      headers 16 KiB -> 431      body 64 KiB -> 413
-    (a campaign 1.5 MiB, a service 1 MiB, FleetWise's requests at POST / 4 MiB, an artifact 16 GiB)
+    (a campaign 1.5 MiB, a service 1 MiB, FleetWise's requests at POST / 4 MiB, metadata of releases 64 MiB, an
+    artifact 16 GiB)
 
 Rule 1: a body is counted as it comes; what a client says of its length is believed only when it is too much.
 """
@@ -24,6 +25,8 @@ BODY_MAX_BYTES = 64 * 1024
 CAMPAIGN_MAX_BYTES = 3 * 512 * 1024
 # A service's manifest, 256 KiB at most, as JSON text or as a table, and whom it is for.
 MANIFEST_MAX_BYTES = 1024 * 1024
+# All metadata of an Image repository at once, in Base64: 100,000 targets in hash bins are 25 MB.
+METADATA_MAX_BYTES = 64 * 1024 * 1024
 # FleetWise's requests: 500 nodes with 2,048 characters of description and of comment each, or a whole
 # vocabulary as one text.  Its door reads no body before it knows whose it is said to be.
 FLEETWISE_MAX_BYTES = 4 * 1024 * 1024
@@ -83,6 +86,8 @@ def _most(scope: Scope) -> int:
         return CAMPAIGN_MAX_BYTES
     if scope["path"] == "/v1/services":
         return MANIFEST_MAX_BYTES
+    if scope["path"] == "/v1/releases/repository":
+        return METADATA_MAX_BYTES
     if scope["method"] == "PUT" and scope["path"].startswith("/v1/artifacts/"):
         return ARTIFACT_MAX_BYTES
     is_fleetwise = (scope["method"], scope["path"]) == ("POST", "/")

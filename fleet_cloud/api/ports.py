@@ -12,6 +12,7 @@ from fleet_cloud.access.grants import DEFAULT_FLEET
 from fleet_cloud.access.keys import Keys
 from fleet_cloud.access.tokens import TokenMaker, Tokens
 from fleet_cloud.access.users import UserReader
+from fleet_cloud.artifacts.ports import Artifacts
 from fleet_cloud.audit.acts import Audit
 from fleet_cloud.audit.ports import AuditReader
 from fleet_cloud.campaigns.ports import (
@@ -25,9 +26,14 @@ from fleet_cloud.control.commanding import Commanding
 from fleet_cloud.control.ports import (
     Commands,
 )
-from fleet_cloud.ingest.ports import LiveFeed, Quarantine
+from fleet_cloud.ingest.ports import LiveFeed
+from fleet_cloud.ingest.records import Quarantine
 from fleet_cloud.ingest.status import IngestStatus
 from fleet_cloud.models.control_plane import ControlPlane
+from fleet_cloud.rollouts.desk import Desk as RolloutDesk
+from fleet_cloud.rollouts.ecus import EcuKeeper, RecordReader, RxswinReader
+from fleet_cloud.rollouts.keeping import Rollouts, Standings
+from fleet_cloud.rollouts.ports import ImageRepository, Offers
 from fleet_cloud.services.images import Shelf
 from fleet_cloud.services.ordering import Ordering
 from fleet_cloud.services.ports import Desired, Statuses
@@ -106,6 +112,28 @@ class ServicePorts:
     shelf: Shelf
 
 
+@dataclass(frozen=True, slots=True)
+class UpdatePorts:
+    """What the routes of updates are given."""
+
+    desk: RolloutDesk
+    rollouts: Rollouts
+    standings: Standings
+    offers: Offers
+    records: RecordReader
+    ecus: EcuKeeper
+    rxswin: RxswinReader
+    poke: Callable[[], None] = lambda: None  # has this process's worker look at once
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasePorts:
+    """What the routes of releases are given."""
+
+    repository: ImageRepository
+    artifacts: Artifacts
+
+
 FleetsOf = Callable[[str, str], Collection[str]]  # (tenant, vehicle) -> its fleets
 
 
@@ -133,4 +161,6 @@ class ApiPorts:
     services: ServicePorts
     fleets_of: FleetsOf = default_fleet
     sign_in: SignIn | None = None  # None: people sign in elsewhere
+    releases: ReleasePorts | None = None  # None: nothing is published here
+    updates: UpdatePorts | None = None  # None: nothing is rolled out here
     fleetwise: ControlPlane | None = None  # None: models are kept elsewhere

@@ -23,6 +23,9 @@ from fleet_cloud.api import (
     live,
     operations,
     problems,
+    releases,
+    rollout_acts,
+    rollouts,
     series,
     service_commands,
     services,
@@ -31,6 +34,7 @@ from fleet_cloud.api import (
     state_templates,
     twins,
     vehicle_services,
+    vehicle_updates,
     vehicles,
 )
 from fleet_cloud.api.compat import fleetwise
@@ -84,6 +88,12 @@ def make_api(
     app.include_router(vehicle_services.router(ports))
     app.include_router(service_commands.router(ports))
     app.include_router(images.router(ports))
+    if ports.releases is not None:
+        app.include_router(releases.router(ports, ports.releases))
+    if ports.updates is not None:
+        app.include_router(rollouts.router(ports, ports.updates))
+        app.include_router(rollout_acts.router(ports, ports.updates))
+        app.include_router(vehicle_updates.router(ports, ports.updates))
     if ports.sign_in is not None:
         app.include_router(sign_in.router(ports, ports.sign_in))
     if ports.fleetwise is not None:

@@ -60,6 +60,14 @@ def parse(text: str) -> Test:
     return test
 
 
+def names(text: str) -> frozenset[str]:
+    """Return the names of the attributes that a query asks for.  Raises BadInput."""
+    parse(text)
+    return frozenset(
+        token.text for token in _tokens(text) if token.kind == "name" and token.text not in _WORDS
+    )
+
+
 def _tokens(text: str) -> list[_Token]:
     found, at = [], 0
     while text[at:].strip():

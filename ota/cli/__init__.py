@@ -4,7 +4,9 @@ import argparse
 from collections.abc import Sequence
 from importlib.metadata import version
 
+import ota.tuf_library  # noqa: F401 - first, so that it loads without the signers of all clouds
 from fairway import command_line
+from ota.cli import build, delta, init, inspect, keys, publish, sign, timestamp, verify
 
 
 def parser() -> argparse.ArgumentParser:
@@ -13,6 +15,9 @@ def parser() -> argparse.ArgumentParser:
         prog="ota-release", description="Builds, signs and publishes releases of vehicles."
     )
     root.add_argument("--version", action="version", version=f"ota-release {version('fairway')}")
+    commands = root.add_subparsers(title="commands", metavar="COMMAND")
+    for one in (init, build, delta, sign, timestamp, publish, inspect, verify, keys):
+        one.add(commands)
     return root
 
 

@@ -5,29 +5,36 @@ Rule 1: what lies here is compared with its hash; large bytes may lie elsewhere 
 Rule 2: a bundle whose build nobody vouches for is not signed: CI vouches when it signs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+from securesystemslib.signer import Key
 
 from fairway.errors import Denied, Tampered
 from ota.custom import bundle_from_json, own_blob
 from ota.manifest import Bundle, Image, Kind
 from ota.release import provenance
 from ota.release.folder import Folder
-from ota.release.keys import Holder, TufSigner
+from ota.release.keys import Holder, TufSigner, holder_of
 from ota.release.listing import Listed, attest, in_metadata, listed
 from ota.release.roles import current, keys_of, parent_of
 
 Progress = Callable[[str], None]
 
 
-def vouch(folder: Folder, key: TufSigner, holder: Holder, now_ns: int) -> None:
-    """Have a key of CI vouch for new bundles that nobody vouches for yet.  Raises BadInput, Tampered."""
-    if holder is not Holder.CI:
-        return
+def vouch(folder: Folder, key: TufSigner, now_ns: int) -> None:
+    """Vouch for all bundles in drafts for which no key of their role does.  Raises BadInput, Tampered.
+
+    CI does that; a person only in a role that CI has no part in.
+    """
     known = listed(folder)
     for one in known.values():
-        if one.image.kind is not Kind.BUNDLE or not one.is_draft or one.attestations:
+        if one.image.kind is not Kind.BUNDLE or not one.is_draft:
             continue
-        if key.keyid not in keys_of(current(folder, parent_of(folder, one.role)), one.role)[0]:
+        keys = keys_of(current(folder, parent_of(folder, one.role)), one.role)[0]
+        if key.keyid not in keys or _stands(folder, one, keys.values()):
+            continue
+        builders = [each for each in keys.values() if holder_of(each) is Holder.CI] or keys.values()
+        if key.keyid not in {each.keyid for each in builders}:
             continue
         bundle = bundle_of(folder, one.image)
         for sha256 in bundle.provenance_sha256:
@@ -35,6 +42,17 @@ def vouch(folder: Folder, key: TufSigner, holder: Holder, now_ns: int) -> None:
             provenance.compared(said, images_of(bundle, known))
             document = folder.put_document(provenance.enveloped(said, key))
             attest(folder, one, document.sha256, now_ns)
+
+
+def _stands(folder: Folder, one: Listed, keys: Iterable[Key]) -> bool:
+    """Whether a key that is still in the role vouches for a bundle."""
+    trusted = list(keys)
+    try:
+        for sha256 in one.attestations:
+            provenance.vouched(folder.need_document(sha256), trusted)
+    except Tampered:
+        return False
+    return bool(one.attestations)
 
 
 def look(folder: Folder, role: str, progress: Progress) -> None:

@@ -43,7 +43,7 @@ def sign(
     for, Tampered for bytes that are not those that were built.
     """
     label = label_in(folder, key, holder)
-    attesting.vouch(folder, key, holder, now_ns)
+    attesting.vouch(folder, key, now_ns)
     done: list[str] = []
     for role in ordered(folder):
         draft = folder.draft(role)
@@ -106,6 +106,12 @@ def label_in(folder: Folder, key: TufSigner, holder: Holder) -> str:
                 raise Denied(f"{label_of(listed)} is a key of kind {held}: {cure}")
             return label_of(listed)
     raise BadInput(f"key {key.keyid[:12]} is in no role: `ota-release rotate` adds it to one")
+
+
+def awaits(folder: Folder, role: str, key: TufSigner) -> bool:
+    """Whether a draft may be signed by a key that has not signed it."""
+    draft = folder.draft(role)
+    return draft is not None and key.keyid not in draft.signatures and _may(folder, role, key)
 
 
 def _may(folder: Folder, role: str, key: TufSigner) -> bool:

@@ -92,7 +92,7 @@ def _container(folder: Folder, component: Component, image: Image) -> Built:
     for blob in (found.manifest.config, *found.manifest.layers):
         _take(folder, source, blob)
     with source.blob(found.digest) as part:
-        manifest = folder.put_file(part.read, chunked=False)
+        manifest = folder.put_document(part.read(documents.DOCUMENT_MAX_BYTES))
     if f"sha256:{manifest.sha256}" != found.digest:
         raise BadInput(f"what {component.path} calls {found.digest} is another manifest")
     with ExitStack() as stack:

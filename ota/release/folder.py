@@ -3,7 +3,7 @@
     release.json        says that it is one
     metadata/           what is signed and complete: 2.root.json, 7.releases.json, timestamp.json
     draft/              what awaits signatures: releases.json
-    documents/          small ones by SHA-256: bundles, bills of materials, provenance
+    documents/          small ones by SHA-256: bundles, bills of materials, provenance, OCI manifests
     blobs/              bytes by SHA-256; not kept in git (.gitignore), restored by building again
 
 Rule 1: a file is there whole or not at all: written beside, then renamed.
@@ -33,6 +33,7 @@ from ota.release.plan import TIMESTAMP
 # Of one file of metadata: a role of 100,000 images without bins has 19 MB, and vehicles take 8 MiB.
 METADATA_MAX_BYTES = 64 << 20
 _MARK = "release.json"
+_FOLDERS = ("metadata", "draft", "documents", "blobs")
 _FORMAT = 1
 _PIECE = 1 << 20
 
@@ -55,6 +56,8 @@ class Folder:
             raise BadInput(f"{path / _MARK} is not JSON: {error}") from error
         if not isinstance(mark, dict) or mark.get("fairway") != _FORMAT:
             raise BadInput(f"{path} was made by a newer ota-release: update this one")
+        for name in _FOLDERS:  # git keeps no empty ones
+            (path / name).mkdir(exist_ok=True)
         self._latest: dict[str, Signed | None] = {}
 
     @classmethod
@@ -62,8 +65,7 @@ class Folder:
         """Make an empty release folder.  Raises Conflict when something is there."""
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise Conflict(f"{path} is there and is not empty: name a new folder")
-        for name in ("metadata", "draft", "documents", "blobs"):
-            (path / name).mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
         (path / ".gitignore").write_text("/blobs/\n/.lock\n")
         _write(path / _MARK, json.dumps({"fairway": _FORMAT}, indent=1).encode() + b"\n")
         return cls(path)

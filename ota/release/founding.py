@@ -22,8 +22,19 @@ from tuf.api.metadata import (
 from fairway.errors import BadInput
 from ota.release.folder import Folder
 from ota.release.keys import public_half, tuf_key
-from ota.release.plan import RELEASES, ROOT, TARGETS, TOP_ROLES, Plan, RolePlan, checked_plan
-from ota.release.roles import DAYS_FIELD, expiry
+from ota.release.plan import (
+    DAYS,
+    RELEASES,
+    ROOT,
+    TARGETS,
+    TOP_ROLES,
+    Hands,
+    Plan,
+    RolePlan,
+    checked,
+    checked_plan,
+)
+from ota.release.roles import DAYS_FIELD, edited, expiry
 
 # A power of two; each is a file of its own that is signed by all keys of its role.
 BINS_MAX = 16_384
@@ -83,6 +94,21 @@ def delegate(
     targets.signatures.clear()
     folder.put_draft(TARGETS, targets)
     folder.put_draft(role, Metadata(empty(plan.days, now_ns)))
+
+
+def add_role(
+    folder: Folder, role: str, plan: RolePlan, *, prefix: str, bins: int, now_ns: int
+) -> tuple[str, ...]:
+    """Draft a new role below targets of a repository that stands; return the drafts.  Raises BadInput."""
+    keys = keys_of_plan(plan)
+    checked(Hands(role, plan.threshold, tuple(one.holder for one in plan.keys)))
+    if plan.threshold < 2:
+        raise BadInput(f"role {role} needs a threshold of 2 at least: one of CI, one of a person")
+    folder.put_draft(TARGETS, edited(folder, TARGETS, now_ns, DAYS[TARGETS]))
+    delegate(folder, role, plan, keys, prefix=prefix, now_ns=now_ns)
+    if bins:
+        add_bins(folder, role, plan, keys, bins=bins, now_ns=now_ns)
+    return (TARGETS, role)
 
 
 def add_bins(

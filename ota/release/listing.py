@@ -4,6 +4,7 @@ Rule 1: with hash bins a role lists nothing itself: the bin that a path's hash s
 Rule 2: release counters only grow (ota/manifest.py): a new version of a name has a higher one than all before.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from ota.release.folder import Folder, Signed
 from ota.release.plan import RELEASES, RELEASES_DAYS, TARGETS
 from ota.release.roles import current, delegations, edited, parent_of
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 ATTESTATIONS = "attestations"  # in the custom data of a bundle: envelopes that vouch for its build
 
 
@@ -49,9 +51,11 @@ def in_metadata(role: str, metadata: Signed, *, is_draft: bool) -> Iterator[List
     for path, target in metadata.signed.targets.items():
         said = target.to_dict()
         custom = said.get("custom") or {}
-        vouched = custom.get(ATTESTATIONS, []) if isinstance(custom, dict) else []
+        vouched = custom.get(ATTESTATIONS) if isinstance(custom, dict) else None
         image = image_from_target(path, said)
-        yield Listed(role, image, is_draft, tuple(one for one in vouched if isinstance(one, str)))
+        documents = vouched if isinstance(vouched, list) else []
+        hashes = tuple(one for one in documents if isinstance(one, str) and _SHA256.fullmatch(one))
+        yield Listed(role, image, is_draft, hashes)
 
 
 def put(folder: Folder, role: str, images: Iterable[Image], now_ns: int) -> tuple[str, ...]:
@@ -90,7 +94,7 @@ def attest(folder: Folder, one: Listed, sha256: str, now_ns: int) -> None:
     """Note that a document vouches for the build of a bundle; signatures come after it."""
     draft = edited(folder, one.role, now_ns, RELEASES_DAYS)
     custom = draft.signed.targets[one.image.path].unrecognized_fields["custom"]
-    custom[ATTESTATIONS] = sorted({*custom.get(ATTESTATIONS, []), sha256})
+    custom[ATTESTATIONS] = [sha256]
     folder.put_draft(one.role, draft)
 
 

@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 
 from tuf.api.metadata import Metadata, MetaFile, Snapshot, Timestamp
 
-from fairway.errors import BadInput, Denied
-from ota.release.folder import Folder, Signed
+from fairway.errors import BadInput, Denied, Tampered
+from ota.release.folder import Folder, Signed, metadata_from
 from ota.release.keys import TufSigner
 from ota.release.plan import DAYS, SNAPSHOT, TARGETS, TIMESTAMP
+from ota.release.ports import Catalogue
 from ota.release.roles import DAYS_FIELD, days_of, delegations, expiry, keys_of, standing
 
 # Signed anew when less than this share of its life is left.
@@ -69,6 +70,35 @@ def refresh(
     )
     _sign(folder, TIMESTAMP, Metadata(made_stamp), timestamp_key, root)
     return Refreshed(fresh_snapshot, version)
+
+
+def adopt(folder: Folder, catalogue: Catalogue) -> int | None:
+    """Take over a newer snapshot and timestamp that a place signed itself; return the version, None without.
+
+    Raises Tampered when they are not signed by keys of root, Unavailable.
+    """
+    data = catalogue.file("timestamp.json")
+    if data is None:
+        return None
+    stamp = metadata_from(data, "timestamp.json")
+    ours = folder.latest(TIMESTAMP)
+    if not isinstance(stamp.signed, Timestamp):
+        raise Tampered("what is published as timestamp.json is none")
+    if ours is not None and stamp.signed.version <= ours.signed.version:
+        return None
+    root = folder.need("root")
+    version = stamp.signed.snapshot_meta.version
+    name = f"{version}.{SNAPSHOT}.json"
+    snapshot = metadata_from(catalogue.file(name) or b"", name)
+    for role, one in ((SNAPSHOT, snapshot), (TIMESTAMP, stamp)):
+        if not standing(one, root, role).is_complete:
+            raise Tampered(
+                f"the {role} that is published is not signed by keys of this repository's root"
+            )
+    if version not in folder.versions(SNAPSHOT):
+        folder.accept(SNAPSHOT, snapshot)
+    folder.accept(TIMESTAMP, stamp)
+    return int(stamp.signed.version)
 
 
 def _meta(folder: Folder) -> dict[str, MetaFile]:

@@ -95,6 +95,10 @@ def checked_plan(plan: Plan) -> Plan:
             said = [getattr(key, what) for key in one.keys]
             if len(set(said)) != len(said):
                 raise BadInput(f"role {role} has two keys of the same {what}")
+    hands: dict[str, Holder] = {}
+    for key in (key for one in plan.values() for key in one.keys):
+        if hands.setdefault(key.name, key.holder) is not key.holder:
+            raise BadInput(f"key {key.label} is held by two kinds of hands: give each its own key")
     if plan[RELEASES].threshold < 2:
         raise BadInput("role releases needs a threshold of 2 at least: one of CI, one of a person")
     return plan

@@ -14,7 +14,7 @@ from fairway.errors import BadInput, Conflict
 from fairway.oci import documents, model
 from ota.custom import own_blob
 from ota.manifest import Blob, Image, Kind
-from ota.release import attesting, ceremony
+from ota.release import attesting, ceremony, vehicle
 from ota.release.folder import Folder, metadata_from
 from ota.release.listing import Listed
 from ota.release.ports import Place
@@ -47,8 +47,7 @@ def publish(folder: Folder, place: Place, now_ns: int, progress: Progress) -> Se
     _is_ahead(folder, place)
     blobs = blobs_of(folder, seen.images.values())
     sent = _send(folder, place, blobs, progress)
-    ours = folder.files()
-    missing = {name: data for name, data in ours.items() if place.file(name) != data}
+    missing = _missing(folder, place, seen)
     if missing:
         progress(f"metadata: {len(missing)} files")
         place.publish(missing)
@@ -71,6 +70,7 @@ def checked(folder: Folder, now_ns: int) -> Verified:
     if _TIMESTAMP not in files:
         raise BadInput("nothing says yet which versions count: `ota-release timestamp`")
     seen = verified(files.get, root, now_ns)
+    vehicle.taken(files.get, root, (one.image for one in seen.images.values()), now_ns)
     for role in seen.versions:
         latest = folder.latest(role)
         if latest is not None and latest.signed.version != seen.versions[role]:
@@ -126,6 +126,36 @@ def _send(
         place.send(blob, folder.need_blob(blob))
         sent, length = sent + 1, length + blob.length
     return sent, length, len(blobs) - sent
+
+
+def _missing(folder: Folder, place: Place, seen: Verified) -> dict[str, bytes]:
+    """Return the files that count and are not there; what was there once with a version never changes."""
+    ours = folder.files()
+    if place.file(_TIMESTAMP) == ours[_TIMESTAMP]:
+        return {}
+    there = _there(place)
+    wanted = [f"{version}.{role}.json" for role, version in seen.versions.items()]
+    wanted += [f"{version}.root.json" for version in folder.versions("root")]
+    missing = {name: ours[name] for name in wanted if name in ours and name not in there}
+    roots = [name for name in missing if name.endswith(".root.json")]
+    for name in roots:
+        if place.file(name) == ours[name]:
+            del missing[name]
+    return missing | {_TIMESTAMP: ours[_TIMESTAMP]}
+
+
+def _there(place: Place) -> set[str]:
+    """Return the names that the snapshot at a place pins."""
+    stamp = place.file(_TIMESTAMP)
+    if stamp is None:
+        return set()
+    pinned = metadata_from(stamp, _TIMESTAMP).signed.snapshot_meta.version
+    name = f"{pinned}.snapshot.json"
+    snapshot = place.file(name)
+    if snapshot is None:
+        return set()
+    meta = metadata_from(snapshot, name).signed.meta
+    return {name, *(f"{one.version}.{role}" for role, one in meta.items())}
 
 
 def _is_ahead(folder: Folder, place: Place) -> None:

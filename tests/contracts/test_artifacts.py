@@ -11,11 +11,14 @@ import pytest
 from fairway.errors import BadInput, Tampered, Unavailable
 from fleet_cloud.adapters.addresses import sqlite_url
 from fleet_cloud.adapters.artifacts_fs import STALE_S, FileArtifacts
+from fleet_cloud.adapters.artifacts_s3 import S3Artifacts, bucket_of, s3_client
 from fleet_cloud.adapters.memory import memory_registry
 from fleet_cloud.adapters.memory_artifacts import MemoryArtifacts
 from fleet_cloud.adapters.registry import Registry, open_registry
 from fleet_cloud.artifacts.ports import Artifacts
+from fleet_cloud.artifacts.tidying import Store
 from tests.postgres import postgres  # noqa: F401 - a fixture
+from tests.s3_server import KEY_ID, REGION, SECRET, S3Server, s3_server
 
 CONTENT = b"a layer, or a partition" * 100
 
@@ -27,9 +30,27 @@ def digest(data: bytes) -> str:
 NAME = digest(CONTENT)
 
 
-@pytest.fixture(params=["memory", "files"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Artifacts:
-    return MemoryArtifacts() if request.param == "memory" else FileArtifacts(tmp_path / "artifacts")
+def in_bucket(server: S3Server, part_bytes: int) -> S3Artifacts:
+    client = s3_client(
+        server.url,
+        region_name=REGION,
+        aws_access_key_id=KEY_ID,
+        aws_secret_access_key=SECRET,
+    )
+    return S3Artifacts(bucket_of("s3://bucket/a/prefix"), client, part_bytes=part_bytes)
+
+
+@pytest.fixture(params=["memory", "files", "s3", "s3 in parts"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "memory":
+        yield MemoryArtifacts()
+    elif request.param == "files":
+        yield FileArtifacts(tmp_path / "artifacts")
+    else:
+        request.getfixturevalue("socket_enabled")
+        with s3_server() as server:
+            yield in_bucket(server, 1000 if "parts" in request.param else 1 << 20)
+            assert server.uploads == {}  # nothing is left half done
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
@@ -61,6 +82,16 @@ def test_what_was_put_is_read_from_any_byte(store: Artifacts):
     assert store.read(NAME, 0, 10**6) == CONTENT
     assert store.read(NAME, 1000, 500) == CONTENT[1000:1500]
     assert store.read(NAME, len(CONTENT), 10) == b""
+
+
+def test_what_is_removed_is_gone_and_may_come_again(store: Store):
+    put(store, CONTENT)
+    store.remove(NAME)
+    store.remove(NAME)
+
+    assert store.size(NAME) is None
+    put(store, CONTENT)
+    assert store.read(NAME, 0, 10**6) == CONTENT
 
 
 def test_nothing_is_an_artifact_too(store: Artifacts):

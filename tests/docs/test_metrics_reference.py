@@ -1,6 +1,7 @@
 """The metrics reference names every metric of both programs, its type and its labels, and no other."""
 
 import re
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -18,6 +19,8 @@ from edge_agent.updates.numbers import UpdateNumbers
 from fairway.control import CampaignState
 from fairway.services.states import State
 from fleet_cloud.adapters.ingest_metrics import IngestCollector
+from fleet_cloud.api.device.metrics import DoorCollector
+from fleet_cloud.api.device.ports import DoorNumbers
 from fleet_cloud.ingest.status import STARTING
 from tests.docs.pages import DOCS
 
@@ -59,10 +62,18 @@ AGENT = Status(
     ),
 )
 CLOUD = replace(STARTING, mqtt_connected=True, grpc_connections=0)
-COLLECTORS = {
-    "edge-agent": AgentCollector(lambda: AGENT),
-    "fleet-cloud": IngestCollector(lambda: CLOUD),
-}
+DOOR = DoorNumbers(requests=Counter({("/events", 204): 1}))
+
+
+class Both(Collector):
+    """The two collectors of fleet-cloud, as one."""
+
+    def collect(self):
+        yield from IngestCollector(lambda: CLOUD).collect()
+        yield from DoorCollector(DOOR).collect()
+
+
+COLLECTORS = {"edge-agent": AgentCollector(lambda: AGENT), "fleet-cloud": Both()}
 
 
 def told(section: str) -> dict[str, str]:

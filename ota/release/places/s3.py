@@ -1,6 +1,6 @@
 """A place that is a bucket: s3://BUCKET/PREFIX[?region=...&endpoint=...].
 
-    PREFIX/metadata/NAME    PREFIX/blobs/SHA256
+    PREFIX/metadata/NAME    PREFIX/sha256/AB/ABCD...   (as a fleet-cloud keeps its artifacts in a bucket)
 
 Rule 1: the SHA-256 of bytes goes with them: the service compares it, and a cut upload is not there.
 """
@@ -16,7 +16,7 @@ from ota.manifest import Blob
 from ota.release.places.order import in_order
 
 # Beyond this the service wants several parts; each of them is compared, too.
-_PART_BYTES = 64 << 20
+PART_BYTES = 64 << 20
 _KNOWN = {"region", "endpoint"}
 _GONE, _DENIED = {"404", "NoSuchKey", "NotFound"}, {"403", "AccessDenied", "InvalidAccessKeyId"}
 
@@ -24,7 +24,7 @@ _GONE, _DENIED = {"404", "NoSuchKey", "NotFound"}, {"403", "AccessDenied", "Inva
 class S3Place:
     """A bucket."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, part_bytes: int = PART_BYTES) -> None:
         """Open it.  Raises BadInput for a URL that is none, or without the library."""
         try:
             import boto3  # noqa: PLC0415 - loaded by those who have a bucket
@@ -40,7 +40,8 @@ class S3Place:
             raise BadInput(f"{url!r:.120} is no bucket: write s3://BUCKET/PREFIX?region=...")
         self._bucket, self._prefix = parts.netloc, parts.path.strip("/")
         self._failures: Any = failures
-        self._how = TransferConfig(multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES)
+        self._part_bytes = part_bytes
+        self._how = TransferConfig(multipart_threshold=part_bytes, multipart_chunksize=part_bytes)
         self._client: Any = boto3.client(
             "s3",
             region_name=said.get("region", [None])[0],
@@ -48,12 +49,12 @@ class S3Place:
         )
 
     def holds(self, blob: Blob) -> bool:
-        head = self._call("head_object", Key=self._key("blobs", blob.sha256))
+        head = self._call("head_object", Key=self._blob_key(blob))
         return head is not None and head["ContentLength"] == blob.length
 
     def send(self, blob: Blob, path: Path) -> None:
-        key = self._key("blobs", blob.sha256)
-        if blob.length <= _PART_BYTES:
+        key = self._blob_key(blob)
+        if blob.length <= self._part_bytes:
             digest = base64.b64encode(bytes.fromhex(blob.sha256)).decode()
             self._put(key, path.read_bytes(), ChecksumSHA256=digest)
             return
@@ -77,6 +78,9 @@ class S3Place:
             kept = "max-age=31536000, immutable" if name[:1].isdigit() else "no-cache"
             key = self._key("metadata", name)
             self._put(key, data, ContentType="application/json", CacheControl=kept)
+
+    def _blob_key(self, blob: Blob) -> str:
+        return self._key(f"sha256/{blob.sha256[:2]}", blob.sha256)
 
     def _key(self, kind: str, name: str) -> str:
         return "/".join(part for part in (self._prefix, kind, name) if part)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.adapters.campaign_control import _counted
 from edge_agent.adapters.campaign_door import SOCKET_NAME, asked
 from edge_agent.cli import main
 from edge_agent.telemetry import inbox
@@ -21,6 +22,7 @@ from fairway.control import (
     ExplainCampaign,
     FetchServiceLogs,
     RestartService,
+    ServiceDenial,
     ServiceList,
     ServiceStatus,
     ServiceWhat,
@@ -69,6 +71,20 @@ class Fleet:
     async def obey(self, id_: str, what: ServiceWhat) -> Answer:
         self.done.append(what)
         return Answer(id_, AnswerState.SUCCEEDED, json='{"lines": []}')
+
+
+def test_what_a_service_is_denied_again_and_again_is_no_reason_to_check_in():
+    one, other = (ServiceDenial("read", f"Vehicle.{what}", 1, 5) for what in ("A", "B"))
+    more = ServiceDenial("read", "Vehicle.A", 9, 77)
+
+    def told(*denials: ServiceDenial) -> CheckIn:
+        count = sum(denial.count for denial in denials)
+        status = ServiceStatus("watch", "1", State.RUNNING, denials=denials, denied=count)
+        return CheckIn("1", 1, services=(status,))
+
+    assert _counted(told(one)) == _counted(told(more))
+    assert _counted(told(one)) != _counted(told(one, other))
+    assert _counted(told()) != _counted(told(one))
 
 
 async def ask(agent: Rig, id_: str, what: What, *, in_s: float = 60.0) -> None:

@@ -188,6 +188,24 @@ async def test_a_kill_at_any_moment_of_a_start_leaves_a_service_or_nothing(
     await second.close()
 
 
+async def test_a_container_that_cannot_be_cleared_costs_no_other_one_anything(yard: Yard):
+    runtime = await open_oci(yard, "runc")
+    good = yard.script("good", SLEEPS)
+    await runtime.start(good)
+    await runtime.close()
+    stuck = yard.folder / "oci" / "bundles" / "bad.000000000000" / "root"
+    stuck.mkdir(parents=True)
+    (stuck / "left").touch()  # it is no mount point any more, and not empty
+
+    other = await open_oci(yard, "runc")
+
+    seen = await other.instances()
+    assert list(seen) == [good.id]
+    assert seen[good.id].exit is None
+    await other.stop(good.id, grace_s=0)
+    await other.close()
+
+
 async def test_what_nobody_knows_is_cleared_away(yard: Yard):
     first = await open_oci(yard, "runc")
     tyres = yard.script("tyres", SLEEPS)

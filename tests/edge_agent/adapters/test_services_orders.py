@@ -201,6 +201,28 @@ def test_what_a_service_was_denied_is_explained_and_counted_by_kind():
     run(main())
 
 
+def test_what_is_taken_back_durably_goes_although_its_record_cannot_be_removed():
+    async def main():
+        vehicle = Vehicle()
+        keep = vehicle.kept.keep
+
+        def full(name: str, record: bytes) -> None:
+            if name == record_name("one") and not record:
+                raise Unavailable("the disk is full")
+            keep(name, record)
+
+        async with vehicle.agent() as services:
+            await services.apply([service()])
+            await until(services, lambda: status(services).is_ready)
+            vehicle.kept.keep = full  # type: ignore[method-assign]
+            await services.remove("one")
+            await until(services, lambda: not services.statuses())
+
+        assert vehicle.versions() == []
+
+    run(main())
+
+
 def test_data_over_its_limit_is_a_warning_for_as_long_as_it_is():
     async def main():
         vehicle = Vehicle()

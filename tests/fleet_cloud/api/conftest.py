@@ -40,7 +40,14 @@ from fleet_cloud.adapters.memory_audit import MemoryAudit
 from fleet_cloud.adapters.memory_models import MemoryDocuments
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.adapters.telemetry_store_memory import MemoryTelemetryStore
-from fleet_cloud.api.ports import ApiPorts, CampaignPorts, ServicePorts, SignIn
+from fleet_cloud.api.ports import (
+    ApiPorts,
+    CampaignPorts,
+    ReleasePorts,
+    ServicePorts,
+    SignIn,
+    UpdatePorts,
+)
 from fleet_cloud.api.service import make_api
 from fleet_cloud.campaigns.life import State
 from fleet_cloud.campaigns.model import (
@@ -55,13 +62,16 @@ from fleet_cloud.control.targets import (
     Target,
     TargetKind,
 )
-from fleet_cloud.ingest.ports import AcceptedBatch, Misfit
+from fleet_cloud.ingest.ports import AcceptedBatch
+from fleet_cloud.ingest.records import Misfit
 from fleet_cloud.ingest.status import STARTING, IngestStatus
 from fleet_cloud.models.control_plane import ControlPlane
+from fleet_cloud.rollouts.model import Kept as Rollout
 from fleet_cloud.services.images import Shelf
 from fleet_cloud.services.model import Kept as Desire
 from fleet_cloud.services.ordering import Ordering
 from fleet_cloud.vehicles.registry import Vehicle, VehicleState
+from tests.rollouts_kit import Kit
 
 START_NS = 1_700_000_000 * NS_PER_S  # 2023-11-14T22:13:20Z
 STREAM = "00000000000000aa"
@@ -115,6 +125,7 @@ class Cloud:
     documents: MemoryDocuments = field(default_factory=MemoryDocuments)
     artifacts: MemoryArtifacts = field(default_factory=MemoryArtifacts)
     approval: bool = False
+    updates: Kit = field(default_factory=Kit)
 
     def key(self, role: str = "admin", tenant: str = ALL, fleet: str = ALL) -> str:
         """Make a key, and return it."""
@@ -156,6 +167,15 @@ class Cloud:
         aim = Target(TargetKind(kind), text)
         service = service_of(MANIFEST)
         return ordering.apply(tenant, service, aim, actor="user:author", now_ns=START_NS)
+
+    def rollout(self, state: str = "AWAITING_APPROVAL", **more: Any) -> Rollout:
+        """Make a rollout of somebody else's for VIN1, and take it so far."""
+        kit = self.updates
+        kit.release(tenant=DEFAULT_TENANT)
+        tenant = more.pop("tenant", DEFAULT_TENANT)
+        if tenant != DEFAULT_TENANT:
+            kit.release(tenant=tenant)
+        return kit.rollout(state=state, tenant=tenant, target={"vehicle": "VIN1"}, **more)
 
     def forget_desired(self) -> None:
         """Desire nothing any more."""
@@ -214,6 +234,16 @@ class Cloud:
             ),
             fleets_of=self.fleets_of,
             sign_in=self.sign_in,
+            releases=ReleasePorts(self.updates.repository, self.updates.artifacts),
+            updates=UpdatePorts(
+                desk=self.updates.desk_of(self.audit, self_approval=self.self_approval),
+                rollouts=self.updates.updates.rollouts,
+                standings=self.updates.updates.rollouts,
+                offers=self.updates.updates.offers,
+                records=self.updates.updates.records,
+                ecus=self.updates.updates.ecus,
+                rxswin=self.updates.updates.vehicles,
+            ),
             fleetwise=ControlPlane(
                 region="local",
                 root=ROOT,

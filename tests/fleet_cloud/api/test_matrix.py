@@ -6,12 +6,14 @@ Rule 3: a route that is not in it, or declares neither what it needs nor that it
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from fastapi.routing import iter_route_contexts
 
 from fairway.control import ExplainCampaign, StateTemplate
+from fairway.errors import Conflict
 from fairway.signers import file
 from fleet_cloud.access.grants import ALL, Grant
 from fleet_cloud.access.keys import fresh_key
@@ -27,7 +29,8 @@ from fleet_cloud.control.ports import (
 from fleet_cloud.control.ports import (
     Vehicle as VehicleOf,
 )
-from fleet_cloud.ingest.ports import Misfit
+from fleet_cloud.ingest.records import Misfit
+from fleet_cloud.rollouts.ports import RegisteredEcu
 from fleet_cloud.services.model import Said
 from fleet_cloud.vehicles.registry import Vehicle, VehicleState
 from tests.fleet_cloud.api.conftest import (
@@ -43,6 +46,7 @@ from tests.fleet_cloud.api.conftest import (
     client_of,
     small_fleet,
 )
+from tests.rollouts_kit import BUNDLE
 
 ROLES = (
     "viewer", "operator", "fleet-manager", "release-author", "release-approver", "privacy-officer", "admin",
@@ -119,10 +123,46 @@ GET   /v1/artifacts/{digest}                           y  y  y  y  y  y  y  y   
 PUT   /v1/artifacts/{digest}                           -  y  y  y  -  -  y  -    201  403  403  201
 GET   /v1/images                                       y  y  y  y  y  y  y  y    200  200  200  200
 POST  /v1/images                                       -  y  y  y  -  -  y  -    201  403  403  201
+GET   /v1/releases                                     y  y  y  y  y  y  y  -    200  403  403  200
+GET   /v1/releases/images                              y  y  y  y  y  y  y  -    200  403  403  200
+GET   /v1/releases/repository/{file}                   y  y  y  y  y  y  y  -    200  403  403  200
+POST  /v1/releases/repository                          -  -  -  y  -  -  y  -    201  403  403  201
+GET   /v1/rollouts                                     y  y  y  y  y  y  y  -    200  200  200  200
+POST  /v1/rollouts                                     -  y  y  y  -  -  y  -    201  403  403  201
+GET   /v1/rollouts/{rollout}                           y  y  y  y  y  y  y  -    200  404  404  200
+POST  /v1/rollouts/{rollout}/submit                    -  y  y  y  -  -  y  -    200  404  404  200
+POST  /v1/rollouts/{rollout}/approve                   -  -  y  -  y  -  y  -    200  404  404  200
+POST  /v1/rollouts/{rollout}/reject                    -  -  y  -  y  -  y  -    200  404  404  200
+POST  /v1/rollouts/{rollout}/start                     -  y  y  y  -  -  y  -    200  404  404  200
+POST  /v1/rollouts/{rollout}/pause                     -  y  y  y  -  -  y  -    200  404  404  200
+POST  /v1/rollouts/{rollout}/resume                    -  y  y  y  -  -  y  -    200  404  404  200
+POST  /v1/rollouts/{rollout}/stop                      -  y  y  y  -  -  y  -    200  404  404  200
+POST  /v1/rollouts/{rollout}/retry                     -  y  y  y  -  -  y  -    200  404  404  200
+GET   /v1/rollouts/{rollout}/vehicles                  y  y  y  y  y  y  y  -    200  404  404  200
+GET   /v1/rollouts/{rollout}/records                   -  -  y  -  y  y  y  -    200  404  404  200
+GET   /v1/vehicles/{vehicle}/updates                   y  y  y  y  y  y  y  -    200  404  404  200
+GET   /v1/ecus                                         y  y  y  y  y  y  y  -    200  200  200  200
+POST  /v1/ecus/{vehicle}/accept                        -  -  y  -  y  -  y  -    200  404  404  200
+GET   /v1/rxswin                                       -  -  y  -  y  y  y  -    200  200  200  200
 """
 # The state in which a campaign takes an act.
 BEFORE = {"start": "APPROVED", "suspend": "RUNNING", "resume": "SUSPENDED", "stage": "RUNNING"}
+# The state in which a rollout does.
+ROLLOUT_BEFORE = {
+    "submit": "DRAFT",
+    "start": "READY",
+    "pause": "RUNNING",
+    "resume": "PAUSED",
+    "stop": "RUNNING",
+    "retry": "RUNNING",
+}
+WINTER = {"name": "winter", "bundle": BUNDLE, "target": {"vehicle": "VIN1"}}
 BODIES: dict[str, dict[str, Any]] = {
+    "POST /v1/releases/repository": {"files": {"1.root.json": "e30="}},
+    "POST /v1/rollouts": {"wish": WINTER},
+    "POST /v1/rollouts/{rollout}/reject": {"why": "not now"},
+    "POST /v1/rollouts/{rollout}/pause": {},
+    "POST /v1/rollouts/{rollout}/stop": {"why": "another one is better"},
     "POST /v1/keys": {"name": "made", "role": "viewer", "tenant": "default"},
     "POST /v1/campaigns/{name}/stage": {"percent": 100},
     "POST /v1/campaigns/dry-run": {
@@ -222,6 +262,15 @@ def asked(client: Client, route: str, cloud: Cloud, key: str, credential: str) -
         cloud.forget_desired()
     if route == "DELETE /v1/state-templates/{template}":
         cloud.registry.plan.put_template("default", StateTemplate("doors", ("Vehicle.Door",)))
+    rollout = ""
+    if "rollouts" in path:
+        act = path.rpartition("/")[2]
+        rollout = cloud.rollout(ROLLOUT_BEFORE.get(act, "AWAITING_APPROVAL")).id
+    if "accept" in path:
+        for name in ("one", "another"):
+            ecus = [RegisteredEcu(name, "gateway", is_primary=True)]
+            with suppress(Conflict):
+                cloud.updates.updates.ecus.register("default", "VIN1", ecus, START_NS)
     kept = cloud.campaign(BEFORE.get(path.rpartition("/")[2], "WAITING_FOR_APPROVAL"))
     filled = path.format(
         vehicle="VIN1",
@@ -234,15 +283,20 @@ def asked(client: Client, route: str, cloud: Cloud, key: str, credential: str) -
         id=cloud.desired(waits=path.endswith(("/approve", "/withdraw"))).id,
         service="tyre-watch",
         digest=LAYER,
+        file="1.root.json",
+        rollout=rollout,
     )
     options: dict[str, Any] = {"json": BODIES[route]} if route in BODIES else {}
+    if "releases" in path:
+        cloud.updates.repository.publish("default", {"1.root.json": b"{}"}, START_NS)
+        options["params"] = {"tenant": "default"}
     if route in ("POST /v1/campaigns", "PUT /v1/campaigns/{name}"):
         name = kept.name if method == "PUT" else f"{kept.name}-made"
         options = {"json": {"campaign": {**DOCUMENT, "name": name}, "target": {"vehicle": "VIN1"}}}
     if route == "PUT /v1/artifacts/{digest}":
         options = {"content": LAYER_BYTES}
-    if path in ("/v1/services", "/v1/images", "/v1/artifacts/{digest}"):
-        options["params"] = {"tenant": "default"}
+    if path in ("/v1/services", "/v1/images", "/v1/artifacts/{digest}", "/v1/rollouts"):
+        options["params"] = {"tenant": "default"} if method != "GET" or "rol" not in path else {}
     elif path.startswith(("/v1/campaigns", "/v1/state-templates")):
         query = {"tenant": "default", "vehicle": "VIN1", "signal": "Vehicle.Speed"}
         options["params"] = query if path.endswith("/data") else {"tenant": "default"}

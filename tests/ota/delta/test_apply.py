@@ -3,6 +3,8 @@
 import hashlib
 import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -149,3 +151,12 @@ def test_a_broken_difference_is_refused(form, at, noise, patches, pair: Pair, tm
         assert not (tmp_path / "out").exists()
     else:
         assert (tmp_path / "out").read_bytes() == pair.image.read_bytes()
+
+
+def test_a_vehicle_applies_without_anything_that_makes_or_signs():
+    code = "import sys, ota.delta.apply; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    loaded = set(done.stdout.split())
+
+    assert not {one for one in loaded if one.startswith(("ota.release", "ota.cli", "tuf"))}
+    assert not loaded & {"ota.delta.create", "backports.zstd", "detools", "subprocess"}
