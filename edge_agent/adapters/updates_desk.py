@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.adapters import local_door
-from edge_agent.adapters.local_door import LocalDoor, Terms
+from edge_agent.adapters.local_door import LocalDoor
 from edge_agent.adapters.updates import Updates
+from edge_agent.adapters.updates_ask import TERMS
 from edge_agent.adapters.updates_look import Looks
 from edge_agent.updates import told
 from edge_agent.updates.order import Consent
@@ -20,9 +21,7 @@ from fairway.errors import BadInput
 
 EVENTS = log.get("edge_agent.updates")
 
-SOCKET_NAME = "updates.sock"
 POSTPONE_MAX_S = 30 * 86_400.0
-_TERMS = Terms(65_536, who="agent with updates")
 
 
 class UpdatesDesk:
@@ -42,7 +41,7 @@ class UpdatesDesk:
         self._door = LocalDoor(
             path,
             handlers,
-            _TERMS,
+            TERMS,
             lambda reason: EVENTS.warning("no_updates_desk", path=str(path), reason=reason),
         )
 
@@ -82,8 +81,3 @@ class UpdatesDesk:
         if not 0 < seconds <= POSTPONE_MAX_S:
             raise BadInput(f"postpone it by 1 to {POSTPONE_MAX_S:.0f} seconds")
         await self._updates.consent(Consent.POSTPONED, postpone_s=float(seconds))
-
-
-def ask(path: Path, question: str, /, **more: Any) -> Any:
-    """Ask the agent that listens at `path`.  Raises what it says, Unavailable where there is none."""
-    return local_door.ask(path, _TERMS, question, **more)

@@ -28,8 +28,9 @@ from edge_agent.adapters.update_files import RealFiles
 from edge_agent.adapters.update_tools import said_by
 from edge_agent.adapters.updates import Updates
 from edge_agent.adapters.updates_around import Around, Limits
+from edge_agent.adapters.updates_ask import SOCKET_NAME
 from edge_agent.adapters.updates_cloud import CloudParts, cloud_of
-from edge_agent.adapters.updates_desk import SOCKET_NAME, UpdatesDesk
+from edge_agent.adapters.updates_desk import UpdatesDesk
 from edge_agent.adapters.updates_look import raised
 from edge_agent.adapters.updates_store import SqliteMemory
 from edge_agent.adapters.updates_vehicle import (

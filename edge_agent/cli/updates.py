@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from edge_agent.adapters.updates_desk import SOCKET_NAME, ask
+from edge_agent.adapters.updates_ask import SOCKET_NAME, ask
 from edge_agent.cli.signals_text import shown
 from edge_agent.config import Config
 from fairway import config

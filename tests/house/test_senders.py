@@ -16,6 +16,7 @@ OTHERS = {"uplink", "_uplink", "sock", "_socket", "socket", "device", "theirs", 
     "pidfds",  # signals to processes
     "talk",  # with a container engine
     "steps",  # of the verification of updates
+    "_talk",  # with the door of updates
 }
 
 

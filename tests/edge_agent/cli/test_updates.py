@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.adapters.updates_desk import SOCKET_NAME, UpdatesDesk
+from edge_agent.adapters.updates_ask import SOCKET_NAME
+from edge_agent.adapters.updates_desk import UpdatesDesk
 from edge_agent.cli import main
 from edge_agent.updates.conditions import Facts
 from edge_agent.updates.ports import Health, Verdict

@@ -7,10 +7,12 @@ A fuse burns at every record, every change of a disk, every message to an ECU, e
 """
 
 import asyncio
+import atexit
 import copy
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -344,14 +346,18 @@ def unpack(image: Image, source: Source, packed: Path, base: Path | None, out: P
     raise AssertionError(f"every image is plain here: {image} {source} {packed} {base} {out}")
 
 
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """One loop for thousands of runs: to make one takes as long as a run."""
+    loop = asyncio.new_event_loop()
+    loop.set_default_executor(AtOnce())
+    atexit.register(loop.close)
+    return loop
+
+
 def run(what: Any) -> Any:
     """Run a coroutine in a loop where threads are none."""
-
-    async def main() -> Any:
-        asyncio.get_running_loop().set_default_executor(AtOnce())
-        return await what
-
-    return asyncio.run(main())
+    return _loop().run_until_complete(what)
 
 
 def vehicle_with(version: int, folder: Path) -> Vehicle:
