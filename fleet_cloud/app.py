@@ -10,7 +10,6 @@ and stores that are shared.
 """
 
 import asyncio
-import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
@@ -22,7 +21,6 @@ from fairway import log as logs
 from fairway.clock import NS_PER_S, Clock, SystemClock
 from fairway.errors import BadInput
 from fleet_cloud.adapters import addresses
-from fleet_cloud.adapters.addresses import BrokerAddress
 from fleet_cloud.adapters.broker_child import BrokerPlace, MosquittoBroker, NatsBroker, make_broker
 from fleet_cloud.adapters.clickhouse_http import INSERT_MAX_S
 from fleet_cloud.adapters.control import Control
@@ -32,15 +30,13 @@ from fleet_cloud.adapters.ending import Ending, ending
 from fleet_cloud.adapters.feed import Feed
 from fleet_cloud.adapters.first_key import ensure_first_key
 from fleet_cloud.adapters.fleet import Fleet
-from fleet_cloud.adapters.fleet_files import FleetFiles, open_fleet
+from fleet_cloud.adapters.fleet_files import FleetFiles, open_artifacts, open_fleet
 from fleet_cloud.adapters.fleetwise import Surroundings, serve_agents
 from fleet_cloud.adapters.fleetwise_control import Doors
 from fleet_cloud.adapters.fleetwise_plane import KeptModels, control_plane
 from fleet_cloud.adapters.grpc import GrpcDoor
 from fleet_cloud.adapters.grpc_artifacts import ArtifactDoor
 from fleet_cloud.adapters.grpc_control import ControlDoor
-from fleet_cloud.adapters.grpc_enrolment import EnrolmentDoor
-from fleet_cloud.adapters.handing_out import place_of
 from fleet_cloud.adapters.housekeeping import following
 from fleet_cloud.adapters.ingest_metrics import IngestCollector
 from fleet_cloud.adapters.intake import Intake
@@ -49,25 +45,27 @@ from fleet_cloud.adapters.jobs_mqtt import JobsDoor
 from fleet_cloud.adapters.mqtt import MqttDoor
 from fleet_cloud.adapters.own_issuer import OwnIssuer, own_signer
 from fleet_cloud.adapters.pki_files import FilePki
-from fleet_cloud.adapters.pki_issuer import PkiIssuer
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.adapters.registry_audit import SqlAudit
 from fleet_cloud.adapters.telemetry_store import open_store
+from fleet_cloud.adapters.updates import Updates
 from fleet_cloud.adapters.worker import Limits, Worker
 from fleet_cloud.api.ports import ApiPorts, SignIn, Telemetry
 from fleet_cloud.api.server import serving, tls_of
 from fleet_cloud.api.service import make_api
 from fleet_cloud.artifacts.ports import Artifacts
 from fleet_cloud.config import Config, Endpoint, endpoint
-from fleet_cloud.doors import Site, Updates, update_door, updates_of
-from fleet_cloud.enrolment.desk import Desk
-from fleet_cloud.features import campaign_ports, open_artifacts, service_ports
+from fleet_cloud.doors import Site, enrolment_door, update_door, updates_of
+from fleet_cloud.doors import Updates as Given
+from fleet_cloud.features import campaign_ports, service_ports
 from fleet_cloud.foreign_doors import Around, with_foreign
 from fleet_cloud.ingest.groups import Groups
-from fleet_cloud.ingest.ports import Claimant, TelemetryStore
+from fleet_cloud.ingest.ports import TelemetryStore
+from fleet_cloud.ingest.records import Claimant
 from fleet_cloud.ingest.status import IngestStatus
 from fleet_cloud.ingest.watch import Watch
 from fleet_cloud.releasing import release_ports
+from fleet_cloud.updating import notice_desk, open_updates, rolling, update_ports
 from fleet_cloud.vehicles.registry import CLOUD_NAME
 
 log = logs.get("fleet_cloud")
@@ -99,6 +97,7 @@ class _Cloud:
     control: Control
     artifacts: Artifacts
     updates: Updates
+    given: Given  # of updates, to the device door
     jobs: JobsDoor | None
     feed: Feed = field(default_factory=Feed)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
@@ -131,16 +130,16 @@ async def _run(config: Config, ready: Ready, *, whole: bool) -> None:
             stack.enter_context(DataDir(config.folder).locked())
         files = stack.enter_context(open_fleet(config))
         cloud = _put_together(config, files, end)
-        registry, pki, data, clock = cloud.registry, cloud.pki, cloud.data, cloud.clock
-        fleet = cloud.fleet
+        registry, pki, data, clock, fleet = (
+            cloud.registry, cloud.pki, cloud.data, cloud.clock, cloud.fleet
+        )  # fmt: skip
         if whole:
             ensure_first_key(registry.keys, data.folder, files.audit, clock.now_ns())
         fleet.refresh()
         pki.write_revocations(fleet.certificates, clock.now_ns())
         if pki.authorities.root_key_is_here:
             log.warning("root_key_online", move_away=str(pki.authorities.offline))
-        broker = None
-        address = None
+        broker = address = None
         if config.broker.mode == "embedded":
             broker = await stack.enter_async_context(_broker(cloud))
             address = addresses.embedded_broker(config, pki, broker.port)
@@ -153,9 +152,10 @@ async def _run(config: Config, ready: Ready, *, whole: bool) -> None:
         status, grpc = await stack.enter_async_context(_ingest(cloud, store, address, owner))
         cloud.metrics.register(IngestCollector(status))
         await stack.enter_async_context(_updates(cloud))
+        poke = stack.enter_context(rolling(cloud.updates, store, owner, clock, end.fail))
         listen = config.api.listen if whole else config.metrics.listen
         if listen:
-            await stack.enter_async_context(_api(cloud, listen, store, status))
+            await stack.enter_async_context(_api(cloud, listen, store, status, poke))
         if whole:
             data.write_endpoints(cloud.urls)
         stack.enter_context(
@@ -177,10 +177,12 @@ def _put_together(config: Config, files: FleetFiles, end: Ending) -> _Cloud:
         is_alone = config.broker.mode == "embedded"
         return config.artifacts.url or (urls.get("grpc", "") if is_alone else "")
 
-    control = make_control(registry, fleet, files.audit, clock, end.fail, artifacts_url)
     artifacts = open_artifacts(config)
+    updates = open_updates(config, registry, artifacts)
+    notices = notice_desk(updates, lambda: urls.get("updates", config.updates.url))
+    control = make_control(registry, fleet, files.audit, clock, end.fail, artifacts_url, notices)
     around = Around(config, files, fleet, clock, urls, end.fail)
-    updates, jobs = with_foreign(around, updates_of(config, registry, artifacts, clock))
+    given, jobs = with_foreign(around, updates_of(config, registry, artifacts, updates, clock))
     return _Cloud(
         config=config,
         clock=clock,
@@ -193,6 +195,7 @@ def _put_together(config: Config, files: FleetFiles, end: Ending) -> _Cloud:
         control=control,
         artifacts=artifacts,
         updates=updates,
+        given=given,
         jobs=jobs,
         urls=urls,
     )
@@ -217,7 +220,7 @@ async def _broker(cloud: _Cloud) -> AsyncIterator[MosquittoBroker | NatsBroker]:
 
 @asynccontextmanager
 async def _ingest(
-    cloud: _Cloud, store: TelemetryStore, address: BrokerAddress | None, owner: str
+    cloud: _Cloud, store: TelemetryStore, address: addresses.BrokerAddress | None, owner: str
 ) -> AsyncIterator[tuple[Callable[[], IngestStatus], GrpcDoor | None]]:
     config, control = cloud.config, cloud.control
     grace_ns = 0 if addresses.store_is_embedded(config) else REMOTE_GRACE_S * NS_PER_S
@@ -291,25 +294,6 @@ async def _ingest(
             await asyncio.to_thread(agents.door.stop)
 
 
-def _enrolment(cloud: _Cloud) -> EnrolmentDoor:
-    config, registry = cloud.config, cloud.registry
-    desk = Desk(
-        enrolments=registry.enrolments,
-        vehicles=registry.vehicles,
-        certificates=registry.certificates,
-        issuer=PkiIssuer(cloud.pki, config.pki.vehicle_days),
-        audit=cloud.audit,
-        new_id=lambda: secrets.token_hex(16),
-        place=lambda: place_of(config, cloud.pki, cloud.urls),
-    )
-    return EnrolmentDoor(
-        desk=desk,
-        clock=cloud.clock,
-        region=config.region,
-        members=lambda: cloud.fleet.members,
-    )
-
-
 def _artifacts(cloud: _Cloud) -> ArtifactDoor:
     return ArtifactDoor(
         artifacts=cloud.artifacts,
@@ -320,12 +304,13 @@ def _artifacts(cloud: _Cloud) -> ArtifactDoor:
 
 
 async def _grpc(cloud: _Cloud, intake: Intake, streams: ControlDoor) -> GrpcDoor:
+    enrolment = enrolment_door(_site(cloud), cloud.registry, cloud.audit)
     door = GrpcDoor(
         intake=intake,
         clock=cloud.clock,
         members=lambda: cloud.fleet.members,
         region=cloud.config.region,
-        services=[_enrolment(cloud).service(), _artifacts(cloud).service()],
+        services=[enrolment.service(), _artifacts(cloud).service()],
         beside=streams,
     )
     where = endpoint(cloud.config.grpc.listen)
@@ -341,26 +326,31 @@ async def _grpc(cloud: _Cloud, intake: Intake, streams: ControlDoor) -> GrpcDoor
     return door
 
 
-def _updates(cloud: _Cloud) -> AbstractAsyncContextManager[None]:
-    config, end = cloud.config, cloud.end
-    if not config.updates.enabled:
-        return nullcontext()
-    site = Site(
-        config,
+def _site(cloud: _Cloud) -> Site:
+    return Site(
+        cloud.config,
         cloud.clock,
         cloud.data,
         cloud.pki,
         cloud.fleet,
         cloud.metrics,
         cloud.urls,
-        end.request,
+        cloud.end.request,
     )
-    return update_door(site, cloud.updates)
+
+
+def _updates(cloud: _Cloud) -> AbstractAsyncContextManager[None]:
+    is_open = cloud.config.updates.enabled
+    return update_door(_site(cloud), cloud.given) if is_open else nullcontext()
 
 
 @asynccontextmanager
 async def _api(
-    cloud: _Cloud, listen: str, telemetry: Telemetry, status: Callable[[], IngestStatus]
+    cloud: _Cloud,
+    listen: str,
+    telemetry: Telemetry,
+    status: Callable[[], IngestStatus],
+    poke: Callable[[], None],
 ) -> AsyncIterator[None]:
     where = endpoint(listen)
     tls = tls_of(cloud.config.api, where, cloud.pki.server, cloud.pki.server_key)
@@ -392,6 +382,7 @@ async def _api(
         fleets_of=cloud.control.fleets_of,
         releases=release_ports(cloud.config, registry, cloud.artifacts),
         sign_in=SignIn(own, users) if own else None,
+        updates=update_ports(cloud.config, cloud.updates, cloud.audit, poke),
         fleetwise=control_plane(region, folder, registry, campaigns.service, campaigns.poke),
     )
     api = make_api(ports)

@@ -24,6 +24,7 @@ from typing import Literal
 from fairway.errors import BadInput
 from fairway.fleetwise.topics import Prefixes
 from fairway.identity import DEFAULT_REGION, region_name, tenant_name
+from fleet_cloud.config_updates import Artifacts, HawkBit, Jobs, Rollouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,43 +259,6 @@ class Services:
 
 
 @dataclass(frozen=True, slots=True)
-class Artifacts:
-    """Large files for vehicles: where they lie, and where vehicles fetch them."""
-
-    # A folder that all processes of one cloud share; `artifacts` in data_dir by default.
-    dir: Path | None = None
-    # As grpcs://HOST:PORT, for vehicles that know no gRPC address or are to use another; by default this one.
-    url: str = ""
-    # In place of `dir`: s3://BUCKET/PREFIX, with the credentials that AWS's own tools would find.
-    s3: str = ""
-    s3_endpoint: str = ""  # of a server that speaks like S3; AWS's own by default
-    # Vehicles fetch updates from the bucket, by addresses that are good for `url_life_s`.
-    redirect: bool = True
-    url_life_s: int = 3600
-    # They fetch from this CloudFront distribution instead: https://..., and what signs for it.
-    cloudfront_url: str = ""
-    cloudfront_key_id: str = ""
-    cloudfront_key: Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.url and not self.url.startswith("grpcs://"):
-            raise BadInput(f"artifacts.url is {self.url!r}; write grpcs://HOST:PORT")
-        if self.s3 and self.dir is not None:
-            raise BadInput("artifacts lie in a folder or in a bucket: set dir or s3, not both")
-        if not 60 <= self.url_life_s <= 604_800:
-            raise BadInput(f"artifacts.url_life_s is {self.url_life_s}; choose from 60 to 604800")
-        cloudfront = (self.cloudfront_url, self.cloudfront_key_id, self.cloudfront_key)
-        if any(cloudfront) and not (all(cloudfront) and self.s3):
-            raise BadInput(
-                "cloudfront_url, cloudfront_key_id, cloudfront_key and s3 belong together: give all or none"
-            )
-        if self.cloudfront_url and not self.cloudfront_url.startswith("https://"):
-            raise BadInput(
-                f"artifacts.cloudfront_url is {self.cloudfront_url!r}; write https://..."
-            )
-
-
-@dataclass(frozen=True, slots=True)
 class Updates:
     """The device door: where vehicles fetch their updates, over HTTPS."""
 
@@ -310,25 +274,6 @@ class Updates:
         endpoint(self.listen)
         if self.url and not self.url.startswith("https://"):
             raise BadInput(f"updates.url is {self.url!r}; write https://HOST:PORT")
-
-
-@dataclass(frozen=True, slots=True)
-class HawkBit:
-    """Clients of Eclipse hawkBit at the device door."""
-
-    enabled: bool = False
-    # Tokens can be shown again, as hawkBit's own API does; by default only their hashes are kept.
-    show_tokens: bool = False
-    # Addresses of proxies in front: what they say of a certificate that they have checked is believed.
-    proxies: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Jobs:
-    """AWS IoT Jobs at the broker, for devices that know them."""
-
-    # In one process of those that share a broker: two would answer twice.
-    enabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,6 +316,7 @@ class Config:
     services: Services = field(default_factory=Services)
     artifacts: Artifacts = field(default_factory=Artifacts)
     updates: Updates = field(default_factory=Updates)
+    rollouts: Rollouts = field(default_factory=Rollouts)
     hawkbit: HawkBit = field(default_factory=HawkBit)
     jobs: Jobs = field(default_factory=Jobs)
     metrics: Metrics = field(default_factory=Metrics)

@@ -1,9 +1,11 @@
 """Doors to vehicles that are put together from several features.
 
 registry, fleet, artifacts, Director, offers --> the device door (updates)
+registry, fleet, certificates --> enrolment
 """
 
 import asyncio
+import secrets
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -18,16 +20,21 @@ from fairway.errors import Unavailable
 from fleet_cloud.adapters import addresses
 from fleet_cloud.adapters.data_dir import DataDir, listening
 from fleet_cloud.adapters.fleet import Fleet
-from fleet_cloud.adapters.memory_rollouts import MemoryDirector, MemoryOffers
+from fleet_cloud.adapters.grpc_enrolment import EnrolmentDoor
+from fleet_cloud.adapters.handing_out import place_of
 from fleet_cloud.adapters.peer_certificates import vehicle_shown
 from fleet_cloud.adapters.pki_files import FilePki
+from fleet_cloud.adapters.pki_issuer import PkiIssuer
 from fleet_cloud.adapters.registry import Registry
+from fleet_cloud.adapters.updates import Updates as Kept
 from fleet_cloud.api.device.metrics import DoorCollector
 from fleet_cloud.api.device.ports import DevicePorts, DoorNumbers, Places
 from fleet_cloud.api.device.server import DoorTls, door
 from fleet_cloud.api.device.service import device_app
 from fleet_cloud.artifacts.ports import Artifacts, Holdings
+from fleet_cloud.audit.acts import Audit
 from fleet_cloud.config import Config, endpoint
+from fleet_cloud.enrolment.desk import Desk
 from fleet_cloud.features import open_places
 from fleet_cloud.releasing import open_repository, repository_keeper
 from fleet_cloud.rollouts.ports import Director, Ecus, ImageRepository, Offers
@@ -65,6 +72,26 @@ class Site:
     metrics: CollectorRegistry
     urls: dict[str, str]
     ended: Callable[[], None]
+
+
+def enrolment_door(site: Site, registry: Registry, audit: Audit) -> EnrolmentDoor:
+    """Return the door at which vehicles get their certificates."""
+    config = site.config
+    desk = Desk(
+        enrolments=registry.enrolments,
+        vehicles=registry.vehicles,
+        certificates=registry.certificates,
+        issuer=PkiIssuer(site.pki, config.pki.vehicle_days),
+        audit=audit,
+        new_id=lambda: secrets.token_hex(16),
+        place=lambda: place_of(config, site.pki, site.urls),
+    )
+    return EnrolmentDoor(
+        desk=desk,
+        clock=site.clock,
+        region=config.region,
+        members=lambda: site.fleet.members,
+    )
 
 
 @asynccontextmanager
@@ -109,18 +136,20 @@ async def _renewing(renew: Callable[[], object]) -> None:
         await asyncio.sleep(RENEW_LOOK_S)
 
 
-def updates_of(config: Config, registry: Registry, artifacts: Artifacts, clock: Clock) -> Updates:
+def updates_of(
+    config: Config, registry: Registry, artifacts: Artifacts, kept: Kept, clock: Clock
+) -> Updates:
     """Return what the device door is given, over one registry."""
-    repository, director = open_repository(config, registry), MemoryDirector()
+    keeper = repository_keeper(config, open_repository(config, registry), clock)
     return Updates(
-        director,
-        MemoryOffers(),
-        director,
-        repository,
+        kept.director,
+        kept.offers,
+        kept.ecus,
+        kept.repository,
         artifacts,
         registry.holdings,
         open_places(config, clock),
-        renew=repository_keeper(config, repository, clock).renew,
+        renew=keeper.renew,
     )
 
 

@@ -8,7 +8,7 @@
         "requires": [{"name", "counter_min", "counter_max"}], "conflicts": [...],
         "install": {"order", "group", "conditions", "duration_max_s", "user_text",
             "needs_consent", "is_safety"},
-        "rxswin": ["R79 v3"], "service": "{...}"}}
+        "rxswin": ["R79 v3"], "service": "{...}", "address": 134217728}}
 
 Rule 1: what goes out comes in equal; a default is not written.
 Rule 2: all of `custom` may be missing, as in metadata of others, and what is unknown in it is passed over: an
@@ -93,6 +93,7 @@ def image_from_target(path: str, target: Mapping[str, Any]) -> Image:
         install=_install(custom.table("install")),
         rxswin=_texts(custom, "rxswin", RXSWIN_MAX),
         service=_service(custom),
+        address=_count(custom, "address"),
     )
 
 
@@ -149,6 +150,7 @@ def _custom(image: Image) -> dict[str, Any]:
         install=_install_said(image.install),
         rxswin=list(image.rxswin),
         service=service if image.service else "",
+        address=image.address,
     )
 
 

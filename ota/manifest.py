@@ -103,6 +103,7 @@ class Image:
     service: Mapping[str, object] = field(
         default_factory=dict
     )  # kind container: the service's manifest
+    address: int = 0  # kind uds_ecu: where in the ECU's memory its first byte lies
 
 
 @dataclass(frozen=True, slots=True)

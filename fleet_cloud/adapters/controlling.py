@@ -13,20 +13,22 @@ from fleet_cloud.campaigns.desk import Desk, Stores
 from fleet_cloud.campaigns.service import Service
 from fleet_cloud.campaigns.staging import Staging
 from fleet_cloud.campaigns.tidying import Tidying
+from fleet_cloud.rollouts.notices import NoticeDesk
 from fleet_cloud.services.desk import ServiceDesk, ServiceStores
 
 
-def make_control(
+def make_control(  # noqa: PLR0913, PLR0917 - all that answers stand on
     registry: Registry,
     fleet: Fleet,
     audit: Audit,
     clock: Clock,
     failed: Callable[[BaseException], None],
     artifacts_url: Callable[[], str] = lambda: "",
+    notices: NoticeDesk | None = None,
 ) -> Control:
     """Return a control thread that is not started; `failed` is told of an error nobody understood.
 
-    `artifacts_url` says where vehicles fetch what they are to run.
+    `artifacts_url` says where vehicles fetch what they are to run; `notices` tells them of updates.
     """
     stores = Stores(
         following=registry.plan,
@@ -40,7 +42,8 @@ def make_control(
     service_stores = ServiceStores(
         registry.services, registry.lists, registry.service_statuses, registry.commands, audit
     )
-    conversation = Conversation(desk, ServiceDesk(service_stores, desk.fleets, artifacts_url))
+    services = ServiceDesk(service_stores, desk.fleets, artifacts_url)
+    conversation = Conversation(desk, services, notices)
     staging = Staging(desk.plan, registry.said, Service(registry.plan, audit))
     tidying = Tidying(desk.plan, registry.progress, registry.commands)
 

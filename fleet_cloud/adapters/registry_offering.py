@@ -124,7 +124,7 @@ class Offering:
             ~has_order,
         )
         ordered = wanted.with_only_columns(c.vehicle, c.attempt).order_by(c.turn).limit(count)
-        due = _Slice(dict(connection.execute(ordered).tuples().all()))
+        due = _Slice({row.vehicle: row.attempt for row in connection.execute(ordered)})
         names = sorted(due.attempts)
         for row in _of(connection, scope, ecus, names):
             due.ecus.setdefault(row.vehicle, []).append(ecu_of(row))

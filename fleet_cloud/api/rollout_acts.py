@@ -1,6 +1,6 @@
 """What people do to rollouts: approval, start, pause, stop, and trying again.
 
-Rule 1: an act is about the rollout as it was looked at: who comes too late is told so (409), and changes nothing.
+Rule 1: an act is about the rollout as it was looked at: who comes too late is told so (409).
 """
 
 from dataclasses import dataclass

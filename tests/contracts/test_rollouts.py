@@ -165,7 +165,7 @@ def test_who_has_begun_to_install_when_it_is_stopped_finishes(kit: Kit):
     fleet(kit, 3)
     kept = kit.rollout()
     kit.run()
-    kit.tell("V0", Stage.INSTALLING)
+    kit.tell("V0", Stage.INSTALLING, sequence=5)
     kit.desk.stop(kit.again(kept), "no", actor="user:bob", now_ns=kit.now)
 
     cancelled = {
@@ -203,10 +203,10 @@ def test_a_version_that_failed_in_a_vehicle_is_never_offered_to_it_again(kit: Ki
     kept = kit.rollout(waves=[{"name": "all", "gate": {"success_percent": 0}}])
     kit.run()
     kit.tell("V0", Stage.ROLLED_BACK, fault=Fault.HEALTH)
-    kit.tell("V1", Stage.FAILED, fault=Fault.CONSENT)
+    kit.tell("V1", Stage.FAILED, fault=Fault.CANCELLED)
     running = kit.again(kept)
     _, count = kit.desk.retry(running, actor="user:bob", now_ns=kit.now)
-    assert count == 1  # V1 alone... who waits for another try already is not in it
+    assert count == 1  # V1 alone
     kit.run()
     again = kit.rollout(name="again")
     kit.run(seconds=1)
@@ -410,7 +410,8 @@ def test_a_record_that_was_touched_is_missed(kit: Kit, how: str):
 def test_bundle_is_what_was_approved(kit: Kit):
     fleet(kit, 1)
     kept = kit.rollout(state="READY")
-    kit.release(image(counter=2, sha256="cc" * 32))  # under the same names
+    again = {"purpose": kept.content.bundle.purpose}
+    kit.release(image(counter=2, sha256="cc" * 32), **again)  # under the same names
     kit.desk.start(kept, actor="user:bob", now_ns=kit.now)
     kit.run()
 

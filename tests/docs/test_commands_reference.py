@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import edge_agent.cli
 import fleet_cloud.cli
+import ota.cli
 import simulators.cli
 import simulators.demo.cli
 from tests.docs.pages import DOCS, ROOT
@@ -15,6 +16,7 @@ PAGE = (DOCS / "reference" / "commands.md").read_text(encoding="utf-8")
 PARSERS = (
     edge_agent.cli.parser(),
     fleet_cloud.cli.parser(),
+    ota.cli.parser(),
     simulators.cli.parser(),
     simulators.demo.cli.parser(),
 )

@@ -18,6 +18,7 @@ PAGES = {
     "howto/try-a-campaign.md": 0,
     "howto/onboard-apps.md": 1,  # KUKSA's client, which tests/e2e/test_identity runs
     "howto/fleetwise-agent.md": 0,
+    "howto/release-from-ci.md": 3,  # tokens, a key service and a git server
     "howto/enrol-vehicles.md": 1,  # a PKCS#11 token and a TPM; tests/e2e/test_identity has both
 }
 
