@@ -1,6 +1,7 @@
 """The `ota-release` command line.  One file here is one command: `add(commands)` declares it, `run` does it."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
@@ -23,4 +24,4 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Return 0 on success, 1 for an error we understand, 2 for a wrong command line."""
-    return command_line.run(parser(), argv)
+    return command_line.run(parser(), sys.argv[1:] if argv is None else argv)
