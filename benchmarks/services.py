@@ -65,7 +65,7 @@ def run() -> list[Row]:
 def _services(folder: Path, runtime: MemoryRuntime) -> Services:
     around = Around(
         machines={Runner.CONTAINER: runtime},
-        images=MemoryImages(),
+        images=MemoryImages(has_all=True),
         doors=MemoryDoors(),
         prober=MemoryProber(),
         logs=MemoryLogs(),

@@ -35,6 +35,7 @@ from edge_agent.adapters.spool_files import SpoolFiles
 from edge_agent.adapters.spool_worker import SpoolWorker
 from edge_agent.adapters.summary import Summary, summary_of
 from edge_agent.adapters.tap import Tapped
+from edge_agent.adapters.updates_wired import UpdateRunner, updates_for, with_update_signals
 from edge_agent.adapters.uplink_tls import Address, address, guarded
 from edge_agent.adapters.uplinks import CloudUplink, open_foreign, open_uplink
 from edge_agent.canbus.frames import FrameBlock
@@ -47,7 +48,7 @@ from fairway import log
 from fairway.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock
 from fairway.errors import BadInput
 from fairway.samples import SampleBlock
-from fairway.telemetry import Dictionary
+from fairway.signals import Dictionary
 from fairway.wire.telemetry import dictionary_to_bytes
 
 EVENTS = log.get("edge_agent")
@@ -80,9 +81,9 @@ async def _run(config: Config, *, until_drained: bool) -> Summary | None:
         config,
         pipeline.mapping,
         plan,
-        with_their_signals(config, catalog),
+        with_update_signals(config, with_their_signals(config, catalog)),
         clock,
-        is_for_services=config.services is not None,
+        is_for_services=bool(config.services or config.updates),
     )
     if until_drained and uplink is None:
         raise BadInput("there is no [uplink]: nothing can be drained")
@@ -101,6 +102,7 @@ async def _run(config: Config, *, until_drained: bool) -> Summary | None:
         pipeline.due_ns = campaigns.due_ns
         delivery = _delivery(spool, uplink, clock, str(target), campaigns) if uplink else None
         services = await services_for(config, onboard, clock, campaigns, target)
+        updates = updates_for(config, onboard, clock, campaigns, target, services)
         agent = _Agent(
             config,
             clock,
@@ -112,12 +114,15 @@ async def _run(config: Config, *, until_drained: bool) -> Summary | None:
             ecus=ecus,
             onboard=onboard,
             services=services,
+            updates=updates,
             changed=side.changed if side else _never,
         )
         try:
             return await agent.run(until_drained=until_drained)
         finally:
             await campaigns.close()
+            if updates is not None:
+                updates.close()
             if services is not None:
                 await services.close()
     finally:
@@ -188,6 +193,7 @@ class _Agent:
         ecus: EcuBuses,
         onboard: Opened | None,
         services: ServiceParts | None,
+        updates: UpdateRunner | None,
         changed: Callable[[], Coroutine[None, None, None]],
     ) -> None:
         self._config, self._clock, self._spool = config, clock, spool
@@ -220,7 +226,7 @@ class _Agent:
         )
         self._sources: list[FrameSource] = []
         self._stopping, self._changed = asyncio.Event(), changed
-        self._services = services
+        self._services, self._updates = services, updates
 
     def _limits(self) -> Limits:
         telemetry, spool = self._config.telemetry, self._config.spool
@@ -251,8 +257,9 @@ class _Agent:
             signals=len(self._mapping.table),
             waiting_batches=self._spool.spool.state.waiting,
         )
-        carriers = (self._renewal, self._delivery, self._actuators, self._campaigns, self._services)
-        carrying = [asyncio.create_task(one.run()) for one in carriers if one is not None]
+        carriers = (self._renewal, self._delivery, self._actuators, self._campaigns)
+        more = (self._services, self._updates)
+        carrying = [asyncio.create_task(one.run()) for one in (*carriers, *more) if one is not None]
         working = asyncio.create_task(self._work(until_drained=until_drained))
         stopping = asyncio.create_task(self._stopping.wait())
         watching = asyncio.create_task(watch_clock(self._clock))
@@ -357,6 +364,7 @@ class _Agent:
             data=self._feed.data.numbers() if self._feed else None,
             campaigns=self._campaigns.statuses.numbers(),
             services=self._services.supervisor.numbers() if self._services else None,
+            updates=self._updates.numbers() if self._updates else None,
         )
 
     def _dropped(self) -> tuple[tuple[str, int], ...]:

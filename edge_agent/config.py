@@ -30,6 +30,7 @@ from edge_agent.config_campaigns import Budget, Campaigns, Network
 from edge_agent.config_diagnostics import Ecu, check_ecus
 from edge_agent.config_fleetwise import FleetWise
 from edge_agent.config_services import Services
+from edge_agent.config_updates import Updates
 from fairway.errors import BadInput
 from fairway.identity import region_name
 from fairway.ids import vehicle_id
@@ -289,6 +290,7 @@ class Config:
     ecu: tuple[Ecu, ...] = ()
     functions: Functions = field(default_factory=Functions)
     services: Services | None = None
+    updates: Updates | None = None
     log: Log = field(default_factory=Log)
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from fairway.campaign.model import Campaign
 from fairway.services.states import State, Sub
-from fairway.telemetry import Dictionary
+from fairway.signals import Dictionary
 
 
 class CampaignState(IntEnum):
@@ -55,6 +55,17 @@ class StateTemplateStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceDenial:
+    """Something that a service asked for in vain."""
+
+    kind: str  # read, write, provide ..., call
+    what: str  # a VSS path, or an offer
+    count: int = 1
+    last_time_ns: int = 0  # the vehicle's wall clock
+    why: str = ""  # one sentence
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceStatus:
     """One service in a vehicle."""
 
@@ -69,6 +80,8 @@ class ServiceStatus:
     bad: tuple[str, ...] = ()  # versions that failed in this vehicle
     image: str = ""  # sha256:... of its manifest; "": a program of the vehicle
     is_isolated: bool = True
+    denials: tuple[ServiceDenial, ...] = ()  # the last few, the newest first
+    denied: int = 0  # how often anything was, since the agent's start
 
 
 @dataclass(frozen=True, slots=True)

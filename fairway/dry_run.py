@@ -19,6 +19,7 @@ from fairway.campaign.engine import Engine, Limits
 from fairway.campaign.events import Event
 from fairway.campaign.functions import Functions, NoFunctions
 from fairway.campaign.model import Campaign
+from fairway.campaign.parts import CampaignEvent
 from fairway.campaign.widened import widened
 from fairway.clock import NS_PER_S
 from fairway.errors import BadInput
@@ -26,7 +27,6 @@ from fairway.ids import BatchName
 from fairway.packing import Packed, Packing, requests
 from fairway.prediction import Assumptions, Lane, Prediction
 from fairway.samples import SampleBlock, SignalTable, empty_block
-from fairway.telemetry import CampaignEvent
 from fairway.wire.telemetry import dictionary_of
 
 DAY_NS = 86_400 * NS_PER_S

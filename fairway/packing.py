@@ -12,10 +12,11 @@ Rule 3: what is too many bytes once encoded is cut in halves until it fits; an e
 from dataclasses import dataclass, replace
 
 from fairway.campaign.model import Campaign
+from fairway.campaign.parts import CampaignEvent, CampaignPart
 from fairway.clock import NS_PER_MS
 from fairway.ids import BatchName
 from fairway.samples import SampleBlock, joined
-from fairway.telemetry import Batch, CampaignEvent, CampaignPart
+from fairway.telemetry import Batch
 from fairway.wire.telemetry import batch_to_bytes
 
 

@@ -9,82 +9,33 @@ A block is a handful of equally long NumPy columns over a table of signals:
 
 Rule 1: rows stand in the order the frames arrived in; time is not made monotone.
 Rule 2: every value is a float64: integers are exact to 2**53, BOOL is 0 or 1, TEXT is an index into `texts`.
-Rule 3: a table is immutable and shared; its position is a signal's number for as long as the table lives.
+Rule 3: the table (fairway/signals.py) is shared by the blocks of one source.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from enum import IntEnum
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fairway.errors import BadInput
+from fairway.signals import Kind, Signal, SignalTable
+
+__all__ = [
+    "Floats",
+    "Ints",
+    "Kind",
+    "SampleBlock",
+    "Signal",
+    "SignalTable",
+    "Times",
+    "empty_block",
+    "joined",
+]
 
 Ints = NDArray[np.int32]
 Times = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-
-class Kind(IntEnum):
-    """What a signal's values are."""
-
-    NUMBER = 0
-    BOOL = 1
-    TEXT = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """One signal of a table.
-
-    `scale` and `offset` say on which grid the values lie (value = raw * scale + offset, raw a whole number),
-    as a DBC does; scale 0.0 means no grid is known.  Signals of one `group` tend to arrive together, as
-    those of one CAN message do.  Both are hints for compression, never a promise.
-    """
-
-    name: str  # a VSS path, or Bus.Message.Signal where no mapping exists
-    kind: Kind = Kind.NUMBER
-    unit: str = ""
-    scale: float = 0.0
-    offset: float = 0.0
-    group: int = 0
-
-
-@dataclass(frozen=True)
-class SignalTable:
-    """The signals that blocks refer to by position."""
-
-    signals: tuple[Signal, ...]
-    _index: dict[str, int] = field(init=False, repr=False, compare=False)
-    _hash: int = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        index = {signal.name: number for number, signal in enumerate(self.signals)}
-        if len(index) != len(self.signals):
-            last = (signal.name for n, signal in enumerate(self.signals) if index[signal.name] != n)
-            raise BadInput(f"the signal {next(last)} stands twice in one table")
-        object.__setattr__(self, "_index", index)
-        object.__setattr__(self, "_hash", hash(self.signals))
-
-    def __hash__(self) -> int:
-        return self._hash  # kept, because tables are keys of caches on the hot path
-
-    def __len__(self) -> int:
-        return len(self.signals)
-
-    def __getitem__(self, number: int) -> Signal:
-        return self.signals[number]
-
-    def __iter__(self) -> Iterator[Signal]:
-        return iter(self.signals)
-
-    def number(self, name: str) -> int:
-        """Return the position of the signal called `name`.  Raises BadInput."""
-        try:
-            return self._index[name]
-        except KeyError:
-            raise BadInput(f"no signal is called {name}") from None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,36 +7,20 @@ vehicle  <------Receipt--------  cloud      only a final outcome lets the vehicl
 from dataclasses import dataclass
 from enum import IntEnum
 
+from fairway.campaign.parts import CampaignEvent, CampaignPart
 from fairway.ids import BatchName
-from fairway.samples import SampleBlock, SignalTable
+from fairway.samples import SampleBlock
+from fairway.signals import Dictionary
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Dictionary:
-    """A signal table under the name of its content: 8 bytes of a SHA-256."""
-
-    id: bytes
-    table: SignalTable
-
-
-@dataclass(frozen=True, slots=True)
-class CampaignEvent:
-    """One event of a campaign, or as much of it as fits into one batch."""
-
-    id: int
-    time_ns: int  # when it was triggered: the vehicle's wall clock
-    samples: int  # of the batch: the first ones that belong to no event before
-    dtcs: tuple[str, ...] = ()  # active trouble codes, where the campaign asks for them
-    dtcs_missing: str = ""  # why they could not be read
-
-
-@dataclass(frozen=True, slots=True)
-class CampaignPart:
-    """Which campaign collected the samples of a batch, and for which of its events."""
-
-    sync_id: str
-    partition: str = ""  # what the campaign sends at once
-    events: tuple[CampaignEvent, ...] = ()
+__all__ = [
+    "Batch",
+    "CampaignEvent",
+    "CampaignPart",
+    "Dictionary",
+    "Outcome",
+    "Receipt",
+    "SealedBatch",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

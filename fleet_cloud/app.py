@@ -21,7 +21,6 @@ from fairway import log as logs
 from fairway.clock import NS_PER_S, Clock, SystemClock
 from fairway.errors import BadInput
 from fleet_cloud.adapters import addresses
-from fleet_cloud.adapters.addresses import BrokerAddress
 from fleet_cloud.adapters.broker_child import BrokerPlace, MosquittoBroker, NatsBroker, make_broker
 from fleet_cloud.adapters.clickhouse_http import INSERT_MAX_S
 from fleet_cloud.adapters.control import Control
@@ -31,7 +30,7 @@ from fleet_cloud.adapters.ending import Ending, ending
 from fleet_cloud.adapters.feed import Feed
 from fleet_cloud.adapters.first_key import ensure_first_key
 from fleet_cloud.adapters.fleet import Fleet
-from fleet_cloud.adapters.fleet_files import FleetFiles, open_fleet
+from fleet_cloud.adapters.fleet_files import FleetFiles, open_artifacts, open_fleet
 from fleet_cloud.adapters.fleetwise import Surroundings, serve_agents
 from fleet_cloud.adapters.fleetwise_control import Doors
 from fleet_cloud.adapters.fleetwise_plane import KeptModels, control_plane
@@ -42,6 +41,7 @@ from fleet_cloud.adapters.housekeeping import following
 from fleet_cloud.adapters.ingest_metrics import IngestCollector
 from fleet_cloud.adapters.intake import Intake
 from fleet_cloud.adapters.issuers import tokens_of
+from fleet_cloud.adapters.jobs_mqtt import JobsDoor
 from fleet_cloud.adapters.mqtt import MqttDoor
 from fleet_cloud.adapters.own_issuer import OwnIssuer, own_signer
 from fleet_cloud.adapters.pki_files import FilePki
@@ -56,9 +56,12 @@ from fleet_cloud.api.service import make_api
 from fleet_cloud.artifacts.ports import Artifacts
 from fleet_cloud.config import Config, Endpoint, endpoint
 from fleet_cloud.doors import Site, enrolment_door, update_door, updates_of
-from fleet_cloud.features import campaign_ports, open_artifacts, service_ports
+from fleet_cloud.doors import Updates as Given
+from fleet_cloud.features import campaign_ports, service_ports
+from fleet_cloud.foreign_doors import Around, with_foreign
 from fleet_cloud.ingest.groups import Groups
-from fleet_cloud.ingest.ports import Claimant, TelemetryStore
+from fleet_cloud.ingest.ports import TelemetryStore
+from fleet_cloud.ingest.records import Claimant
 from fleet_cloud.ingest.status import IngestStatus
 from fleet_cloud.ingest.watch import Watch
 from fleet_cloud.releasing import release_ports
@@ -94,6 +97,8 @@ class _Cloud:
     control: Control
     artifacts: Artifacts
     updates: Updates
+    given: Given  # of updates, to the device door
+    jobs: JobsDoor | None
     feed: Feed = field(default_factory=Feed)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
     urls: dict[str, str] = field(default_factory=dict)
@@ -176,6 +181,8 @@ def _put_together(config: Config, files: FleetFiles, end: Ending) -> _Cloud:
     updates = open_updates(config, registry, artifacts)
     notices = notice_desk(updates, lambda: urls.get("updates", config.updates.url))
     control = make_control(registry, fleet, files.audit, clock, end.fail, artifacts_url, notices)
+    around = Around(config, files, fleet, clock, urls, end.fail)
+    given, jobs = with_foreign(around, updates_of(config, registry, artifacts, updates, clock))
     return _Cloud(
         config=config,
         clock=clock,
@@ -188,6 +195,8 @@ def _put_together(config: Config, files: FleetFiles, end: Ending) -> _Cloud:
         control=control,
         artifacts=artifacts,
         updates=updates,
+        given=given,
+        jobs=jobs,
         urls=urls,
     )
 
@@ -198,7 +207,8 @@ async def _broker(cloud: _Cloud) -> AsyncIterator[MosquittoBroker | NatsBroker]:
     where = endpoint(settings.listen)
     port = cloud.data.port("mqtt", where.host, where.port)
     agents = cloud.config.fleetwise.prefixes
-    place = BrokerPlace(cloud.data.folder / "broker", where.host, port, cloud.pki, agents)
+    jobs = cloud.config.jobs.enabled
+    place = BrokerPlace(cloud.data.folder / "broker", where.host, port, cloud.pki, agents, jobs)
     broker = make_broker(settings.program, place, cloud.clock)
     await broker.start(cloud.fleet.members)
     cloud.urls["mqtt"] = f"mqtts://{addresses.reached(cloud.config, where.host, port)}"
@@ -210,7 +220,7 @@ async def _broker(cloud: _Cloud) -> AsyncIterator[MosquittoBroker | NatsBroker]:
 
 @asynccontextmanager
 async def _ingest(
-    cloud: _Cloud, store: TelemetryStore, address: BrokerAddress | None, owner: str
+    cloud: _Cloud, store: TelemetryStore, address: addresses.BrokerAddress | None, owner: str
 ) -> AsyncIterator[tuple[Callable[[], IngestStatus], GrpcDoor | None]]:
     config, control = cloud.config, cloud.control
     grace_ns = 0 if addresses.store_is_embedded(config) else REMOTE_GRACE_S * NS_PER_S
@@ -244,6 +254,7 @@ async def _ingest(
             clock=cloud.clock,
             count=worker.count,
             control=control,
+            jobs=cloud.jobs,
         )
     streams = ControlDoor(
         control=control, members=lambda: cloud.fleet.members, region=config.region
@@ -329,11 +340,8 @@ def _site(cloud: _Cloud) -> Site:
 
 
 def _updates(cloud: _Cloud) -> AbstractAsyncContextManager[None]:
-    config, registry = cloud.config, cloud.registry
-    if not config.updates.enabled:
-        return nullcontext()
-    given = updates_of(config, registry, cloud.artifacts, cloud.updates, cloud.clock)
-    return update_door(_site(cloud), given)
+    is_open = cloud.config.updates.enabled
+    return update_door(_site(cloud), cloud.given) if is_open else nullcontext()
 
 
 @asynccontextmanager

@@ -24,6 +24,7 @@ from typing import Literal
 from fairway.errors import BadInput
 from fairway.fleetwise.topics import Prefixes
 from fairway.identity import DEFAULT_REGION, region_name, tenant_name
+from fleet_cloud.config_updates import Artifacts, HawkBit, Jobs, Rollouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,43 +259,6 @@ class Services:
 
 
 @dataclass(frozen=True, slots=True)
-class Artifacts:
-    """Large files for vehicles: where they lie, and where vehicles fetch them."""
-
-    # A folder that all processes of one cloud share; `artifacts` in data_dir by default.
-    dir: Path | None = None
-    # As grpcs://HOST:PORT, for vehicles that know no gRPC address or are to use another; by default this one.
-    url: str = ""
-    # In place of `dir`: s3://BUCKET/PREFIX, with the credentials that AWS's own tools would find.
-    s3: str = ""
-    s3_endpoint: str = ""  # of a server that speaks like S3; AWS's own by default
-    # Vehicles fetch updates from the bucket, by addresses that are good for `url_life_s`.
-    redirect: bool = True
-    url_life_s: int = 3600
-    # They fetch from this CloudFront distribution instead: https://..., and what signs for it.
-    cloudfront_url: str = ""
-    cloudfront_key_id: str = ""
-    cloudfront_key: Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.url and not self.url.startswith("grpcs://"):
-            raise BadInput(f"artifacts.url is {self.url!r}; write grpcs://HOST:PORT")
-        if self.s3 and self.dir is not None:
-            raise BadInput("artifacts lie in a folder or in a bucket: set dir or s3, not both")
-        if not 60 <= self.url_life_s <= 604_800:
-            raise BadInput(f"artifacts.url_life_s is {self.url_life_s}; choose from 60 to 604800")
-        cloudfront = (self.cloudfront_url, self.cloudfront_key_id, self.cloudfront_key)
-        if any(cloudfront) and not (all(cloudfront) and self.s3):
-            raise BadInput(
-                "cloudfront_url, cloudfront_key_id, cloudfront_key and s3 belong together: give all or none"
-            )
-        if self.cloudfront_url and not self.cloudfront_url.startswith("https://"):
-            raise BadInput(
-                f"artifacts.cloudfront_url is {self.cloudfront_url!r}; write https://..."
-            )
-
-
-@dataclass(frozen=True, slots=True)
 class Updates:
     """The device door: where vehicles fetch their updates, over HTTPS."""
 
@@ -310,23 +274,6 @@ class Updates:
         endpoint(self.listen)
         if self.url and not self.url.startswith("https://"):
             raise BadInput(f"updates.url is {self.url!r}; write https://HOST:PORT")
-
-
-@dataclass(frozen=True, slots=True)
-class Rollouts:
-    """Rollouts: who approves them, and what signs what vehicles are told."""
-
-    # Whether who made a rollout may approve it as well: for a fleet of one operator.
-    self_approval: bool = False
-    # Where the Director's online keys lie, {tenant} and {role} in it: pkcs11:..., awskms:...; by default files.
-    director_key: str = ""
-
-    def __post_init__(self) -> None:
-        key = self.director_key
-        if key and not ("{tenant}" in key and "{role}" in key):
-            raise BadInput(
-                f"director_key is {key!r}; write {{tenant}} and {{role}} where they belong"
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,6 +317,8 @@ class Config:
     artifacts: Artifacts = field(default_factory=Artifacts)
     updates: Updates = field(default_factory=Updates)
     rollouts: Rollouts = field(default_factory=Rollouts)
+    hawkbit: HawkBit = field(default_factory=HawkBit)
+    jobs: Jobs = field(default_factory=Jobs)
     metrics: Metrics = field(default_factory=Metrics)
     log: Log = field(default_factory=Log)
 
@@ -377,6 +326,10 @@ class Config:
         region_name(self.region)
         if self.fleetwise.enabled and self.broker.mode == "none":
             raise BadInput("agents of FleetWise are served at a broker, and broker.mode is none")
+        if self.jobs.enabled and self.broker.mode == "none":
+            raise BadInput("AWS IoT Jobs are served at a broker, and broker.mode is none")
+        if self.hawkbit.enabled and not self.updates.enabled:
+            raise BadInput("hawkBit's clients come by the device door: set updates.enabled as well")
 
     @property
     def folder(self) -> Path:

@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Callable
 
 from fairway.clock import Clock
-from fleet_cloud.adapters.artifacts_fs import FileArtifacts
 from fleet_cloud.adapters.catalogues import KeptCatalogues
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.api.device.ports import Places
@@ -38,21 +37,6 @@ def campaign_ports(
         price_per_mb=settings.price_per_mb,
         currency=settings.currency,
     )
-
-
-def open_artifacts(config: Config) -> Artifacts:
-    """Open where artifacts lie, making what is missing.  Raises BadInput, Unavailable."""
-    settings = config.artifacts
-    if settings.s3:
-        # Loaded for this alone: it is half a second of a start.
-        from fleet_cloud.adapters.artifacts_s3 import (  # noqa: PLC0415
-            S3Artifacts,
-            bucket_of,
-            s3_client,
-        )
-
-        return S3Artifacts(bucket_of(settings.s3), s3_client(settings.s3_endpoint))
-    return FileArtifacts(settings.dir or config.folder / "artifacts")
 
 
 def open_places(config: Config, clock: Clock) -> Places | None:

@@ -6,11 +6,14 @@ from fairway.clock import Clock
 from fairway.crypto import Signer
 from fairway.errors import BadInput
 from fairway.signers.opening import is_file, make_signer, open_signer
+from fleet_cloud.adapters.fleet_files import open_artifacts
 from fleet_cloud.adapters.registry import Registry
+from fleet_cloud.adapters.registry_images import SqlHoldings, SqlNaming
 from fleet_cloud.adapters.registry_repository import SqlImageRepository
 from fleet_cloud.adapters.repository_keeper import RepositoryKeeper
 from fleet_cloud.api.ports import ReleasePorts
 from fleet_cloud.artifacts.ports import Artifacts
+from fleet_cloud.artifacts.tidying import Shelves
 from fleet_cloud.config import Config
 
 
@@ -31,6 +34,15 @@ def repository_keeper(
 ) -> RepositoryKeeper:
     """Return who signs snapshot and timestamp anew."""
     return RepositoryKeeper(repository, lambda tenant: online_key(config, tenant), clock)
+
+
+def shelves(config: Config, registry: Registry) -> Shelves:
+    """Return what artifacts are tidied by.  Raises BadInput, Unavailable."""
+    if registry.database is None:
+        raise BadInput("artifacts are tidied beside a registry in a database")
+    holdings = SqlHoldings(registry.database, config.region)
+    naming = SqlNaming(registry.database, config.region)
+    return Shelves(holdings, naming, open_artifacts(config), holdings.hold)
 
 
 def online_key_name(config: Config, tenant: str) -> str:

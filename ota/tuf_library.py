@@ -2,7 +2,8 @@
 
 `securesystemslib.signer` imports the library of each key service that is installed: with boto3 and pkcs11
 that is half a second of CPU and 30 MB in a vehicle, which only verifies.  Keys that sign are behind
-`fairway.signers`, never in there.  So they look absent while the library is loaded, unless somebody needed them before.
+`fairway.signers`, never in there.  So they look absent while the library is loaded, unless they
+are loaded already.
 """
 
 import sys

@@ -14,18 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.certificates import Authority
+from tests.ports import free_port
 from tests.shared_data import missing
 
 START_TIMEOUT_S = 15.0
 POLL_S = 0.02
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class Broker:

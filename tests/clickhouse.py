@@ -9,7 +9,6 @@ import http.client
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ import pytest
 from pytest_socket import enable_socket
 
 from fleet_cloud.adapters.telemetry_store import Store, open_store
+from tests.ports import free_ports
 from tests.shared_data import missing
 
 # Debian puts it where only root looks.
@@ -104,15 +104,6 @@ class ClickHouseServer:
             self._process.kill()
             self._process.wait(timeout=30)
             self._process = None
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports of 127.0.0.1 that nobody uses now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

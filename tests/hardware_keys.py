@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from tests.ports import free_port
 from tests.shared_data import missing
 
 MODULE = Path("/usr/lib/softhsm/libsofthsm2.so")
@@ -90,9 +91,8 @@ def swtpm(folder: Path) -> Iterator[Callable[[int], str]]:
 def _two_free_ports() -> int:
     """Return a port that is free together with the next: the TPM's library finds the control port so."""
     while True:
-        with socket.socket() as one, socket.socket() as other:
-            one.bind(("127.0.0.1", 0))
-            port = int(one.getsockname()[1])
+        port = free_port()
+        with socket.socket() as other:
             try:
                 other.bind(("127.0.0.1", port + 1))
             except OSError:

@@ -61,6 +61,9 @@ class S3Server:
             case "DELETE" if "uploadId" in query:
                 self.uploads.pop(query["uploadId"], None)
                 return 204, b"", {}
+            case "DELETE":
+                self.objects.pop(name, None)
+                return 204, b"", {}
             case _:
                 return self.give(handler, name)
 

@@ -19,10 +19,10 @@ from edge_agent.telemetry.lateness import Lateness
 from edge_agent.telemetry.partitions import Key, Terms
 from fairway.campaign.events import Event
 from fairway.campaign.model import Campaign
+from fairway.campaign.parts import CampaignEvent
 from fairway.clock import Clock
 from fairway.packing import Packing
 from fairway.samples import SampleBlock
-from fairway.telemetry import CampaignEvent
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from fairway.control import (
     StateReport,
     StateTemplateList,
     ToVehicle,
+    UpdateNotice,
     UploadPartition,
 )
 from fairway.errors import BadInput, Unavailable
@@ -70,6 +71,19 @@ class ServicesOrdered(Protocol):
         ...
 
 
+class UpdatesNoticed(Protocol):
+    """Updates, as far as the conversation goes (edge_agent.adapters.updates_cloud)."""
+
+    @property
+    def revision(self) -> int:
+        """Of the last notice that was heeded."""
+        ...
+
+    async def notice(self, said: UpdateNotice) -> None:
+        """Look at once.  Raises Unavailable when it cannot be kept."""
+        ...
+
+
 class CampaignOrders:
     """Takes what the cloud says."""
 
@@ -90,6 +104,7 @@ class CampaignOrders:
         self._wake = asyncio.Event()
         self.changed: Callable[[], None] = lambda: None
         self.services: ServicesOrdered | None = None  # None: this vehicle runs none
+        self.updates: UpdatesNoticed | None = None  # None: it takes no notice of updates
 
     # what is said of ourselves
 
@@ -105,6 +120,7 @@ class CampaignOrders:
             state_templates=self.states.statuses(),
             services_revision=None if self.services is None else self.services.revision,
             services=() if self.services is None else self.services.statuses(),
+            updates_revision=None if self.updates is None else self.updates.revision,
         )
 
     def news(self) -> None:
@@ -152,6 +168,9 @@ class CampaignOrders:
                     self.changed()
                 case ServiceList() if self.services is not None:
                     await self.services.order(said)
+                    self.changed()
+                case UpdateNotice() if self.updates is not None:
+                    await self.updates.notice(said)
                     self.changed()
                 case Command():
                     return [await self._obey(said)]

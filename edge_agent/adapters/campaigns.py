@@ -34,7 +34,7 @@ from fairway.clock import NS_PER_S, Clock
 from fairway.control import CampaignList
 from fairway.errors import BadInput, Unavailable
 from fairway.samples import SampleBlock, SignalTable, empty_block
-from fairway.telemetry import Dictionary
+from fairway.signals import Dictionary
 from fairway.wire.control import to_vehicle_from_bytes, to_vehicle_to_bytes
 from fairway.wire.telemetry import dictionary_of, dictionary_to_bytes
 

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from edge_agent.adapters.campaign_control import CampaignControl
-from edge_agent.adapters.campaign_door import SOCKET_NAME, CampaignDoor
+from edge_agent.adapters.campaign_door import SOCKET_NAME, campaign_door
 from edge_agent.adapters.campaign_fetches import Fetches
 from edge_agent.adapters.campaign_orders import CampaignOrders
 from edge_agent.adapters.campaign_status import CampaignStatuses
@@ -103,7 +102,9 @@ class CampaignParts:
         )
         self._interval_s = config.campaigns.check_in_interval_s
         self._control: CampaignControl | None = None
-        self._door = CampaignDoor(config.spool.dir / SOCKET_NAME, self._asked)
+        self._door = campaign_door(
+            config.spool.dir / SOCKET_NAME, self.statuses.listed, self.statuses.why
+        )
         self.purse.counts = self.campaigns.counts
         self.purse.changed = self.orders.changed = self._tell
         self.campaigns.changed = self._changed
@@ -191,15 +192,6 @@ class CampaignParts:
 
     def _is_reached(self) -> bool:
         return self.is_connected()
-
-    def _asked(self, ask: str, campaign: str) -> Any:
-        match ask:
-            case "list":
-                return self.statuses.listed()
-            case "why":
-                return self.statuses.why(campaign)
-            case _:
-                raise BadInput(f"{ask[:80]!r} is no question: ask list or why")
 
 
 def _be_prompt() -> None:

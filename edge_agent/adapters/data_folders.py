@@ -1,7 +1,7 @@
 """Folders of data that outlive their services: whose they are, and how much may be in them.
 
     a file system with project quotas   the kernel holds a service to the sum of its folders' limits
-    any other                           nothing does: warnings() measures, for whoever asks now and then
+    any other                           nothing does: warnings() measures, now and then (services_data.py)
 
 Rule 1: a folder belongs to the user of its service, and nobody else may look into it.
 Rule 2: which of the two it is, is asked of the kernel each time: disks are changed, and agents restarted.
@@ -85,8 +85,7 @@ def _warnings(instance: Instance) -> tuple[str, ...]:
         used = used_bytes(folder)
         if used > data.max_bytes and not is_limited(folder, instance.uid):
             said.append(
-                f"{data.path} has {used} bytes of {data.max_bytes}: this file system has no project quotas, "
-                "so nothing stops it"
+                f"{data.path} has {used} bytes of {data.max_bytes}, and nothing here holds it to that"
             )
     return tuple(said)
 

@@ -9,21 +9,16 @@ Rule 2: orphans of a container program become our children (inheriting_orphans):
 import asyncio
 import contextlib
 import ctypes
-import fcntl
 import os
 import signal
-import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from edge_agent.adapters import pidfds
 from edge_agent.services.runtime import Exit
 from fairway.errors import Unavailable
 
 _PR_SET_CHILD_SUBREAPER = 36
-# linux/pidfd.h: struct pidfd_info as of its first version.
-_INFO = struct.Struct("=QQ11Ii")
-_PIDFD_GET_INFO = 0xC000_FF0B | _INFO.size << 16
-_PIDFD_INFO_EXIT = 1 << 3
 
 
 class _Inheriting:
@@ -112,21 +107,17 @@ def reap_strays(*but: int) -> None:
                 os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG)
 
 
-def parent_of(pid: int) -> int:
-    """Return the parent of a process, 0 when there is none."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        return int(_stat(pid)[1])
-    return 0
-
-
 def children_of(parent: int) -> set[int]:
     """Return the children of a process, also those that have ended and wait for it."""
     try:
         lists = [Path(task.path) / "children" for task in os.scandir(f"/proc/{parent}/task")]
         return {int(pid) for path in lists for pid in path.read_text().split()}
-    except FileNotFoundError:  # a thread has ended meanwhile, or this kernel has no such lists
+    except (
+        FileNotFoundError,
+        ProcessLookupError,
+    ):  # a thread ended meanwhile, or this kernel has no such lists
         every = (int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit())
-        return {pid for pid in every if parent_of(pid) == parent}
+        return {pid for pid in every if pidfds.parent_of(pid) == parent}
 
 
 def _is_dead_elsewhere(pid: int) -> bool:
@@ -143,41 +134,8 @@ def _status(pid: int) -> dict[str, str]:
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
-def _stat(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-
-
 def _exit_of(file: int, pid: int) -> Exit:
-    with contextlib.suppress(ChildProcessError):
-        found = os.waitid(os.P_PIDFD, file, os.WEXITED | os.WNOHANG)
-        if found is not None:
-            if found.si_code == os.CLD_EXITED:
-                return Exit(found.si_status)
-            return Exit(None, found.si_status)
     # Its parent may or may not have waited for it, and may do so between our questions.
-    for ask in (_told_by_kernel, _told_by_proc, _told_by_kernel):
-        status = ask(file, pid)
-        if status is not None:
-            killed_by = status & 0x7F
-            return Exit(None, killed_by) if killed_by else Exit(status >> 8 & 0xFF)
-    return Exit(None)
-
-
-def _told_by_kernel(file: int, _: int) -> int | None:
-    """Return the wait status of a process that was waited for; kernels before 6.15 do not tell."""
-    asked = bytearray(_INFO.pack(_PIDFD_INFO_EXIT, *[0] * 13))
-    with contextlib.suppress(OSError):
-        fcntl.ioctl(file, _PIDFD_GET_INFO, asked)
-        said = _INFO.unpack(asked)
-        if said[0] & _PIDFD_INFO_EXIT:
-            return int(said[-1])
-    return None
-
-
-def _told_by_proc(_: int, pid: int) -> int | None:
-    """Return the wait status of a process that nobody has waited for yet."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        fields = _stat(pid)
-        if fields[0] == "Z":
-            return int(fields[-1])
-    return None
+    return (
+        pidfds.exit_of(file) or pidfds.exit_of_unburied(pid) or pidfds.exit_of(file) or Exit(None)
+    )

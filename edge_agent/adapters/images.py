@@ -310,7 +310,17 @@ class ImageStore:
         return self._remove_rests(kept)
 
     def _remove_rests(self, kept: Sequence[Record]) -> int:
-        return self._shelf.remove_all_but(
-            frozenset(blob for record in kept for blob in record.blobs),
-            frozenset(diff_id for record in kept for diff_id in record.layers),
-        )
+        layers = frozenset(diff_id for record in kept for diff_id in record.layers)
+        folders = layers
+        if not self._unpacks:
+            # Of a time when the vehicle had another runtime: its containers may run on.
+            in_use = self._in_use()
+            names = {Path(one).name for one in in_use}
+            folders = frozenset(
+                diff_id
+                for record in kept
+                for diff_id in record.layers
+                if record.digest in in_use or model.hex_of(diff_id) in names
+            )
+        blobs = frozenset(blob for record in kept for blob in record.blobs)
+        return self._shelf.remove_all_but(blobs, layers, folders)

@@ -190,17 +190,25 @@ class Shelf:
             (self._folder / "images" / f"{model.hex_of(digest)}.json").unlink(missing_ok=True)
             sync_directory(self._folder / "images")
 
-    def remove_all_but(self, blobs: frozenset[str], layers: frozenset[str]) -> int:
-        """Remove other blobs and layers, and all that is not whole; return how many bytes that freed."""
+    def remove_all_but(
+        self, blobs: frozenset[str], layers: frozenset[str], folders: frozenset[str]
+    ) -> int:
+        """Remove other blobs and layers, and all that is not whole; return how many bytes that freed.
+
+        Of the layers that are known these `folders` are kept, unpacked as they are.
+        """
         freed = 0
         with _disk_errors(self._folder):
             for path in (self._folder / "blobs").iterdir():
                 if f"sha256:{path.name}" not in blobs:
                     freed += _remove(path)
             for path in (self._folder / "layers").iterdir():
-                if f"sha256:{path.stem}" in layers and (path.is_dir() or path.suffix == ".json"):
+                diff_id, is_folder = f"sha256:{path.stem}", path.is_dir()
+                if diff_id in (folders if is_folder else layers) and (
+                    is_folder or path.suffix == ".json"
+                ):
                     continue
-                if path.is_dir():
+                if is_folder and diff_id not in layers:
                     path.with_suffix(".json").unlink(missing_ok=True)
                     sync_directory(path.parent)
                 freed += _remove(path)

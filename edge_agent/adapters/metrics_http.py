@@ -11,12 +11,14 @@ from prometheus_client.registry import Collector
 
 from edge_agent.adapters.metrics_campaigns import campaign_metrics
 from edge_agent.adapters.metrics_services import service_metrics
+from edge_agent.adapters.metrics_updates import update_metrics
 from edge_agent.broker.counts import DataNumbers, OnboardCounts
 from edge_agent.services.numbers import AllNumbers
 from edge_agent.telemetry.campaign_counts import CampaignNumbers
 from edge_agent.telemetry.counts import SamplingCounts
 from edge_agent.telemetry.sending import UplinkCounts
 from edge_agent.telemetry.spool import SpoolState
+from edge_agent.updates.numbers import UpdateNumbers
 from fairway.errors import BadInput, Unavailable
 
 # A request for metrics is two lines; what is longer, or takes longer, is none of ours.
@@ -40,6 +42,7 @@ class Status:
     data: DataNumbers | None = None
     campaigns: CampaignNumbers | None = None
     services: AllNumbers | None = None  # None: there is no [services]
+    updates: UpdateNumbers | None = None  # None: there is no [updates]
 
 
 class AgentCollector(Collector):
@@ -62,6 +65,8 @@ class AgentCollector(Collector):
             yield from campaign_metrics(status.campaigns)
         if status.services is not None:
             yield from service_metrics(status.services)
+        if status.updates is not None:
+            yield from update_metrics(status.updates)
 
 
 def _sampling(status: Status) -> Iterator[Metric]:

@@ -39,6 +39,13 @@ def service_metrics(numbers: AllNumbers) -> Iterator[Metric]:
         for one in numbers.services:
             counter.add_metric([one.name], float(value(one)))
         yield counter
+    denied = CounterMetricFamily(
+        "fairway_edge_service_denied", "What it was denied, by kind", labels=["service", "kind"]
+    )
+    for one in numbers.services:
+        for kind, count in one.denied.items():
+            denied.add_metric([one.name, kind], float(count))
+    yield denied
     yield CounterMetricFamily(
         "fairway_edge_service_changes", "Versions that came into force", value=numbers.changes
     )

@@ -26,7 +26,7 @@ from fairway.clock import NS_PER_S, Clock, SteadyClock
 from fairway.errors import BadInput, Unavailable
 from fairway.ids import BatchName
 from fairway.packing import Packed, requests
-from fairway.samples import SignalTable
+from fairway.signals import SignalTable
 
 EVENTS = log.get("edge_agent.campaigns")
 

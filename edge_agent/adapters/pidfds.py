@@ -24,7 +24,7 @@ _INFO_EXIT = 1 << 3
 _EXIT_SINCE = (6, 15)
 
 # Fields of /proc/<pid>/stat after the name in brackets: state, parent, group, session, ... start ticks.
-_STATE, _PARENT, _SESSION, _START_TICKS = 0, 1, 3, 19
+_STATE, _PARENT, _SESSION, _START_TICKS, _STATUS = 0, 1, 3, 19, -1
 
 
 def boot() -> str:
@@ -93,6 +93,12 @@ def exit_of(descriptor: int) -> Exit | None:
     return Exit(None, ended.si_status)
 
 
+def exit_of_unburied(pid: int) -> Exit | None:
+    """Return how a process ended that nobody has waited for yet; None when there is none, or it runs."""
+    fields = stat_of(pid)
+    return _exit(int(fields[_STATUS])) if fields and fields[_STATE] == "Z" else None
+
+
 def tells_exits() -> bool:
     """Whether this kernel says of foreign processes how they ended."""
     numbers = platform.release().split("-", 1)[0].split(".")
@@ -112,6 +118,10 @@ def _told(descriptor: int) -> Exit | None:
     mask, *_, status = _INFO.unpack(asked)
     if not mask & _INFO_EXIT:
         return None
+    return _exit(status)
+
+
+def _exit(status: int) -> Exit:
     code = os.waitstatus_to_exitcode(status & 0xFFFF)
     return Exit(code) if code >= 0 else Exit(None, -code)
 

@@ -16,7 +16,7 @@ from fairway import log
 from fairway.catalog.load import load_catalog
 from fairway.catalog.model import Catalog
 from fairway.errors import BadInput
-from fairway.telemetry import Dictionary
+from fairway.signals import Dictionary
 from fairway.wire.telemetry import dictionary_of
 
 EVENTS = log.get("edge_agent")

@@ -1,23 +1,21 @@
 """Sockets to a service: one in its socket folder, or a port on its own loopback.
 
     folder/name > opened, and seen to be a socket > connected by descriptor
-    pid > its network namespace > a thread enters it, makes a socket there, and ends
+    pid > its network namespace > a socket in there > connected to its loopback
 
 Rule 1: the folder is the service's own: what is there may be a link to somewhere else, which is not followed.
-Rule 2: a namespace is a thread's: the thread that enters one does nothing else, and no other thread follows.
 """
 
 import asyncio
-import ctypes
 import os
 import socket
 import stat
-import threading
+from functools import partial
 from pathlib import Path
 
+from edge_agent.adapters.network_namespaces import is_ours, made_in, network_of
 from fairway.errors import Unavailable
 
-_CLONE_NEWNET = 0x4000_0000
 _LOOPBACKS = (("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6))
 
 
@@ -44,49 +42,22 @@ async def to_port(pid: int, port: int) -> socket.socket:
     problem = Unavailable(f"its port {port} takes no connection")
     for address, family in _LOOPBACKS:
         try:
-            return await _connected(socket_of(pid, family), (address, port), f"its port {port}")
+            return await _connected(
+                await _socket_of(pid, family), (address, port), f"its port {port}"
+            )
         except Unavailable as error:
             problem = error if family == socket.AF_INET else problem
     raise problem
 
 
-def socket_of(pid: int, family: socket.AddressFamily) -> socket.socket:
+async def _socket_of(pid: int, family: socket.AddressFamily) -> socket.socket:
     """Return a TCP socket in the network namespace of a process.  Raises Unavailable."""
+    make = partial(socket.socket, family)
     try:
-        if _is_ours(pid):
-            return socket.socket(family)
-        namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        with network_of(pid) as network:
+            return make() if is_ours(network) else await made_in(network, make)
     except OSError as error:
-        raise Unavailable(f"the network of process {pid} is not there: {error.strerror}") from error
-    made: list[socket.socket | OSError] = []
-    try:
-        thread = threading.Thread(target=_make, args=(namespace, family, made), daemon=True)
-        thread.start()
-        thread.join()
-    finally:
-        os.close(namespace)
-    if isinstance(made[0], OSError):
-        raise Unavailable(f"the network of process {pid} cannot be entered: {made[0].strerror}")
-    return made[0]
-
-
-def _is_ours(pid: int) -> bool:
-    own, other = Path("/proc/self/ns/net").stat(), Path(f"/proc/{pid}/ns/net").stat()
-    return (own.st_dev, own.st_ino) == (other.st_dev, other.st_ino)
-
-
-def _make(
-    namespace: int, family: socket.AddressFamily, made: list[socket.socket | OSError]
-) -> None:
-    kernel = ctypes.CDLL(None, use_errno=True)
-    if kernel.setns(namespace, _CLONE_NEWNET) < 0:
-        number = ctypes.get_errno()
-        made.append(OSError(number, os.strerror(number)))
-        return
-    try:
-        made.append(socket.socket(family))
-    except OSError as error:
-        made.append(error)
+        raise Unavailable(f"process {pid} has no such network: {error.strerror}") from error
 
 
 async def _connected(

@@ -134,14 +134,3 @@ def _what(probe: Probe) -> str:
     if isinstance(probe, Http):
         return f"GET {probe.path[:80]}"
     return "the gRPC health check" if isinstance(probe, Grpc) else "the look at its signals"
-
-
-class MemoryProber:
-    """Answers what it was told to; every probe is passed until then."""
-
-    def __init__(self) -> None:
-        self.answers: dict[tuple[str, Probe], str] = {}
-
-    async def probe(self, instance: Instance, probe: Probe, *, timeout_s: float) -> str:
-        del timeout_s  # it never waits
-        return self.answers.get((instance.id, probe), "")

@@ -323,16 +323,18 @@ class EngineRuntime:
         # Docker's word for an end, and Podman's; both filter by words that they do not know, too.
         said = {"type": ["container"], "event": ["die", "died"], "label": [self._label]}
         filters = json.dumps(said)
-        pause_s = _RECONNECT_MIN_S
+        pause_s, is_lost = _RECONNECT_MIN_S, False
         while True:
             try:
                 async with self._client.stream("GET", "/events", None, filters=filters) as pieces:
                     await self._look()
-                    pause_s = _RECONNECT_MIN_S
+                    pause_s, is_lost = _RECONNECT_MIN_S, False
                     async for _ in pieces:
                         await self._look()
             except Unavailable as error:
-                _LOG.warning("engine_lost", reason=str(error))
+                if not is_lost:
+                    _LOG.warning("engine_lost", reason=str(error))
+                is_lost = True
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _RECONNECT_MAX_S)
 

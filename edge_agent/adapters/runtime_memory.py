@@ -51,6 +51,7 @@ class MemoryRuntime:
         self, scripts: Mapping[str, Script] | None = None, clock: Clock | None = None
     ) -> None:
         self.scripts = dict(scripts or {})
+        self.is_away = False  # as an engine is that does not answer
         self.started: list[str] = []  # ids, in order
         self.stopped: list[tuple[str, str]] = []  # ids and signals, in order
         self._clock = clock or SystemClock()
@@ -100,6 +101,8 @@ class MemoryRuntime:
 
     async def instances(self) -> Mapping[str, Seen]:
         await asyncio.sleep(0)
+        if self.is_away:
+            raise Unavailable("the runtime is away")
         return dict(self._seen)
 
     async def until_changed(self) -> None:

@@ -18,14 +18,14 @@ import re
 import resource
 import shutil
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
-from edge_agent.adapters import cgroups, children, data_folders, exits, oci_tool
+from edge_agent.adapters import cgroups, children, data_folders, exits, oci_tool, pidfds
 from edge_agent.adapters.cgroups import Groups
 from edge_agent.adapters.exits import Watched
 from edge_agent.adapters.oci_bundle import Bundle
@@ -306,12 +306,14 @@ class OciRuntime:
         self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
         for folder in sorted(self._bundles.iterdir()):
             if _ID.fullmatch(folder.name):
-                await self._find_one(folder.name, Bundle(folder))
+                with _told_if_stuck(folder.name):
+                    await self._find_one(folder.name, Bundle(folder))
         left = {path.name for path in self._state.iterdir()}
         left |= cgroups.children(self._groups, self._vehicle.group)
         for id_ in sorted(filter(_ID.fullmatch, left - self._known.keys())):
             _LOG.warning("container_of_nobody", instance=id_)
-            await self._remove(id_)
+            with _told_if_stuck(id_):
+                await self._remove(id_)
 
     async def _find_one(self, id_: str, bundle: Bundle) -> None:
         await bundle.until_started()
@@ -337,7 +339,7 @@ class OciRuntime:
     def _end_orphans(self, id_: str, first_pid: int) -> None:
         """End commands whose container program was killed: they are our children now."""
         for pid in cgroups.pids(self._groups, self._group(id_)) - {first_pid}:
-            if exits.parent_of(pid) == os.getpid():
+            if pidfds.parent_of(pid) == os.getpid():
                 with contextlib.suppress(Unavailable):
                     Watched(pid, lambda _: None).signal("KILL")
 
@@ -359,6 +361,15 @@ async def _end(known: _Known, signal: str, grace_s: float) -> None:
                 await known.ended.wait()
                 return
     raise Unavailable(f"process {known.seen.pid} was killed and does not end")
+
+
+@contextlib.contextmanager
+def _told_if_stuck(id_: str) -> Iterator[None]:
+    """Let a container that cannot be cleared cost no other one anything: its own start tries again."""
+    try:
+        yield
+    except (FairwayError, OSError) as error:
+        _LOG.error("container_stuck", instance=id_, reason=str(error))
 
 
 def _with(root: Root, skeleton_: Path) -> Root:

@@ -1,26 +1,21 @@
-"""A socket beside the spool where a person on this machine orders services: `edge-agent services`.
+"""Where a person on this machine orders services, at the agent's own socket: `edge-agent services`.
 
     {"ask": "apply", "services": [{...}, ...], "retry": false}    -> {"answer": null}
     {"ask": "why", "name": "tyre-watch"}                           -> {"answer": {...}}
     {"ask": "load", "path": "/media/usb/tyre-watch"}               -> {"error": "...", "kind": "BadInput"}
 
-Rule 1: only the agent's own user may open it: who orders services may run anything that the settings allow.
-Rule 2: one line each way, then the connection ends; both have limits, and what comes late is given up.
-Rule 3: it is a convenience: an agent that cannot open it says so and runs on.
+Rule 1: who orders services may run anything that the settings allow: see local_door.py for who may ask.
 """
 
-import asyncio
-import contextlib
 import dataclasses
-import json
-import os
-import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from edge_agent.adapters import local_door
+from edge_agent.adapters.local_door import LocalDoor, Terms
 from fairway import log
-from fairway.errors import BadInput, Conflict, Denied, FairwayError, Tampered, Unavailable
+from fairway.errors import BadInput
 from fairway.services.manifest import service_of
 from fairway.services.model import Service
 from fairway.services.states import Status
@@ -29,17 +24,10 @@ EVENTS = log.get("edge_agent.services")
 
 SOCKET_NAME = "services.sock"
 REQUEST_MAX_BYTES = 4 * 1024 * 1024  # some hundred manifests
-ANSWER_MAX_BYTES = 16 * 1024 * 1024
 LINES_MAX = 10_000
 SERVICES_MAX = 200
-ASKING_MAX = 16  # at once
-READ_TIMEOUT_S = 10.0
-TIMEOUT_S = 30.0
 LOAD_TIMEOUT_S = 1800.0  # an image of gigabytes from a slow medium
-
-_KINDS: Mapping[str, type[FairwayError]] = {
-    one.__name__: one for one in (BadInput, Conflict, Denied, Tampered, Unavailable)
-}
+_TERMS = Terms(REQUEST_MAX_BYTES, timeouts_s={"load": LOAD_TIMEOUT_S}, who="agent with services")
 
 
 class Orders(Protocol):
@@ -114,10 +102,8 @@ class ServiceDesk:
     """Answers."""
 
     def __init__(self, path: Path, supervisor: Supervisor, shelf: Shelf) -> None:
-        self._path, self._supervisor, self._shelf = path, supervisor, shelf
-        self._server: asyncio.Server | None = None
-        self._asking = 0
-        self._answers: dict[str, Callable[[dict[str, Any]], Awaitable[Any]]] = {
+        self._supervisor, self._shelf = supervisor, shelf
+        handlers: dict[str, local_door.Handler] = {
             "apply": self._apply,
             "stop": lambda asked: supervisor.stop(_text(asked, "name")),
             "start": lambda asked: supervisor.start(_text(asked, "name")),
@@ -131,57 +117,20 @@ class ServiceDesk:
             "load": self._load,
             "collect": self._collect,
         }
+        self._door = LocalDoor(
+            path,
+            handlers,
+            _TERMS,
+            lambda reason: EVENTS.warning("no_service_desk", path=str(path), reason=reason),
+        )
 
     async def start(self) -> None:
         """Listen, if that can be."""
-        try:
-            self._path.unlink(missing_ok=True)
-            self._server = await asyncio.start_unix_server(
-                self._answer, sock=_own_socket(self._path), limit=REQUEST_MAX_BYTES
-            )
-        except OSError as error:
-            EVENTS.warning("no_service_desk", path=str(self._path), reason=str(error))
+        await self._door.start()
 
     async def stop(self) -> None:
         """Stop listening."""
-        if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
-            with contextlib.suppress(OSError):
-                self._path.unlink()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._asking += 1
-        try:
-            async with asyncio.timeout(READ_TIMEOUT_S):
-                line = await reader.readuntil(b"\n")
-            answer = await self._said(line)
-            async with asyncio.timeout(READ_TIMEOUT_S):
-                writer.write(json.dumps(answer).encode() + b"\n")
-                await writer.drain()
-        except asyncio.LimitOverrunError:
-            writer.write(_error(BadInput(f"that is over {REQUEST_MAX_BYTES} bytes")) + b"\n")
-        except (TimeoutError, OSError, asyncio.IncompleteReadError):
-            pass  # whoever that was, it asked nothing, or left
-        finally:
-            self._asking -= 1
-            writer.close()
-
-    async def _said(self, line: bytes) -> Any:
-        try:
-            if self._asking > ASKING_MAX:
-                raise Unavailable(f"{ASKING_MAX} others ask at this moment: try again")
-            asked = json.loads(line)
-            answer = self._answers[asked["ask"]]
-            limit_s = LOAD_TIMEOUT_S if asked["ask"] == "load" else TIMEOUT_S
-            async with asyncio.timeout(limit_s):
-                return {"answer": await answer(asked)}
-        except FairwayError as error:
-            return json.loads(_error(error))
-        except TimeoutError:
-            return json.loads(_error(Unavailable("that took too long, and was given up")))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return json.loads(_error(BadInput('this is no question: write {"ask": "list"}')))
+        await self._door.stop()
 
     async def _apply(self, asked: dict[str, Any]) -> None:
         documents = asked["services"]
@@ -224,33 +173,7 @@ class ServiceDesk:
 
 def ask(path: Path, question: str, /, **more: Any) -> Any:
     """Ask the agent that listens at `path`.  Raises what it says, Unavailable where there is none."""
-    request = json.dumps({"ask": question} | more).encode() + b"\n"
-    if len(request) > REQUEST_MAX_BYTES:
-        raise BadInput(f"these are {len(request)} bytes: {REQUEST_MAX_BYTES} at most go at once")
-    answer = b""
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(LOAD_TIMEOUT_S if question == "load" else TIMEOUT_S + 5.0)
-            connection.connect(str(path))
-            connection.sendall(request)
-            while len(answer) <= ANSWER_MAX_BYTES and (part := connection.recv(65_536)):
-                answer += part
-    except OSError as error:
-        raise Unavailable(
-            f"no agent with services answers at {path}: {error.strerror or error}"
-        ) from error
-    try:
-        said = json.loads(answer)
-        if "error" not in said:
-            return said["answer"]
-        kind, sentence = _KINDS.get(said.get("kind"), BadInput), str(said["error"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Unavailable(f"what answers at {path} is no agent of this version") from error
-    raise kind(sentence)
-
-
-def _error(error: FairwayError) -> bytes:
-    return json.dumps({"error": str(error), "kind": type(error).__name__}).encode()
+    return local_door.ask(path, _TERMS, question, **more)
 
 
 def _text(asked: dict[str, Any], key: str) -> str:
@@ -262,24 +185,10 @@ def _text(asked: dict[str, Any], key: str) -> str:
 
 def _fitting(lines: Sequence[str]) -> list[str]:
     """Return the newest lines that an answer holds."""
-    room, taken = ANSWER_MAX_BYTES // 2, list[str]()
+    room, taken = local_door.ANSWER_MAX_BYTES // 2, list[str]()
     for line in reversed(lines):
         room -= 6 * len(line) + 4  # as escaped JSON, at worst
         if room < 0:
             break
         taken.append(line)
     return taken[::-1]
-
-
-def _own_socket(path: Path) -> socket.socket:
-    """Return a socket at `path` that only this user may open.  Raises OSError."""
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(0o177)
-    try:
-        made.bind(str(path))
-    except OSError:
-        made.close()
-        raise
-    finally:
-        os.umask(mask)
-    return made

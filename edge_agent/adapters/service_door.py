@@ -79,7 +79,7 @@ class ServiceDoor:
     server: grpc.aio.Server
     socket: SocketFile
     loopback: Loopback
-    pid: int = 0  # whose loopback it is
+    pid: int = 0  # whose loopback it is; 0: nobody's yet
     links: dict[str, Link] = field(default_factory=dict)
     sights: tuple[Sight, ...] = ()
 

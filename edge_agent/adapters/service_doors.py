@@ -1,6 +1,7 @@
 """The doors of all services: each meets the agent at its own socket, and others where both manifests agree.
 
     open(instance)   folder, agent.sock, token, keys.jwks
+    started(id)      a port on its own loopback, for who can show no token
     serve(active)    uses/<offer>/{sock,token} in the folder of each user, swapped when who offers it changes
     run()            tokens renewed, sockets made anew linked again, denials told to the audit
 
@@ -94,6 +95,12 @@ class ServiceDoors:
                 self._settle()
         return environment(instance)
 
+    async def started(self, id_: str) -> None:
+        door = self._doors.get(id_)
+        if door is not None:
+            door.pid = 0  # the number may even be the one of before
+            await self._reach(id_)
+
     async def serve(self, active: Mapping[str, Instance]) -> None:
         self._active = dict(active)
         self._settle()
@@ -118,8 +125,9 @@ class ServiceDoors:
 
     async def look(self) -> None:
         """Do what is due now."""
-        for id_ in tuple(self._doors):
-            await self.reach(id_)
+        for id_, door in tuple(self._doors.items()):
+            if not door.pid:
+                await self._reach(id_)
         self._relink()
         now_ns = self._clock.monotonic_ns()
         is_due = now_ns - self._renewed_ns >= RENEW_AFTER_S * NS_PER_S
@@ -130,17 +138,17 @@ class ServiceDoors:
             door.guard.review()
         await self._tell_audit()
 
-    async def reach(self, id_: str) -> None:
-        """Lead an instance that was started to its door by its own loopback, if it is to have one."""
+    async def _reach(self, id_: str) -> None:
+        """Lead an instance to its door by its own loopback, if it is to have one and runs."""
         door = self._doors.get(id_)
         if self._pid_of is None or door is None or not has_loopback(door.instance):
             return
         async with self._turn(id_):
-            pid = await self._pid_of(id_)
-            if not pid or pid == door.pid or self._doors.get(id_) is not door:
-                return
+            pid = 0
             try:
-                await door.reach(pid)
+                pid = await self._pid_of(id_)
+                if pid and not door.pid and self._doors.get(id_) is door:
+                    await door.reach(pid)
             except FairwayError as error:
                 if isinstance(error, BadInput):
                     door.pid = pid  # it never will be

@@ -6,6 +6,7 @@ Rule 1: a service holds its own end of the pipe for reading and writing: a dead 
         next one reads on.  While there is none, a service that has filled its pipe waits.
 Rule 2: what is too much is read and dropped, and the log says how much; it never stops the agent.
 Rule 3: a disk that takes no more costs lines, nothing else.
+Rule 4: what a service printed goes when the service does.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,10 +95,13 @@ class LogBook:
         for id_ in tuple(self._books):
             self.close(id_)
 
-    def forget(self, id_: str) -> None:
-        """Remove the lines of an instance."""
-        self.close(id_)
-        shutil.rmtree(self._folder_of(id_), ignore_errors=True)
+    def keep_only(self, services: Collection[str]) -> None:
+        with contextlib.suppress(OSError):
+            for path in list(self._folder.iterdir()):
+                service, dot, _ = path.name.partition(".")
+                if dot and service not in services:
+                    self.close(path.name)
+                    shutil.rmtree(path, ignore_errors=True)
 
     def note(self, id_: str, text: str) -> None:
         """Write a line of the agent into an instance's log."""

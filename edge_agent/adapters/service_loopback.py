@@ -4,17 +4,14 @@
 
 Rule 1: the agent listens inside the service's network namespace: on nobody else's loopback is that port.
 Rule 2: a service that shares the vehicle's network gets none: everybody could call as that service.
-Rule 3: a namespace is a thread's: the one that enters it makes the socket and ends.
 """
 
 import asyncio
 import contextlib
-import ctypes
-import os
 import socket
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from edge_agent.adapters.network_namespaces import is_ours, made_in, network_of
 from fairway.errors import BadInput, Unavailable
 
 HOST = "127.0.0.1"
@@ -22,7 +19,6 @@ HOST = "127.0.0.1"
 PORT = 55_555
 CONNECTIONS_MAX = 16
 _CHUNK_BYTES = 65_536
-_CLONE_NEWNET = 0x4000_0000
 
 
 class Loopback:
@@ -36,13 +32,12 @@ class Loopback:
 
     async def open(self, pid: int, uid: int) -> None:
         """Listen where the process `pid` of the user `uid` lives.  Raises BadInput or Unavailable."""
-        namespace = _namespace(pid, uid)
-        try:
-            with ThreadPoolExecutor(1) as own:
-                loop = asyncio.get_running_loop()
-                listening = await loop.run_in_executor(own, _listening, namespace)
-        finally:
-            os.close(namespace)
+        with network_of(pid, uid) as network:
+            if is_ours(network):
+                raise BadInput(
+                    f"the process {pid} has the vehicle's network: everybody there could be it"
+                )
+            listening = await made_in(network, _listening)
         self._server = await asyncio.start_server(self._take, sock=listening)
 
     async def close(self) -> None:
@@ -92,41 +87,8 @@ async def _copied(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
             await writer.drain()
 
 
-def _namespace(pid: int, uid: int) -> int:
-    """Return a handle of a process's network namespace; by one of the process, so that it is no other's."""
-    try:
-        process = os.open(f"/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise Unavailable(f"the process {pid} is not there: {error.strerror}") from error
-    try:
-        if _user(process) != uid:
-            raise Unavailable(f"the process {pid} is not of the user {uid}")
-        namespace = os.open("ns/net", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
-    except OSError as error:
-        raise Unavailable(
-            f"the network of process {pid} cannot be seen: {error.strerror}"
-        ) from error
-    finally:
-        os.close(process)
-    theirs, ours = os.fstat(namespace), Path("/proc/self/ns/net").stat()
-    if (theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino):
-        os.close(namespace)
-        raise BadInput(f"the process {pid} has the vehicle's network: everybody there could be it")
-    return namespace
-
-
-def _user(process: int) -> int:
-    """Return whose process it is; its folder may be root's all the same (proc(5), dumpable)."""
-    with os.fdopen(os.open("status", os.O_RDONLY, dir_fd=process)) as status:
-        said = next(line for line in status if line.startswith("Uid:"))
-    return int(said.split()[1])
-
-
-def _listening(namespace: int) -> socket.socket:
-    """Return a socket that listens in a namespace.  Raises Unavailable.  The thread stays in there: end it."""
-    kernel = ctypes.CDLL(None, use_errno=True)
-    if kernel.setns(namespace, _CLONE_NEWNET) < 0:
-        raise Unavailable(f"the network cannot be entered: {os.strerror(ctypes.get_errno())}")
+def _listening() -> socket.socket:
+    """Return a socket that listens on the loopback of whoever calls.  Raises Unavailable."""
     made = socket.socket(socket.AF_INET)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

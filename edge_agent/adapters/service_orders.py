@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
+from edge_agent.services.denials import Denial
 from edge_agent.services.ports import Kept
 from edge_agent.services.records import Source
 from edge_agent.services.runtime import Executed
@@ -28,6 +29,7 @@ from fairway.control import (
     ExplainService,
     FetchServiceLogs,
     RestartService,
+    ServiceDenial,
     ServiceList,
     ServiceOrder,
     ServiceStatus,
@@ -39,6 +41,7 @@ from fairway.services.manifest import service_from_json
 from fairway.services.model import Service, service_name
 from fairway.services.states import State, Status
 from fairway.wire.control import to_vehicle_from_bytes, to_vehicle_to_bytes
+from fairway.wire.control_services import DENIALS_MAX
 
 EVENTS = log.get("edge_agent.services")
 
@@ -71,6 +74,10 @@ class Supervised(Protocol):
 
     def statuses(self) -> list[Status]:
         """Return how all services stand."""
+        ...
+
+    def denials(self, name: str) -> Sequence[Denial]:
+        """Return what a service was denied, the newest first."""
         ...
 
     def why(self, name: str) -> dict[str, Any]:
@@ -133,6 +140,7 @@ class ServiceOrders:
     def _told(self, status: Status) -> ServiceStatus:
         ordered = self._ordered.get(status.name)
         is_that = ordered is not None and ordered.version == status.version
+        denials = self._supervised.denials(status.name)
         return ServiceStatus(
             name=status.name,
             version=status.version,
@@ -145,6 +153,11 @@ class ServiceOrders:
             bad=status.bad,
             image=ordered.image if ordered is not None and is_that else "",
             is_isolated=status.is_isolated,
+            denials=tuple(
+                ServiceDenial(one.action, one.what, one.count, one.last_ns, one.why)
+                for one in denials[:DENIALS_MAX]
+            ),
+            denied=sum(one.count for one in denials),
         )
 
     # what is ordered

@@ -4,17 +4,16 @@
 
 Rule 1: agent, image, runtime, doors and rights are those of vehicles: nothing is played.
 Rule 2: the drive begins when the services run, and ends when the log does; then they have some seconds more.
-Rule 3: containers, mounts and folders are gone at the end, also when it was cut short.
+Rule 3: containers, mounts and folders are gone at the end, also when it was cut short; what one left that was
+        killed goes at the next trial, or start of an agent (trial_folders.py).
 """
 
 import asyncio
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,15 +21,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_agent.adapters import cgroups
+from edge_agent.adapters import trial_folders
 from edge_agent.adapters.images import ImageStore
-from edge_agent.adapters.runtime_oci import OciRuntime, group_of
-from edge_agent.adapters.runtime_process import ProcessRuntime
 from edge_agent.adapters.service_desk import SOCKET_NAME, ask
-from edge_agent.adapters.service_logs import LogBook
 from edge_agent.adapters.signals_client import Access, SignalsClient
+from edge_agent.adapters.trial_folders import SERVICES
 from edge_agent.services.trial import Published, Ran, Value, first_of
-from fairway.clock import SystemClock
 from fairway.errors import BadInput, FairwayError, Unavailable
 from fairway.services.manifest import service_to_yaml
 from fairway.services.model import Service
@@ -39,8 +35,15 @@ LOOK_S = 0.2
 STOP_S = 20.0
 LOG_LINES = 200
 VEHICLE = "TRIAL-00000000000"
-_GROUP = "/fairway"  # [services] cgroup_parent, as it is by default
-_AGENT = "import sys; from edge_agent.cli import main; sys.exit(main(sys.argv[1:]))"
+# It ends when the trial does, also when that is killed (PR_SET_PDEATHSIG), and does not begin without it.
+_AGENT = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(1)
+from edge_agent.cli import main
+sys.exit(main(sys.argv[2:]))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +77,13 @@ def run_trial(trial: Trial, say: Callable[[str], None]) -> Outcome:
 
     Raises BadInput for what can never run, Unavailable when the agent does not start or the time is up.
     """
-    folder = Path(tempfile.mkdtemp(prefix="fairway-try-"))
-    try:
+    asyncio.run(trial_folders.sweep())
+    with trial_folders.trial_folder() as folder:
         say("taking in images")
-        (folder / "services").mkdir()
-        asyncio.run(_take(folder / "services" / "images", trial.layouts))
+        (folder / SERVICES).mkdir()
+        asyncio.run(_take(folder / SERVICES / "images", trial.layouts))
         with _agent(folder, _settings(folder, trial)) as child:
             return _Run(folder, trial, child, say).until_done()
-    finally:
-        services = folder / "services"
-        asyncio.run(cleaned(services, made_in(services)))
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(slots=True)
@@ -214,13 +213,14 @@ def _agent(folder: Path, settings: str) -> Iterator["subprocess.Popen[bytes]"]:
     config.write_text(settings)
     with (folder / "agent.log").open("wb") as log:
         child = subprocess.Popen(  # noqa: S603 - this program again
-            [sys.executable, "-c", _AGENT, "run", "--config", str(config)],
+            [sys.executable, "-c", _AGENT, str(os.getpid()), "run", "--config", str(config)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=log,
             start_new_session=True,
         )
     try:
+        trial_folders.note_agent(folder, child.pid)
         yield child
     finally:
         child.terminate()
@@ -229,30 +229,6 @@ def _agent(folder: Path, settings: str) -> Iterator["subprocess.Popen[bytes]"]:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
-
-
-async def cleaned(services: Path, left: frozenset[str]) -> None:
-    """End the instances that an agent left behind, whatever became of it; `left` are the folders it made."""
-    logs, clock = LogBook(services / "logs", SystemClock()), SystemClock()
-    runtimes = list[OciRuntime | ProcessRuntime]()
-    with contextlib.suppress(FairwayError):
-        if "containers" in left and os.geteuid() == 0:
-            runtimes.append(await OciRuntime.open(services / "containers", logs))
-        if "processes" in left:
-            runtimes.append(ProcessRuntime(services / "processes", logs, clock))
-        for runtime in runtimes:
-            for id_ in await runtime.instances():
-                await runtime.stop(id_, grace_s=0.0)
-        for name in left & {"containers", "processes"}:
-            await cgroups.remove(cgroups.look(), group_of(services / name, _GROUP))
-
-
-def made_in(folder: Path) -> frozenset[str]:
-    """Return the names of what is in a folder, none when it is not there."""
-    try:
-        return frozenset(path.name for path in folder.iterdir())
-    except OSError:
-        return frozenset()
 
 
 def _settings(folder: Path, trial: Trial) -> str:
@@ -290,7 +266,7 @@ trust_socket = true
 [log]
 json = true
 [services]
-dir = {_toml(str(folder / "services"))}
+dir = {_toml(str(folder / SERVICES))}
 run_dir = {_toml(str(folder / "run"))}
 runtime = {_toml(trial.runtime)}
 manifests = {_toml([str(path) for path in names])}

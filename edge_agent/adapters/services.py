@@ -15,11 +15,13 @@ from typing import Any
 from edge_agent.adapters.service_folders import Folders
 from edge_agent.adapters.services_around import Around, Terms
 from edge_agent.adapters.services_book import Book, forgiven
+from edge_agent.adapters.services_data import DataLook
 from edge_agent.adapters.services_kept import read_records, read_wanted
 from edge_agent.adapters.services_loop import Loop
 from edge_agent.adapters.services_told import Teller
 from edge_agent.adapters.services_usage import UsageLook
 from edge_agent.services import change
+from edge_agent.services.denials import Denial
 from edge_agent.services.life import Up
 from edge_agent.services.numbers import AllNumbers
 from edge_agent.services.plan import Stop
@@ -34,7 +36,7 @@ from edge_agent.services.records import (
 from edge_agent.services.runtime import Executed
 from edge_agent.services.wanted import applied, switched
 from fairway import log
-from fairway.errors import BadInput, Denied
+from fairway.errors import BadInput, Denied, Unavailable
 from fairway.services.model import Service
 from fairway.services.states import Status
 
@@ -54,6 +56,7 @@ class Services:
         self._folders = Folders(terms.places, around.kept)
         self._loop = Loop(self._book, self._folders, around)
         self._usage = UsageLook(around.machines, self._book, terms.usage_interval_s, around.clock)
+        self._data = DataLook(self._loop.steps.instances, around.data_warnings)
         self._teller = Teller(
             self._book,
             self._loop.checks,
@@ -62,6 +65,7 @@ class Services:
             is_isolated=self._isolated,
             denials=around.denials,
         )
+        self._teller.overfull = self._data.of
         self._loop.decided = self._decided
         self._orders = asyncio.Lock()
         self.changed: Callable[[], None] = lambda: None  # called when some state is another
@@ -150,10 +154,17 @@ class Services:
         await asyncio.to_thread(kept.keep, WANTED, wanted_to_bytes(wanted))
         gone = {one.name for one in before.services} - {one.name for one in wanted.services}
         for name in gone:
-            await asyncio.to_thread(kept.keep, record_name(name), b"")
+            try:
+                await asyncio.to_thread(kept.keep, record_name(name), b"")
+            except Unavailable as error:  # what is wanted is durable: it is in force all the same
+                EVENTS.warning("service_record_left", service=name, reason=str(error))
         self._book.want(wanted)
         self._loop.hold()
         EVENTS.info("services_wanted", services=len(wanted.declared), revision=wanted.revision)
+
+    def declared(self, name: str) -> Service | None:
+        """Return what is wanted of a service, None when it is not."""
+        return next((one for one in self._book.wanted.services if one.name == name), None)
 
     def _known(self, name: str) -> Service:
         for one in self._book.wanted.services:
@@ -169,6 +180,7 @@ class Services:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._loop.run())
             tasks.create_task(self._usage.run())
+            tasks.create_task(self._data.run())
 
     def _decided(self, names: set[str]) -> None:
         if self._teller.look(names):
@@ -184,6 +196,10 @@ class Services:
         """Return everything that explains how a service stands.  Raises BadInput."""
         self._known(name)
         return self._teller.why(name)
+
+    def denials(self, name: str) -> Sequence[Denial]:
+        """Return what a service was denied since the agent's start, the newest first."""
+        return self._around.denials(name)
 
     def hint(self, hints: Callable[[Service], Sequence[str]]) -> None:
         """Tell beside a service, from now on, what `hints` says of it: a sentence each."""

@@ -8,7 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from edge_agent.adapters import data_folders
 from edge_agent.adapters.service_folders import Places
+from edge_agent.adapters.services_data import Measure
+from edge_agent.services.denials import Denial
 from edge_agent.services.ports import Doors, Images, Kept, Logs, Prober
 from edge_agent.services.runtime import Inside, Runtime
 from fairway.clock import Clock
@@ -20,7 +23,7 @@ class Machine(Runtime, Inside, Protocol):
     """A runtime that can be looked into; each of ours can."""
 
 
-def _no_denials(_service: str) -> Sequence[Mapping[str, object]]:
+def _no_denials(_service: str) -> Sequence[Denial]:
     return ()
 
 
@@ -36,9 +39,8 @@ class Around:
     kept: Kept
     clock: Clock
     is_connected: Callable[[], bool] = lambda: True  # without a cloud there is none to be lost
-    denials: Callable[[str], Sequence[Mapping[str, object]]] = (
-        _no_denials  # of a service, for `why`
-    )
+    denials: Callable[[str], Sequence[Denial]] = _no_denials  # of a service
+    data_warnings: Measure = data_folders.warnings
     chance: Callable[[], float] = random.random
 
 

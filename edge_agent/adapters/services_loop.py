@@ -32,6 +32,8 @@ IDLE_MAX_S = 30.0
 # A disk that took nothing is tried again.
 DISK_RETRY_S = 5.0
 LINK_LOOK_S = 1.0
+# An engine that was started after the agent is found soon, and one that never comes is asked for seldom.
+ABSENT_RETRY_MIN_S, ABSENT_RETRY_MAX_S = 1.0, 30.0
 
 
 class Loop:
@@ -56,6 +58,7 @@ class Loop:
         self.decided: Callable[[set[str]], object] = set  # called with whom it was about
         self._news = asyncio.Event()
         self._served: dict[str, str] = {}
+        self._absent: dict[Runner, str] = {}  # runtimes that did not answer yet, and what they said
         self._tasks: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -75,18 +78,41 @@ class Loop:
 
     async def _adopt(self) -> None:
         """Take over what runs, and remove what nobody knows."""
-        for runner, machine in self._around.machines.items():
-            for id_, seen in (await machine.instances()).items():
-                entry = self._book.entries.get(id_.rpartition(".")[0])
-                known = {} if entry is None else change.versions(entry.record)
-                if entry is None or id_ not in known:
-                    await self._steps.remove(machine, id_)
-                else:
-                    await self._steps.adopt(entry, known[id_], seen)
-            EVENTS.info("services_runtime", runner=str(runner), isolated=machine.gives.is_isolated)
+        for runner in self._around.machines:
+            try:
+                await self._adopt_from(runner)
+            except Unavailable as error:
+                EVENTS.warning("services_runtime_absent", runner=str(runner), reason=str(error))
+                self._absent[runner] = str(error)
         self._folders.sweep(self._steps.instances.keys())
+        self._around.logs.keep_only(self._book.entries.keys())
         self.hold()
         await self.keep({})
+
+    async def _adopt_from(self, runner: Runner) -> None:
+        machine = self._around.machines[runner]
+        for id_, seen in (await machine.instances()).items():
+            entry = self._book.entries.get(id_.rpartition(".")[0])
+            known = {} if entry is None else change.versions(entry.record)
+            if entry is None or id_ not in known:
+                await self._steps.remove(machine, id_)
+            else:
+                await self._steps.adopt(entry, known[id_], seen)
+        EVENTS.info("services_runtime", runner=str(runner), isolated=machine.gives.is_isolated)
+
+    async def _until_there(self, runner: Runner) -> None:
+        """Wait for a runtime that came later than the agent, and take over what runs there."""
+        pause_s = ABSENT_RETRY_MIN_S
+        while runner in self._absent:
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, ABSENT_RETRY_MAX_S)
+            try:
+                await self._adopt_from(runner)
+                del self._absent[runner]
+            except Unavailable as error:
+                self._absent[runner] = str(error)
+            self.hold()
+            self.awake()
 
     async def _plan(self) -> None:
         while True:
@@ -128,6 +154,7 @@ class Loop:
         for step in decision.steps:
             if isinstance(step, Forget):
                 self._book.forget(name)
+                self._around.logs.keep_only(self._book.entries.keys())
                 EVENTS.info("service_removed", service=name)
             else:
                 self.do(self._steps.begin(entry, step))
@@ -193,13 +220,19 @@ class Loop:
                 EVENTS.warning("offers_not_served", reason=str(error))
 
     async def _watch(self, runner: Runner) -> None:
-        machine = self._around.machines[runner]
+        machine, is_lost = self._around.machines[runner], False
+        await self._until_there(runner)
         while True:
-            await machine.until_changed()
+            if not is_lost:
+                await machine.until_changed()
             try:
                 await self._steps.look(runner)
+                is_lost = False
             except Unavailable as error:
-                EVENTS.warning("runtime_does_not_answer", runner=str(runner), reason=str(error))
+                # What has changed is told once: it is looked for until the runtime answers.
+                if not is_lost:
+                    EVENTS.warning("runtime_does_not_answer", runner=str(runner), reason=str(error))
+                is_lost = True
                 await asyncio.sleep(LINK_LOOK_S)
             self.awake()
 
@@ -220,7 +253,13 @@ class Loop:
     def hold(self) -> None:
         """Hold back what is not to run now."""
         wanted = self._book.wanted
-        self._book.hold(holds(wanted.services, wanted.by_hand, is_lost=self.link.is_lost))
+        held = holds(wanted.services, wanted.by_hand, is_lost=self.link.is_lost)
+        absent = {
+            one.name: self._absent[one.runner]
+            for one in wanted.services
+            if one.runner in self._absent
+        }
+        self._book.hold(absent | dict(held))
 
     def verdict(self, id_: str, kind: str, standing: Standing) -> None:
         """Note a new verdict of a check."""

@@ -7,48 +7,72 @@ import asyncio
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from edge_agent.adapters.service_door import check, environment
 from edge_agent.services.instance import ImageSettings, Instance, Root
+from edge_agent.services.registry import Sight, offered, sights
 from fairway.errors import BadInput
+from fairway.oci.model import checked_digest
 from fairway.services.model import Probe
 
 
 class MemoryImages:
-    """Images that are names: all, or those that were put here."""
+    """Images that were put here; or, if it has all, every one that is asked for."""
 
-    def __init__(self, digests: Collection[str] | None = None) -> None:
-        self.digests = None if digests is None else set(digests)
-        self.unpacked: list[str] = []
+    def __init__(self, *roots: Root, has_all: bool = False) -> None:
+        self.roots = {root.digest: root for root in roots}
+        self.has_all = has_all
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """What is here."""
+        return frozenset(self.roots)
+
+    def put(self, *digests: str) -> None:
+        """Take in images of which nothing but the digest matters."""
+        for digest in digests:
+            self.roots[digest] = Root(digest, (Path("/"),), ImageSettings(argv=("/app",)))
 
     async def root(self, digest: str) -> Root:
         await asyncio.sleep(0)
-        if self.digests is not None and digest not in self.digests:
-            raise BadInput(f"the image {digest} is not in this vehicle")
-        self.unpacked.append(digest)
-        return Root(digest, (Path("/"),), ImageSettings(argv=("/app",)))
+        if checked_digest(digest) not in self.roots:
+            if not self.has_all:
+                raise BadInput(f"the image {digest} is not in this vehicle: load it first")
+            self.put(digest)
+        return self.roots[digest]
 
     async def collect(self, keep: frozenset[str]) -> int:
-        before = self.digests or set()
-        self.digests = None if self.digests is None else before & keep
-        return len(before - keep)
+        gone = self.roots.keys() - keep
+        self.roots = {digest: root for digest, root in self.roots.items() if digest in keep}
+        return len(gone)
 
 
 class MemoryDoors:
-    """Doors that are entries."""
+    """Doors that nothing stands behind: what was opened, who is in force, and what each would see."""
 
     def __init__(self) -> None:
-        self.opened: set[str] = set()
-        self.active: dict[str, str] = {}
+        self.opened: dict[str, Instance] = {}
+        self.active: dict[str, Instance] = {}
+        self.starts: list[str] = []  # ids, in order
 
     async def open(self, instance: Instance) -> tuple[tuple[str, str], ...]:
         await asyncio.sleep(0)
-        self.opened.add(instance.id)
-        return (("FAIRWAY_SOCKETS", str(instance.sockets)),)
+        check(instance)
+        self.opened[instance.id] = instance
+        return environment(instance)
+
+    async def started(self, id_: str) -> None:
+        self.starts.append(id_)
 
     async def serve(self, active: Mapping[str, Instance]) -> None:
-        self.active = {name: instance.id for name, instance in active.items()}
+        self.active = dict(active)
 
     async def close(self, id_: str) -> None:
-        self.opened.discard(id_)
+        self.opened.pop(id_, None)
+        self.active = {name: one for name, one in self.active.items() if one.id != id_}
+
+    def sights_of(self, id_: str) -> tuple[Sight, ...]:
+        """Return what an instance with an open door sees."""
+        return sights(self.opened[id_].service, offered(self.active), id_)
 
 
 class MemoryProber:
@@ -56,13 +80,11 @@ class MemoryProber:
 
     def __init__(self, answers: Mapping[str, str] | None = None) -> None:
         self.answers = dict(answers or {})
-        self.asked: list[tuple[str, Probe]] = []
 
     async def probe(self, instance: Instance, probe: Probe, *, timeout_s: float) -> str:
-        assert timeout_s > 0
+        del probe, timeout_s  # it answers at once, whatever is asked
         await asyncio.sleep(0)
         service = instance.service
-        self.asked.append((instance.id, probe))
         return self.answers.get(
             f"{service.name} {service.version}", self.answers.get(service.name, "")
         )
@@ -76,3 +98,6 @@ class MemoryLogs:
 
     def lines(self, id_: str, last: int) -> list[str]:
         return self.said.get(id_, [])[-last:] if last > 0 else []
+
+    def keep_only(self, services: Collection[str]) -> None:
+        self.said = {id_: one for id_, one in self.said.items() if id_.split(".")[0] in services}

@@ -7,20 +7,19 @@ Rule 2: a machine that cannot run containers runs the agent all the same: servic
 """
 
 import asyncio
-import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edge_agent.adapters import open_files, trial_folders
 from edge_agent.adapters.edge_audit import EdgeAudit
-from edge_agent.adapters.engine_open import EngineImages, open_engine
+from edge_agent.adapters.engine_open import AwaitedEngine, EngineImages
 from edge_agent.adapters.images import ImageStore
 from edge_agent.adapters.kept_files import KeptFiles
 from edge_agent.adapters.onboard_grpc import AddService
 from edge_agent.adapters.prober import ServiceProber, pids_of
 from edge_agent.adapters.process_groups import ProcessGroups
-from edge_agent.adapters.runtime_engine import EngineRuntime
 from edge_agent.adapters.runtime_oci import OciRuntime, group_of
 from edge_agent.adapters.runtime_process import ProcessRuntime
 from edge_agent.adapters.service_desk import SOCKET_NAME, ServiceDesk
@@ -74,12 +73,12 @@ class ServiceParts:
         images: ImageStore,
         doors: ServiceDoors,
         audit: EdgeAudit,
-        machines: Sequence[Any],
+        machines: tuple[Sequence[Any], LogBook],
         desks: tuple[ServiceDesk, ServiceSignals],
     ) -> None:
         """Use open_services()."""
         self.supervisor, self.images, self.doors = supervisor, images, doors
-        self._audit, self._machines = audit, machines
+        self._audit, (self._machines, self._logs) = audit, machines
         self._desk, self._signals = desks
 
     async def run(self) -> None:
@@ -90,6 +89,7 @@ class ServiceParts:
                 tasks.create_task(self.supervisor.run())
                 tasks.create_task(self.doors.run())
                 tasks.create_task(self._signals.run())
+                tasks.create_task(trial_folders.sweep())
         finally:
             await self._desk.stop()
 
@@ -121,6 +121,7 @@ class ServiceParts:
             closing = machine.close()
             if inspect.isawaitable(closing):
                 await closing
+        self._logs.stop()
         self.images.close()
 
 
@@ -137,9 +138,10 @@ async def open_services(
 
     Raises BadInput for manifests and settings that cannot be, Unavailable when folders cannot be made.
     """
+    open_files.raise_limit()
     folder = _folder(settings, spool_dir)
     _made(folder, settings.run_dir)
-    images = ImageStore(folder / "images")
+    images = ImageStore(folder / "images", unpacks=settings.runtime != "engine")
     limits = LogLimits(settings.log_max_bytes, settings.log_files, settings.log_lines_per_s)
     logs = LogBook(folder / "logs", clock, limits)
     machines = await _machines(settings, folder, images, logs, clock)
@@ -166,7 +168,7 @@ async def open_services(
         kept=KeptFiles(folder / KEPT),
         clock=clock,
         is_connected=is_connected,
-        denials=lambda name: [dataclasses.asdict(one) for one in doors.denials(name)],
+        denials=doors.denials,
     )
     places = Places(folder, settings.run_dir, settings.uid_first, settings.uid_count)
     terms = Terms(
@@ -179,7 +181,8 @@ async def open_services(
     supervisor = Services(terms, around)
     desk = ServiceDesk(spool_dir / SOCKET_NAME, supervisor, images)
     signals = ServiceSignals(data, supervisor.numbers, clock, settings.usage_interval_s)
-    return ServiceParts(supervisor, images, doors, audit, list(machines.values()), (desk, signals))
+    running = (list(machines.values()), logs)
+    return ServiceParts(supervisor, images, doors, audit, running, (desk, signals))
 
 
 def known_names(settings: Settings, spool_dir: Path) -> list[str]:
@@ -206,12 +209,7 @@ async def _machines(
         except Unavailable as error:
             EVENTS.warning("no_containers", reason=str(error))
     elif settings.runtime == "engine":
-        try:
-            machines[Runner.CONTAINER] = await open_engine(
-                settings.engine_socket, folder, images, logs
-            )
-        except Unavailable as error:
-            EVENTS.warning("no_containers", reason=str(error))
+        machines[Runner.CONTAINER] = AwaitedEngine(settings.engine_socket, folder, images, logs)
     if settings.processes or settings.runtime == "process":
         groups = ProcessGroups(group_of(folder / "processes", group).strip("/"))
         machines[Runner.PROCESS] = ProcessRuntime(folder / "processes", logs, clock, groups)
@@ -220,7 +218,7 @@ async def _machines(
 
 def _images(images: ImageStore, machines: Mapping[Runner, Machine]) -> Images:
     engine = machines.get(Runner.CONTAINER)
-    return EngineImages(images, engine) if isinstance(engine, EngineRuntime) else images
+    return EngineImages(images, engine) if isinstance(engine, AwaitedEngine) else images
 
 
 def _room(settings: Settings) -> Room:

@@ -106,6 +106,7 @@ class Steps:
                 instance = replace(instance, environment=environment)
                 self.instances[id_] = instance
                 await self._machines[service.runner].start(instance)
+                await self._doors.started(id_)
             except FairwayError as error:
                 self._refused(entry, service, error)
                 return
@@ -209,6 +210,7 @@ class Steps:
         self.instances[id_] = instance
         with suppress(FairwayError):
             await self._doors.open(instance)
+            await self._doors.started(id_)
         self._checks.begin(instance, is_adopted=True)
         EVENTS.info("service_adopted", instance=id_, pid=seen.pid)
 

@@ -3,15 +3,17 @@
 Rule 1: a state is told as Ankaios names it, with one sentence more; `why` tells everything that led to it.
 """
 
+import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from edge_agent.adapters.service_checks import Checks
 from edge_agent.adapters.services_book import Book, Entry
 from edge_agent.adapters.services_usage import UsageLook
 from edge_agent.services import change
-from edge_agent.services.health import Standing
+from edge_agent.services.denials import Denial, by_action
+from edge_agent.services.health import Standing, slowed
 from edge_agent.services.life import Life
 from edge_agent.services.numbers import AllNumbers, ServiceNumbers
 from edge_agent.services.records import instance_id
@@ -33,12 +35,14 @@ class Teller:
         clock: Clock,
         *,
         is_isolated: Callable[[Service], bool],
-        denials: Callable[[str], Sequence[Mapping[str, object]]],
+        denials: Callable[[str], Sequence[Denial]],
     ) -> None:
         self._book, self._checks, self._usage = book, checks, usage
         self._clock, self._is_isolated, self._denials = clock, is_isolated, denials
         # What others know that hinders a service: a sentence each.
         self.hints: Callable[[Service], Sequence[str]] = lambda _service: ()
+        # Which data of an instance is over its limit: likewise.
+        self.overfull: Callable[[str], Sequence[str]] = lambda _id: ()
 
     def look(self, names: Iterable[str]) -> bool:
         """Note since when states are as they are; return whether one is another than before."""
@@ -80,7 +84,7 @@ class Teller:
             since_ns=entry.since_ns,
             last_good=good.version if good else "",
             bad=tuple(one.version for one in record.bad),
-            warnings=self._warnings(view.wanted or service, entry),
+            warnings=(*self._warnings(view.wanted or service, entry), *self.overfull(id_)),
             cpu=taken.cpu if taken else 0.0,
             memory_bytes=taken.usage.memory_bytes if taken else 0,
         )
@@ -118,7 +122,7 @@ class Teller:
             "restarts": entry.restarts,
             "failures": entry.failures,
             "out_of_memory": entry.out_of_memory,
-            "denied": [dict(one) for one in self._denials(name)],
+            "denied": [dataclasses.asdict(one) for one in self._denials(name)],
             "warnings": list(status.warnings),
         }
 
@@ -130,7 +134,7 @@ class Teller:
             warnings.append("it has no readiness check: it counts as ready while it runs")
         if entry.record.is_bad(instance_id(service)):
             warnings.append("this version failed here before")
-        return (*warnings, *self.hints(service))
+        return (*warnings, *slowed(service.health), *self.hints(service))
 
     def _instance(self, id_: str, life: Life) -> dict[str, Any]:
         now_ns, taken = self._clock.monotonic_ns(), self._usage.of(id_)
@@ -173,6 +177,7 @@ class Teller:
             cpu=status.cpu,
             memory_bytes=status.memory_bytes,
             pids=taken.usage.pids if taken else 0,
+            denied=by_action(self._denials(status.name)),
         )
 
 

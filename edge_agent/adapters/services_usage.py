@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from edge_agent.adapters.services_book import Book
 from edge_agent.services.life import Up
 from edge_agent.services.runtime import Inside, Usage
-from fairway.clock import NS_PER_S, Clock
+from fairway.clock import Clock
 from fairway.errors import Unavailable
 from fairway.services.model import Runner
 
@@ -65,8 +65,3 @@ class UsageLook:
             if before is not None and now_ns > before.at_ns and usage.cpu_ns >= before.usage.cpu_ns:
                 cpu = (usage.cpu_ns - before.usage.cpu_ns) / (now_ns - before.at_ns)
             self._taken[id_] = Taken(usage, now_ns, cpu)
-
-    @property
-    def interval_ns(self) -> int:
-        """How far apart looks are."""
-        return round(self._interval_s * NS_PER_S)

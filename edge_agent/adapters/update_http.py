@@ -72,7 +72,7 @@ class HttpReports:
 
     async def _send(self, method: str, path: str, body: bytes) -> None:
         request = Request(method, path, {"Content-Type": "application/json"}, body)
-        await self._talk.run(lambda cancel: self._talk.send(request, cancel))
+        await self._talk.run(lambda cancel: self._talk.hand_in(request, cancel))
 
 
 class Talk:
@@ -96,7 +96,7 @@ class Talk:
 
         return self._tried(Request("GET", path), read, cancel)
 
-    def send(self, request: Request, cancel: Cancel) -> None:
+    def hand_in(self, request: Request, cancel: Cancel) -> None:
         """Have the cloud take something.  Raises Unavailable, BadInput."""
         self._tried(request, lambda exchange: self._body(exchange, request.path, 0), cancel)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edge_agent.broker.access import PATH_MAX_CHARS
 from fairway.catalog.model import FLOAT_RANGES, INTEGER_RANGES, Leaf
 from fairway.errors import BadInput
-from fairway.samples import Kind, Signal, SignalTable
+from fairway.signals import Kind, Signal, SignalTable
 
 # Patterns of many wildcards take long to try: a standard path has nine levels at most.
 PATTERN_MAX_LEVELS = 32

@@ -7,11 +7,10 @@ Rule 3: texts and arrays are bounded, so that apps cannot fill the memory with t
 
 import math
 import re
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
-
-import numpy as np
 
 from fairway.catalog.model import FLOAT_RANGES, INTEGER_RANGES, Leaf
 from fairway.errors import BadInput
@@ -56,8 +55,7 @@ def limits_of(leaf: Leaf) -> Limits:
     low = low if leaf.min is None else max(low, leaf.min)
     high = high if leaf.max is None else min(high, leaf.max)
     if datatype == "float":  # as values of this type come: 0.1 is then a little more than 0.1
-        with np.errstate(over="ignore"):  # of a limit that no such value can reach
-            low, high = float(np.float32(low)), float(np.float32(high))
+        low, high = _single(low), _single(high)
     return Limits(
         path=leaf.path,
         datatype=datatype,
@@ -130,6 +128,15 @@ def _has_type(datatype: str, value: object) -> bool:
     if datatype in INTEGER_RANGES:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, float)
+
+
+def _single(number: float) -> float:
+    """Return the nearest number that 32 bits can hold; without end where none is that large."""
+    try:
+        held: float = struct.unpack("f", struct.pack("f", number))[0]
+    except OverflowError:
+        return math.copysign(math.inf, number)
+    return held
 
 
 def _pattern(text: str) -> re.Pattern[str] | None:

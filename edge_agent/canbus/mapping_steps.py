@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edge_agent.canbus.mapping_rules import ANY_RAW, Fix, Rule, stays_inside
 from edge_agent.canbus.mapping_values import Dense, Sparse, Texts
 from fairway.expression.columns import compiled
-from fairway.samples import Kind
+from fairway.signals import Kind
 
 # Numbers said by string leaves are texts too; a signal of many bits must not fill the memory with them.
 TEXTS_MAX = 65_536

@@ -19,7 +19,7 @@ from edge_agent.canbus.model import Number, Signal
 from fairway.catalog.entries import truth_of
 from fairway.catalog.model import FLOAT_RANGES, INTEGER_RANGES, Leaf, Scalar, TableTransform
 from fairway.errors import BadInput
-from fairway.samples import Kind
+from fairway.signals import Kind
 
 # A value table of ten bits: the widest that is worth an array of its own.
 DENSE_MAX_SPAN = 1024

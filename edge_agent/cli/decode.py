@@ -24,6 +24,7 @@ from edge_agent.canbus import database
 from edge_agent.canbus.decoder import Decoded, Refusals, make_decoder
 from edge_agent.canbus.frames import FrameBlock
 from edge_agent.canbus.plan import BusDatabases, Plan, compile_plan
+from edge_agent.cli.databases import databases_of
 from fairway.errors import BadInput
 
 Format = Callable[[str, float, str | None], str]  # what follows the time: of name, value, label
@@ -90,17 +91,6 @@ def run(args: argparse.Namespace) -> int:
         log.close()
     print(summary.text(log, buses), file=sys.stderr)
     return 0
-
-
-def databases_of(texts: Sequence[str]) -> dict[str, list[Path]]:
-    """Read `CHANNEL=FILE[,FILE]` options into files by channel.  Raises BadInput."""
-    files: dict[str, list[Path]] = {}
-    for text in texts:
-        name, equals, paths = text.partition("=")
-        if not name or not equals or not all(paths.split(",")):
-            raise BadInput(f"--dbc {text} is not CHANNEL=FILE[,FILE]")
-        files.setdefault(name, []).extend(Path(path) for path in paths.split(","))
-    return files
 
 
 def _wanted(

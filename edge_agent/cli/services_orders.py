@@ -7,6 +7,7 @@ Rule 2: --wait ends when what was applied runs and is ready, or never will; then
 
 import argparse
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -23,6 +24,8 @@ from fairway.services.manifest import service_document
 LOOK_S = 0.2
 FOLLOW_S = 0.5
 FOLLOW_LINES = 1000
+# What is only later than a moment ago is no news.
+_COUNTDOWN = re.compile(r"\b[0-9.]+ s\b")
 
 
 def add(below: "argparse._SubParsersAction[Any]") -> None:
@@ -111,8 +114,9 @@ class _Waiting:
     def _say(self, name: str, why: dict[str, Any]) -> None:
         reason = f": {shown(why['why'])}" if why["why"] else ""
         text = f"{shown(name)} {shown(why['state'])}{reason}"
-        if self._said.get(name) != text:
-            self._said[name] = text
+        news = _COUNTDOWN.sub("", text)
+        if self._said.get(name) != news:
+            self._said[name] = news
             print(text, file=sys.stderr, flush=True)
 
 

@@ -63,11 +63,20 @@ def explained(why: dict[str, Any]) -> Iterator[str]:
 
 def _complaints(why: dict[str, Any]) -> Iterator[str]:
     for one in why.get("denied", ()):
-        yield f"  denied: {', '.join(f'{key} {shown(value)}' for key, value in one.items())}"
+        yield f"  denied: {_denial(one)}"
     for warning in why.get("warnings", ()):
         yield f"  warning: {shown(warning)}"
     if not why.get("isolated", True):
         yield "  it is a plain process: nothing isolates it"
+
+
+def _denial(one: dict[str, Any]) -> str:
+    times = f"once, {moment(one['last_ns'])}"
+    if one["count"] > 1:
+        first, last = moment(one["first_ns"]), moment(one["last_ns"])
+        times = f"{one['count']} times, first {first}, last {last}"
+    why = f": {shown(one['why'])}" if one.get("why") else ""
+    return f"{shown(one['action'])} {shown(one['what'])}, {times}{why}"
 
 
 def _instance(id_: str, one: dict[str, Any]) -> Iterator[str]:

@@ -10,12 +10,13 @@ import argparse
 import dataclasses
 import json
 import math
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edge_agent.cli.decode import databases_of
+from edge_agent.cli.databases import databases_of
 from edge_agent.cli.services_files import file_bytes
 from edge_agent.cli.signals_text import Column, shown, table
 from edge_agent.config import Config
@@ -93,6 +94,8 @@ def run(args: argparse.Namespace) -> int:
             raise BadInput(f"which image {name} is, is not said: give its layout with --image")
         return named[0].digest
 
+    # Told to end it ends as by Ctrl-C: nothing is left.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     services = read_manifests([(str(p), file_bytes(p)) for p in args.manifest], digest_of)
     expected = Expectations()
     if args.expect is not None:

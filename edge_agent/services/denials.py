@@ -7,7 +7,7 @@ Rule 1: what one service asks in vain is bounded: beyond DISTINCT_MAX things it 
 Rule 2: a denial that repeats is one entry a minute with a count; none is left out of the sum.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from edge_agent.broker.access import Action, Rights, Scope
@@ -91,6 +91,14 @@ class Denials:
                     due.append(replace(noted.denial, count=new))
                     noted.told, noted.told_ns = noted.denial.count, now_ns
         return due
+
+
+def by_action(denials: Iterable[Denial]) -> dict[str, int]:
+    """Return how often each kind of thing was denied."""
+    counts: dict[str, int] = {}
+    for one in denials:
+        counts[one.action] = counts.get(one.action, 0) + one.count
+    return counts
 
 
 class WatchedRights(Rights):

@@ -1,5 +1,6 @@
 """What there is to count of services."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -17,6 +18,7 @@ class ServiceNumbers:
     cpu: float  # of one core, over the last look
     memory_bytes: int
     pids: int
+    denied: Mapping[str, int] = field(default_factory=dict)  # by what it asked for: read, call ...
 
 
 @dataclass(frozen=True, slots=True)

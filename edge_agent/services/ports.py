@@ -1,6 +1,6 @@
 """What the supervisor of services needs beside a runtime: images, doors, probes, logs, and a memory."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from edge_agent.services.instance import Instance, Root
@@ -36,6 +36,10 @@ class Doors(Protocol):
         """
         ...
 
+    async def started(self, id_: str) -> None:
+        """Note that an instance whose door is open runs now, in another process than before.  Never raises."""
+        ...
+
     async def serve(self, active: Mapping[str, Instance]) -> None:
         """Let services call each other: of each service by name, the instance that is in force and ready."""
         ...
@@ -58,6 +62,10 @@ class Logs(Protocol):
 
     def lines(self, id_: str, last: int) -> list[str]:
         """Return the newest lines, the oldest first, each as `TIME stream text`; none of what is unknown."""
+        ...
+
+    def keep_only(self, services: Collection[str]) -> None:
+        """Remove the lines of all services but these."""
         ...
 
 

@@ -31,6 +31,7 @@ class Source(IntEnum):
     FILE = 0  # named in the settings
     LOCAL = 1  # a person at the vehicle
     CLOUD = 2
+    UPDATE = 3  # a signed update
 
 
 class Phase(StrEnum):

@@ -1,7 +1,8 @@
 """Orders on the wanted state: who may declare what, and what a person switched.
 
 Rule 1: an order is taken whole or not at all.
-Rule 2: nobody replaces what a higher source declared: the settings' files < people at the vehicle < the cloud.
+Rule 2: nobody replaces what a higher source declared: the settings' files < people at the vehicle < the cloud
+        < a signed update.
 Rule 3: a vehicle that has less to give than before refuses nobody it already took; who does not fit waits.
 """
 
@@ -19,6 +20,7 @@ _WHO = {
     Source.FILE: "the vehicle's settings",
     Source.LOCAL: "the vehicle",
     Source.CLOUD: "the cloud",
+    Source.UPDATE: "a signed update",
 }
 
 

@@ -37,7 +37,7 @@ from fairway.fleetwise.data import CapturedState, Checkin, StateData, StateSampl
 from fairway.fleetwise.data import StateTemplate as Foreign
 from fairway.fleetwise.decoders import DecoderManifest
 from fairway.fleetwise.names import SignalNames
-from fairway.samples import SignalTable
+from fairway.signals import SignalTable
 from fairway.telemetry import Batch, Dictionary, Outcome, Receipt, SealedBatch
 from fairway.wire.control import from_vehicle_from_bytes, to_vehicle_to_bytes
 from fairway.wire.fleetwise.commands import answer_to_bytes, command_from_bytes

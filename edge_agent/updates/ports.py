@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from edge_agent.updates.order import Kept
 from fairway.update import UpdateEvent
 from ota.manifest import Blob, Image
 from ota.trust.model import Assigned, Ecu, Wanted
@@ -98,10 +99,57 @@ class Installer(Protocol):
         """Look how it does, once."""
         ...
 
-    async def commit(self, token: str, assigned: Assigned) -> None:
-        """Keep it for good: nothing comes back after this.  Raises Unavailable."""
+    async def commit(self, token: str, assigned: Assigned) -> bool:
+        """Keep it for good: nothing comes back after this.
+
+        Returns whether the vehicle has to start anew, for what was kept does not run.  Raises Unavailable.
+        """
         ...
 
-    async def rollback(self, token: str, assigned: Assigned) -> None:
-        """Bring the image back that was there before, and forget what was staged.  Raises Unavailable."""
+    async def rollback(self, token: str, assigned: Assigned) -> bool:
+        """Bring the image back that was there before, and forget what was staged.
+
+        Returns whether the vehicle has to start anew for that: it is called again then.  Raises Unavailable.
+        """
+        ...
+
+
+@runtime_checkable
+class Bases(Protocol):
+    """An installer that can show the bytes of the image that its ECU holds: differences apply to them."""
+
+    async def base(self, ecu: Ecu) -> Path | None:
+        """Return where those bytes are, None when they are nowhere."""
+        ...
+
+
+class Memory(Protocol):
+    """What outlives a power cut.  Contract: tests/contracts/test_updates_store.py."""
+
+    def read(self) -> Kept:
+        """Return what was kept last, an empty one where nothing was.  Raises Unavailable."""
+        ...
+
+    def keep(self, kept: Kept) -> None:
+        """Replace it whole, and return once that is durable.  Raises Unavailable: then the old one is kept."""
+        ...
+
+
+class Machine(Protocol):
+    """The computer that all of it runs on.  Test: tests/edge_agent/adapters/test_updates_vehicle.py."""
+
+    def boot_id(self) -> str:
+        """Return a name of this boot: another one after each start."""
+        ...
+
+    async def restart(self) -> None:
+        """Have the vehicle start anew; what comes after is not reached, or much later.  Raises Unavailable."""
+        ...
+
+
+class Checks(Protocol):
+    """Whether the vehicle as a whole is well.  Test: tests/edge_agent/adapters/test_updates_vehicle.py."""
+
+    async def look(self) -> Verdict:
+        """Look once."""
         ...

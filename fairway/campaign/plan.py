@@ -24,7 +24,7 @@ from fairway.campaign.model import (
 )
 from fairway.errors import BadInput
 from fairway.expression.campaign import Custom, Expression, Read, parse, walk
-from fairway.samples import Kind, SignalTable
+from fairway.signals import Kind, SignalTable
 
 MS = 1_000_000
 # FleetWise's agent: more different signals than any vehicle has.

@@ -8,7 +8,7 @@ Rule 3: a text is added for what a campaign fetches, and for what its custom fun
 from collections.abc import Iterable, Iterator
 
 from fairway.campaign.model import Campaign, ConditionBased
-from fairway.samples import Kind, Signal, SignalTable
+from fairway.signals import Kind, Signal, SignalTable
 
 _FUNCTION = "custom_function"
 

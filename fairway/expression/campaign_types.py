@@ -39,7 +39,7 @@ from fairway.expression.campaign_tree import (
     Window,
     walk,
 )
-from fairway.samples import Kind
+from fairway.signals import Kind
 
 KindOf: TypeAlias = Callable[[str], Kind | None]
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fairway.campaign.parts import CampaignEvent, CampaignPart
 from fairway.errors import BadInput
 from fairway.fleetwise.data import VehicleData
 from fairway.fleetwise.names import SignalNames
 from fairway.ids import BatchName
 from fairway.samples import Kind, SampleBlock
-from fairway.telemetry import Batch, CampaignEvent, CampaignPart
+from fairway.telemetry import Batch
 
 _NS_PER_MS = 1_000_000
 # 28 bits of time, up to 2109, and 35 of hash: among a thousand payloads of one campaign and vehicle within

@@ -13,7 +13,7 @@ from enum import IntEnum
 from typing import TypeAlias
 
 from fairway.errors import BadInput
-from fairway.samples import Kind
+from fairway.signals import Kind
 
 SIGNAL_ID_MAX = (1 << 31) - 1
 # 64 bytes of CAN FD.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fairway.errors import BadInput
 from fairway.fleetwise.decoders import DecoderManifest
-from fairway.samples import Kind, Signal, SignalTable
+from fairway.signals import Kind, Signal, SignalTable
 
 NAMELESS = "FleetWise."
 

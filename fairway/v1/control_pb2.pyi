@@ -302,6 +302,8 @@ class ServiceStatus(_message.Message):
     BAD_VERSIONS_FIELD_NUMBER: _builtins.int
     IMAGE_FIELD_NUMBER: _builtins.int
     IS_NOT_ISOLATED_FIELD_NUMBER: _builtins.int
+    DENIALS_FIELD_NUMBER: _builtins.int
+    DENIED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     """The version in force, or the one that is being tried."""
@@ -319,9 +321,15 @@ class ServiceStatus(_message.Message):
     """sha256:... of the image's manifest; empty: it runs a program of the vehicle."""
     is_not_isolated: _builtins.bool
     """It runs as a plain process that nothing holds."""
+    denied: _builtins.int
+    """How often it was denied anything since the agent's start."""
     @_builtins.property
     def bad_versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Versions that failed in this vehicle, and are not tried again."""
+
+    @_builtins.property
+    def denials(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServiceDenial]:
+        """What it was denied since the agent's start, the newest first: the last few different things."""
 
     def __init__(
         self,
@@ -337,14 +345,53 @@ class ServiceStatus(_message.Message):
         bad_versions: _abc.Iterable[_builtins.str] | None = ...,
         image: _builtins.str = ...,
         is_not_isolated: _builtins.bool = ...,
+        denials: _abc.Iterable[Global___ServiceDenial] | None = ...,
+        denied: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bad_versions", b"bad_versions", "image", b"image", "is_not_isolated", b"is_not_isolated", "is_ready", b"is_ready", "last_good", b"last_good", "name", b"name", "restarts", b"restarts", "sentence", b"sentence", "state", b"state", "sub_state", b"sub_state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bad_versions", b"bad_versions", "denials", b"denials", "denied", b"denied", "image", b"image", "is_not_isolated", b"is_not_isolated", "is_ready", b"is_ready", "last_good", b"last_good", "name", b"name", "restarts", b"restarts", "sentence", b"sentence", "state", b"state", "sub_state", b"sub_state", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ServiceStatus: _TypeAlias = ServiceStatus  # noqa: Y015
+
+@_typing.final
+class ServiceDenial(_message.Message):
+    """Something that a service asked for and its manifest does not allow."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    WHAT_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    LAST_TIME_NS_FIELD_NUMBER: _builtins.int
+    SENTENCE_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """read, write, provide, answer, create, call, offer; vehicles may know more."""
+    what: _builtins.str
+    """A VSS path, or the name of an offer."""
+    count: _builtins.int
+    last_time_ns: _builtins.int
+    """The last time, by the vehicle's wall clock."""
+    sentence: _builtins.str
+    """One sentence: why."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        what: _builtins.str = ...,
+        count: _builtins.int = ...,
+        last_time_ns: _builtins.int = ...,
+        sentence: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "kind", b"kind", "last_time_ns", b"last_time_ns", "sentence", b"sentence", "what", b"what"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServiceDenial: _TypeAlias = ServiceDenial  # noqa: Y015
 
 @_typing.final
 class ServiceList(_message.Message):

@@ -1,7 +1,7 @@
 """Which campaign a batch belongs to <-> the fields of TelemetryBatch that say so."""
 
+from fairway.campaign.parts import CampaignEvent, CampaignPart
 from fairway.errors import BadInput
-from fairway.telemetry import CampaignEvent, CampaignPart
 from fairway.v1 import telemetry_pb2 as v1
 
 SYNC_ID_MAX_CHARACTERS = 256

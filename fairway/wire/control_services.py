@@ -12,6 +12,7 @@ from fairway.control import (
     ExplainService,
     FetchServiceLogs,
     RestartService,
+    ServiceDenial,
     ServiceList,
     ServiceOrder,
     ServiceStatus,
@@ -34,6 +35,10 @@ MANIFESTS_MAX_BYTES = 16 * 1024 * 1024
 SENTENCE_MAX_CHARACTERS = 500
 VERSION_MAX_CHARACTERS = 128
 BAD_MAX = 32
+# The last things that a service was denied: who needs all of them asks the vehicle why.
+DENIALS_MAX = 8
+KIND_MAX_CHARACTERS = 32
+WHAT_MAX_CHARACTERS = 200
 URL_MAX_CHARACTERS = 1024
 ARGUMENTS_MAX = 64
 ARGUMENTS_MAX_CHARACTERS = 16_384
@@ -111,6 +116,17 @@ def status_message(status: ServiceStatus) -> v1.ServiceStatus:
         bad_versions=[one[:VERSION_MAX_CHARACTERS] for one in status.bad[:BAD_MAX]],
         image=status.image,
         is_not_isolated=not status.is_isolated,
+        denials=[
+            v1.ServiceDenial(
+                kind=one.kind[:KIND_MAX_CHARACTERS],
+                what=one.what[:WHAT_MAX_CHARACTERS],
+                count=one.count,
+                last_time_ns=one.last_time_ns,
+                sentence=one.why[:SENTENCE_MAX_CHARACTERS],
+            )
+            for one in status.denials[:DENIALS_MAX]
+        ],
+        denied=status.denied,
     )
 
 
@@ -136,6 +152,18 @@ def _status(message: v1.ServiceStatus) -> ServiceStatus:
         tuple(one[:VERSION_MAX_CHARACTERS] for one in message.bad_versions[:BAD_MAX]),
         message.image[:80],
         not message.is_not_isolated,
+        tuple(_denial(one) for one in message.denials[:DENIALS_MAX]),
+        message.denied,
+    )
+
+
+def _denial(message: v1.ServiceDenial) -> ServiceDenial:
+    return ServiceDenial(
+        message.kind[:KIND_MAX_CHARACTERS],
+        message.what[:WHAT_MAX_CHARACTERS],
+        message.count,
+        message.last_time_ns,
+        message.sentence[:SENTENCE_MAX_CHARACTERS],
     )
 
 

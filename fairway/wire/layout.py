@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from fairway.samples import Kind, SignalTable
+from fairway.signals import Kind, SignalTable
 
 PART_MAX_SIGNALS = 64
 

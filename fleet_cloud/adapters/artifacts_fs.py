@@ -69,6 +69,13 @@ class FileArtifacts:
         except OSError as error:
             raise Unavailable(f"cannot read {digest}: {error.strerror}") from error
 
+    def remove(self, digest: str) -> None:
+        """Remove an artifact; one that is not there is no error.  Raises BadInput, Unavailable."""
+        try:
+            self._path(artifact_digest(digest)).unlink(missing_ok=True)
+        except OSError as error:
+            raise Unavailable(f"cannot remove {digest}: {error.strerror}") from error
+
     def _path(self, digest: str) -> Path:
         name = digest.removeprefix("sha256:")
         return self._kept / name[:2] / name

@@ -113,6 +113,12 @@ class S3Artifacts:
                 raise
         return data
 
+    def remove(self, digest: str) -> None:
+        """Remove an artifact; one that is not there is no error.  Raises BadInput, Unavailable."""
+        key = self._bucket.key(artifact_digest(digest))
+        with _ours(f"cannot remove {digest}"):
+            self._client.delete_object(Bucket=self._bucket.name, Key=key)
+
 
 class _Object:
     """One artifact that is being written."""

@@ -88,6 +88,7 @@ class BrokerPlace:
     port: int
     pki: FilePki
     fleetwise: Prefixes | None = None  # topics of FleetWise's agents, where the fleet has some
+    jobs: bool = False  # vehicles may use AWS IoT Jobs
 
     def fleetwise_user(self, name: str = FLEETWISE_NAME) -> FleetWiseUser | None:
         """Who serves those agents; `name` is what the broker calls him."""
@@ -171,7 +172,11 @@ class MosquittoBroker:
             if lists != self._lists:
                 self._child.reload()
                 self._lists = lists
-            told = commands(changes(self._told, members), self._place.fleetwise_user())
+            told = commands(
+                changes(self._told, members),
+                self._place.fleetwise_user(),
+                jobs=self._place.jobs,
+            )
             if _telling_s(told, len(members)) > _TELLING_MAX_S:
                 await self._start_again(members)
                 return
@@ -203,7 +208,8 @@ class MosquittoBroker:
         self._told = members
 
     def _rules_for(self, members: Members) -> str:
-        return dynamic_security(members, self._place.fleetwise_user())
+        place = self._place
+        return dynamic_security(members, place.fleetwise_user(), jobs=place.jobs)
 
     async def _start_again(self, members: Members) -> None:
         log.info("broker_started_again", vehicles=len(members))
@@ -265,6 +271,7 @@ class NatsBroker:
             certificate=pki.server,
             key=pki.server_key,
             fleetwise=place.fleetwise_user(_user_of(pki.fleetwise)) if place.fleetwise else None,
+            jobs=place.jobs,
         )
         _write(self._config, text)
         return hashlib.sha256(text.encode()).digest() + _hash(pki.anchors)

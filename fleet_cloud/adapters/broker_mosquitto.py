@@ -19,11 +19,11 @@ from pathlib import Path
 from fleet_cloud.ingest.accept import MESSAGE_MAX_BYTES
 from fleet_cloud.vehicles.registry import CLOUD_NAME, KEEPER_NAME
 from fleet_cloud.vehicles.rights import (
-    CLOUD_RIGHTS,
     CLOUD_SHARED,
     Changes,
     FleetWiseUser,
     Rights,
+    cloud_rights,
     rights_of,
 )
 
@@ -99,16 +99,16 @@ def dynamic_rules(plugin: Path, config: Path) -> list[str]:
     return [f"plugin {plugin}", f"plugin_opt_config_file {config}"]
 
 
-def mosquitto_access(fleetwise: FleetWiseUser | None = None) -> str:
+def mosquitto_access(fleetwise: FleetWiseUser | None = None, *, jobs: bool = False) -> str:
     """Return an access file for every vehicle whose certificate the broker trusts, and the cloud."""
-    users = [(CLOUD_NAME, CLOUD_RIGHTS)]
+    users = [(CLOUD_NAME, cloud_rights(jobs=jobs))]
     if fleetwise is not None:
         users.append((fleetwise.name, fleetwise.rights))
     parts = [
         f"user {name}\n{_lines('topic read', rights.subscribe)}{_lines('topic write', rights.publish)}"
         for name, rights in users
     ]
-    own = rights_of("%u", fleetwise.prefixes if fleetwise else None)
+    own = rights_of("%u", fleetwise.prefixes if fleetwise else None, jobs=jobs)
     parts.append(_lines("pattern write", own.publish) + _lines("pattern read", own.subscribe))
     return "\n".join(parts)
 
@@ -117,15 +117,17 @@ def _lines(words: str, topics: Iterable[str]) -> str:
     return "".join(f"{words} {topic}\n" for topic in topics)
 
 
-def dynamic_security(vehicles: Iterable[str], fleetwise: FleetWiseUser | None = None) -> str:
+def dynamic_security(
+    vehicles: Iterable[str], fleetwise: FleetWiseUser | None = None, *, jobs: bool = False
+) -> str:
     """Return the plugin's file that lets `vehicles` and the cloud in, and its keeper change it."""
     prefixes = fleetwise.prefixes if fleetwise else None
     keeper = {"username": KEEPER_NAME, "roles": [{"rolename": KEEPER_NAME}]}
-    cloud = _of(CLOUD_NAME, CLOUD_RIGHTS, _rule("subscribePattern", CLOUD_SHARED))
+    cloud = _of(CLOUD_NAME, cloud_rights(jobs=jobs), _rule("subscribePattern", CLOUD_SHARED))
     parts = [(keeper, _keeper_role()), cloud]
     if fleetwise is not None:
         parts.append(_of(fleetwise.name, fleetwise.rights))
-    parts += [_of(vehicle, rights_of(vehicle, prefixes)) for vehicle in sorted(vehicles)]
+    parts += [_of(vehicle, rights_of(vehicle, prefixes, jobs=jobs)) for vehicle in sorted(vehicles)]
     clients, roles = zip(*parts, strict=True)
     denied = ("publishClientSend", "publishClientReceive", "subscribe")
     # Who may not subscribe has nothing to unsubscribe from: that needs no rule.
@@ -133,7 +135,9 @@ def dynamic_security(vehicles: Iterable[str], fleetwise: FleetWiseUser | None = 
     return json.dumps({"defaultACLAccess": defaults, "clients": clients, "roles": roles})
 
 
-def commands(changes: Changes, fleetwise: FleetWiseUser | None = None) -> list[Command]:
+def commands(
+    changes: Changes, fleetwise: FleetWiseUser | None = None, *, jobs: bool = False
+) -> list[Command]:
     """Return what the plugin is told of a change; who is to be cut off comes first."""
     told: list[Command] = []
     for name in changes.cut:
@@ -147,7 +151,9 @@ def commands(changes: Changes, fleetwise: FleetWiseUser | None = None) -> list[C
             {"command": "deleteRole", "rolename": name},
         ]
     for name in changes.added:
-        client, role = _of(name, rights_of(name, fleetwise.prefixes if fleetwise else None))
+        client, role = _of(
+            name, rights_of(name, fleetwise.prefixes if fleetwise else None, jobs=jobs)
+        )
         told += [{"command": "createRole", **role}, {"command": "createClient", **client}]
     return told
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from fairway.identity import certificate_urn
 from fleet_cloud.ingest.accept import MESSAGE_MAX_BYTES
 from fleet_cloud.vehicles.certificates import Member
-from fleet_cloud.vehicles.rights import CLOUD_RIGHTS, FleetWiseUser, Rights, rights_of
+from fleet_cloud.vehicles.rights import FleetWiseUser, Rights, cloud_rights, rights_of
 
 # Above the 2,000 that the cloud's own client asks for at most.  The subscriptions of a session may have 65,535
 # together, where `x/#` is two of them: an agent of FleetWise has ten.
@@ -58,6 +58,7 @@ def nats_config(  # noqa: PLR0913 - one setting each
     certificate: Path,
     key: Path,
     fleetwise: FleetWiseUser | None = None,
+    jobs: bool = False,
 ) -> str:
     """Return nats-server.conf; `cloud` is the user that the cloud's own certificate is."""
     tls = {
@@ -82,22 +83,28 @@ def nats_config(  # noqa: PLR0913 - one setting each
             "max_ack_pending": _ACK_PENDING_MAX,
         },
     }
-    users = ",\n".join(json.dumps(user) for user in nats_users(members.values(), cloud, fleetwise))
+    users = ",\n".join(
+        json.dumps(user) for user in nats_users(members.values(), cloud, fleetwise, jobs=jobs)
+    )
     return (
         f'{json.dumps(config, indent=1)[:-2]},\n "authorization": {{"users": [\n{users}\n]}}\n}}\n'
     )
 
 
 def nats_users(
-    members: Iterable[Member], cloud: str, fleetwise: FleetWiseUser | None = None
+    members: Iterable[Member],
+    cloud: str,
+    fleetwise: FleetWiseUser | None = None,
+    *,
+    jobs: bool = False,
 ) -> list[dict[str, object]]:
     """Return every user: the cloud, and each certificate of each vehicle."""
-    users = [_user(cloud, CLOUD_RIGHTS)]
+    users = [_user(cloud, cloud_rights(jobs=jobs))]
     if fleetwise is not None:
         users.append(_user(fleetwise.name, fleetwise.rights))
     prefixes = fleetwise.prefixes if fleetwise else None
     for member in sorted(members, key=lambda member: member.vehicle):
-        rights = rights_of(member.vehicle, prefixes)
+        rights = rights_of(member.vehicle, prefixes, jobs=jobs)
         users += [_user(certificate_urn(number), rights) for number in sorted(member.numbers)]
         if member.by_name:
             users.append(_user(subject_user(member.vehicle), rights))

@@ -44,6 +44,7 @@ class ForBroker:
     user: str  # whom Mosquitto becomes when root starts it; empty: whoever it likes
     place: str  # of AWS
     fleetwise: Prefixes | None = None  # topics of FleetWise's agents, where the fleet has some
+    jobs: bool = False  # vehicles may use AWS IoT Jobs, which this cloud serves at the broker
 
     def fleetwise_user(self, name: str = FLEETWISE_NAME) -> FleetWiseUser | None:
         """Who serves those agents; `name` is what the broker calls him."""
@@ -59,7 +60,7 @@ def _mosquitto(given: ForBroker) -> dict[str, str]:
     access = given.folder / "access"
     return {
         "mosquitto.conf": _config(given, access_rules(access)),
-        access.name: mosquitto_access(given.fleetwise_user()),
+        access.name: mosquitto_access(given.fleetwise_user(), jobs=given.jobs),
     }
 
 
@@ -67,7 +68,7 @@ def _dynamic(given: ForBroker) -> dict[str, str]:
     rules = given.folder / "dynamic-security.json"
     return {
         "mosquitto.conf": _config(given, dynamic_rules(dynamic_security_plugin(), rules)),
-        rules.name: dynamic_security(given.members, given.fleetwise_user()),
+        rules.name: dynamic_security(given.members, given.fleetwise_user(), jobs=given.jobs),
     }
 
 
@@ -99,6 +100,7 @@ def _nats(given: ForBroker) -> dict[str, str]:
         certificate=pki.server.absolute(),
         key=pki.server_key.absolute(),
         fleetwise=given.fleetwise_user(user_shown(pki.fleetwise.read_bytes())),
+        jobs=given.jobs,
     )
     return {"nats-server.conf": text}
 

@@ -3,10 +3,9 @@
 from collections import OrderedDict
 
 from fairway.errors import BadInput
-from fairway.samples import SignalTable
-from fairway.telemetry import Dictionary
+from fairway.signals import Dictionary, SignalTable
 from fairway.wire.telemetry import dictionary_to_bytes, request_from_bytes
-from fleet_cloud.ingest.ports import Dictionaries, DictionaryKey
+from fleet_cloud.ingest.records import Dictionaries, DictionaryKey
 
 # A fleet has tens of catalogues, of some 10,000 signals each: 3 MB apiece in memory.
 CATALOGUES_MAX = 64

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fairway.ids import stream_id
-from fairway.samples import Kind
+from fairway.signals import Kind
 
 SCHEMA_VERSION = 2  # 1: without region
 

@@ -9,10 +9,12 @@ from fairway.crypto import Signer
 from fairway.errors import BadInput, Conflict, Unavailable
 from fairway.signers.opening import make_signer, open_signer
 from fleet_cloud.adapters.addresses import registry_url
+from fleet_cloud.adapters.artifacts_fs import FileArtifacts
 from fleet_cloud.adapters.data_dir import DataDir
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.adapters.registry import Registry, open_registry
 from fleet_cloud.adapters.registry_audit import SqlAudit
+from fleet_cloud.artifacts.tidying import Store
 from fleet_cloud.config import Config
 
 
@@ -30,6 +32,21 @@ def open_pki(config: Config) -> FilePki:
     """Return the certificates of the configured directory and region, as they are."""
     folder = DataDir(config.folder).folder / "pki"
     return FilePki(folder, region=config.region, tenant_key=config.pki.issuing_key)
+
+
+def open_artifacts(config: Config) -> Store:
+    """Open where artifacts lie, making what is missing.  Raises BadInput, Unavailable."""
+    settings = config.artifacts
+    if settings.s3:
+        # Loaded for this alone: it is half a second of a start.
+        from fleet_cloud.adapters.artifacts_s3 import (  # noqa: PLC0415
+            S3Artifacts,
+            bucket_of,
+            s3_client,
+        )
+
+        return S3Artifacts(bucket_of(settings.s3), s3_client(settings.s3_endpoint))
+    return FileArtifacts(settings.dir or config.folder / "artifacts")
 
 
 def audit_key(config: Config) -> str:

@@ -14,7 +14,7 @@ from fleet_cloud.adapters.intake import Intake
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.config import Config
 from fleet_cloud.fleetwise.ports import Fleet
-from fleet_cloud.ingest.ports import Quarantine
+from fleet_cloud.ingest.records import Quarantine
 
 
 @dataclass(frozen=True, slots=True)

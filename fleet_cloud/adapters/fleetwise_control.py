@@ -30,7 +30,7 @@ from fairway.control import (
     StateTemplateList,
 )
 from fairway.errors import BadInput, Unavailable
-from fairway.telemetry import Dictionary
+from fairway.signals import Dictionary
 from fairway.wire.control import from_vehicle_to_bytes, to_vehicle_from_bytes
 from fleet_cloud.adapters.control import Door
 

@@ -42,7 +42,8 @@ from fleet_cloud.adapters.intake import Intake
 from fleet_cloud.adapters.mqtt_session import Heard, MqttSession, Terms
 from fleet_cloud.fleetwise.documents import Wanted, documents, reports_of, request_of
 from fleet_cloud.fleetwise.ports import Fleet, NamedManifest
-from fleet_cloud.ingest.ports import Answer, Message, Misfit, Quarantine
+from fleet_cloud.ingest.ports import Answer, Message
+from fleet_cloud.ingest.records import Misfit, Quarantine
 from fleet_cloud.vehicles.registry import FLEETWISE_NAME
 
 log = logs.get("fleet_cloud.fleetwise")

@@ -15,9 +15,9 @@ from fleet_cloud.adapters.memory_progress import MemoryProgress
 from fleet_cloud.adapters.memory_services import MemoryImages, MemoryServices, MemoryServiceStatuses
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.ingest.ledger import Claim, Stream, standing
-from fleet_cloud.ingest.ports import (
+from fleet_cloud.ingest.ports import AcceptedBatch
+from fleet_cloud.ingest.records import (
     NOTHING,
-    AcceptedBatch,
     BatchKey,
     Claimant,
     Collected,

@@ -5,6 +5,7 @@ import threading
 
 from fairway.errors import BadInput, Tampered
 from fleet_cloud.artifacts.ports import ARTIFACT_MAX_BYTES, artifact_digest
+from fleet_cloud.artifacts.tidying import Holding
 
 
 class MemoryArtifacts:
@@ -25,6 +26,10 @@ class MemoryArtifacts:
         if found is None:
             raise BadInput(f"{digest} is not kept here")
         return found[offset : offset + most_bytes]
+
+    def remove(self, digest: str) -> None:
+        """Remove an artifact; one that is not there is no error.  Raises BadInput."""
+        self.kept.pop(artifact_digest(digest), None)
 
 
 class _Memory:
@@ -56,12 +61,33 @@ class MemoryHoldings:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._held: dict[tuple[str, str], int] = {}
+        self._kept_ns: dict[tuple[str, str], int] = {}
 
     def hold(self, tenant: str, digest: str, size_bytes: int, now_ns: int) -> None:
-        del now_ns
         with self._lock:
-            self._held.setdefault((tenant, digest), size_bytes)
+            if (tenant, digest) not in self._held:
+                self._held[tenant, digest] = size_bytes
+                self._kept_ns[tenant, digest] = now_ns
 
     def held(self, tenant: str, digest: str) -> int | None:
         with self._lock:
             return self._held.get((tenant, digest))
+
+    def holdings(self, tenant: str) -> list[Holding]:
+        """Return what a tenant has, in order of digest."""
+        with self._lock:
+            return [
+                Holding(digest, size, self._kept_ns[of, digest])
+                for (of, digest), size in sorted(self._held.items())
+                if of == tenant
+            ]
+
+    def let_go(self, tenant: str, digest: str) -> None:
+        """Note that a tenant has an artifact no more."""
+        with self._lock:
+            self._held.pop((tenant, digest), None)
+
+    def is_held(self, digest: str) -> bool:
+        """Return whether any tenant has an artifact."""
+        with self._lock:
+            return any(of == digest for _, of in self._held)

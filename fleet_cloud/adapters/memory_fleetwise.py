@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 
 from fairway.control import Answer, CampaignOrder, CheckIn, StateReport, StateTemplateList
-from fairway.telemetry import Dictionary
+from fairway.signals import Dictionary
 from fleet_cloud.fleetwise.ports import NamedManifest
 
 

@@ -12,7 +12,7 @@ from fleet_cloud.campaigns.ports import (
 from fleet_cloud.control.ports import (
     PAGE_MAX,
 )
-from fleet_cloud.ingest.ports import BatchKey, Collected
+from fleet_cloud.ingest.records import BatchKey, Collected
 
 _Key = tuple[str, str, str]  # tenant, campaign, vehicle
 

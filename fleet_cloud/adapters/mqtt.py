@@ -31,6 +31,7 @@ from fairway.wire.telemetry import receipts_to_bytes, request_from_bytes
 from fleet_cloud.adapters.addresses import BrokerAddress
 from fleet_cloud.adapters.control import Control
 from fleet_cloud.adapters.intake import Intake
+from fleet_cloud.adapters.jobs_mqtt import TOPICS, JobsDoor
 from fleet_cloud.adapters.mqtt_session import Heard, MqttSession, Terms
 from fleet_cloud.ingest.ports import Answer, Message
 from fleet_cloud.ingest.status import Counts
@@ -50,7 +51,7 @@ TURNED_AWAY_RETRY_MS = 5_000
 class MqttDoor:
     """Takes telemetry from a broker, and sends receipts through it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - put together once, in app.py
         self,
         address: BrokerAddress,
         *,
@@ -59,8 +60,9 @@ class MqttDoor:
         clock: Clock,
         count: Callable[[Counts], None],
         control: Control | None = None,  # None: control messages are left to others
+        jobs: JobsDoor | None = None,  # None: AWS IoT Jobs are not served here
     ) -> None:
-        self._control = control
+        self._control, self._jobs = control, jobs
         self._control_sent: deque[paho.MQTTMessageInfo] = deque()  # the control thread's alone
         self._intake = intake
         self._clock = clock
@@ -68,7 +70,11 @@ class MqttDoor:
         self._session = MqttSession(
             address,
             client_id=client_id,
-            topics=[ALL_UP_TELEMETRY, *([ALL_UP_CONTROL] if control else [])],
+            topics=[
+                ALL_UP_TELEMETRY,
+                *([ALL_UP_CONTROL] if control else []),
+                *(TOPICS if jobs else []),
+            ],
             terms=Terms(RECEIVE_MAXIMUM, keeps_session=False, share_group=SHARE_GROUP),
             hear=self._hear,
         )
@@ -81,6 +87,8 @@ class MqttDoor:
     def start(self) -> None:
         """Begin to connect, and go on for ever.  Raises BadInput for an address that cannot work."""
         self._session.start()
+        if self._jobs is not None:
+            self._jobs.start(self.send_job)
 
     def wait_connected(self, timeout_s: float) -> bool:
         """Return whether the door is open within `timeout_s`."""
@@ -88,6 +96,8 @@ class MqttDoor:
 
     def stop(self) -> None:
         """Close the door; receipts handed over before are sent first, as far as the broker takes them."""
+        if self._jobs is not None:
+            self._jobs.stop()
         self._session.stop()
 
     def answer(self, answers: Sequence[Answer]) -> None:
@@ -113,7 +123,15 @@ class MqttDoor:
             self._control_sent.append(sent)
         return True
 
+    def send_job(self, topic: str, payload: bytes) -> None:
+        """Send an answer or a notice of AWS IoT Jobs; dropped when too much waits: it is asked for again."""
+        self._session.publish(topic, payload)
+
     def _hear(self, heard: Heard) -> None:
+        if self._jobs is not None and heard.topic.startswith("$"):
+            self._jobs.hear(heard.topic, heard.payload)
+            self._session.acknowledge(heard)
+            return
         try:
             vehicle = vehicle_of(heard.topic)
         except BadInput as error:

@@ -180,7 +180,10 @@ class MqttSession:
             and getattr(properties, "SharedSubscriptionAvailable", 1) != 0
         )
         before = f"$share/{group}/" if is_shared else ""
-        client.subscribe([(before + topic, 1) for topic in self._topics])
+        # Mosquitto shares no topics that begin with $: each process hears all of those.
+        client.subscribe(
+            [(topic if topic.startswith("$") else before + topic, 1) for topic in self._topics]
+        )
 
     def _on_connect_fail(self, _client: object, _user: object) -> None:
         # paho calls this while it handles the error, and tries again for ever: one line for each reason.

@@ -31,7 +31,7 @@ from fleet_cloud.control.ports import (
     Lists,
 )
 from fleet_cloud.enrolment.model import Claims, Enrolments
-from fleet_cloud.ingest.ports import Dictionaries, Ledger, Quarantine
+from fleet_cloud.ingest.records import Dictionaries, Ledger, Quarantine
 from fleet_cloud.models.documents import Documents
 from fleet_cloud.services.ports import DesiredKeeper, Images, Statuses
 from fleet_cloud.vehicles.certificates import Certificates

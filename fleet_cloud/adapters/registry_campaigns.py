@@ -332,9 +332,14 @@ def moved_on(connection: Connection, region: str, name: str) -> int:
     is_it = (counters.c.region == region, counters.c.name == name)
     step = update(counters).where(*is_it).values(value=counters.c.value + 1)
     moved = connection.execute(step.returning(counters.c.value)).scalar()
-    if moved is None:  # the first act of a region
-        connection.execute(counters.insert().values(region=region, name=name, value=1))
-        return 1
+    if moved is None:  # the first act of a region; somebody else may be doing it now
+        insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
+        first = insert(counters).values(region=region, name=name, value=1)
+        moved = connection.execute(
+            first.on_conflict_do_update(
+                index_elements=["region", "name"], set_={"value": counters.c.value + 1}
+            ).returning(counters.c.value)
+        ).scalar_one()
     return int(moved)
 
 

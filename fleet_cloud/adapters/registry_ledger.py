@@ -25,7 +25,7 @@ from fleet_cloud.ingest.ledger import (
     ranges_to_text,
     standing,
 )
-from fleet_cloud.ingest.ports import NOTHING, BatchKey, Claimant, Collected, Standing
+from fleet_cloud.ingest.records import NOTHING, BatchKey, Claimant, Collected, Standing
 
 
 class _StreamKey(NamedTuple):

@@ -21,7 +21,7 @@ from fleet_cloud.adapters.registry_campaign_tables import (
 from fleet_cloud.adapters.registry_sql import Database, chunks, many
 from fleet_cloud.campaigns.ports import Happened, Progress, place_of
 from fleet_cloud.control.ports import PAGE_MAX
-from fleet_cloud.ingest.ports import BatchKey, Collected
+from fleet_cloud.ingest.records import BatchKey, Collected
 
 _Key = tuple[str, str, str]  # tenant, campaign, vehicle
 _EventKey = tuple[Any, ...]  # the values of these columns

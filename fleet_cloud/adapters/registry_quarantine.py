@@ -15,7 +15,7 @@ from fairway.ids import BatchName
 from fleet_cloud.adapters import registry_scope
 from fleet_cloud.adapters.registry_schema import dictionaries, quarantine
 from fleet_cloud.adapters.registry_sql import Database, chunks
-from fleet_cloud.ingest.ports import DictionaryKey, Misfit, QuarantineEntry
+from fleet_cloud.ingest.records import DictionaryKey, Misfit, QuarantineEntry
 
 # A defect shows in a few hundred messages; 10,000 of them are weeks of one.
 ENTRIES_MAX = 10_000

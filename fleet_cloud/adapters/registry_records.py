@@ -34,6 +34,7 @@ from fleet_cloud.rollouts.records import (
 
 PAGE_ROWS = 2_000
 _HASH_BYTES = 32
+_encoded = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
 
 
 class SqlRecords:
@@ -149,7 +150,7 @@ def _record_row(record: Record, seal: int, place: int) -> dict[str, Any]:
         place=place,
         time_ns=record.time_ns,
         what=record.what,
-        details=json.dumps(record.details, sort_keys=True, ensure_ascii=False),
+        details=_encoded(record.details),
         previous=record.previous,
         hash=record.hash,
     )

@@ -12,6 +12,7 @@
     counters                                     numbers that only grow: the fleet's revision, the plan's
     campaigns and their like                     registry_campaign_tables.py
     services and their like                      registry_service_tables.py
+    what foreign clients need                    registry_foreign_tables.py
     rollouts and their like                      registry_rollout_tables.py
     repositories and their files                 registry_repository_tables.py
 
@@ -32,6 +33,7 @@ from sqlalchemy import (
 
 from fleet_cloud.adapters import (  # noqa: F401 - of this schema
     registry_campaign_tables,
+    registry_foreign_tables,
     registry_metadata,
     registry_repository_tables,
     registry_rollout_tables,

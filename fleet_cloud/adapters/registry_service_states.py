@@ -3,6 +3,7 @@
 Rule 1: a check-in replaces the one before, whole, as for campaigns: registry_check_ins.py.
 """
 
+import dataclasses
 import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, func
 from sqlalchemy.dialects import postgresql, sqlite
 
-from fairway.control import ServiceStatus
+from fairway.control import ServiceDenial, ServiceStatus
 from fairway.identity import Scope
 from fairway.services.states import State, Sub
 from fleet_cloud.adapters import registry_scope
@@ -155,6 +156,8 @@ class SqlServiceStatuses:
             bad=json.dumps(status.bad),
             image=_text(status.image),
             is_isolated=status.is_isolated,
+            denials=json.dumps([dataclasses.asdict(one) for one in status.denials]),
+            denied=min(status.denied, REPORTED_MAX),
         )
 
 
@@ -183,4 +186,6 @@ def _status(found: Row[Any]) -> ServiceStatus:
         tuple(json.loads(found.bad)),
         found.image,
         bool(found.is_isolated),
+        tuple(ServiceDenial(**one) for one in json.loads(found.denials)),
+        found.denied,
     )

@@ -56,6 +56,8 @@ service_states = Table(
     Column("bad", Text, nullable=False),
     Column("image", String(80), nullable=False),
     Column("is_isolated", Boolean, nullable=False),
+    Column("denials", Text, nullable=False),
+    Column("denied", BigInteger, nullable=False),
     Index("service_states_by_service", "region", "tenant", "service", "vehicle"),
 )
 

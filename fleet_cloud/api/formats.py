@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv, ipc, parquet
 
-from fairway.samples import Kind
+from fairway.signals import Kind
 from fleet_cloud.api.ports import NotAcceptable
 from fleet_cloud.vehicles.telemetry import Buckets, Series
 

@@ -14,7 +14,7 @@ Rule 4: whoever fails too often waits; whoever was let in before is not held up 
 import hashlib
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -23,12 +23,19 @@ from fairway import log as logs
 from fairway.clock import NS_PER_S, Clock
 from fairway.errors import Denied, Unavailable
 from fleet_cloud.access.grants import Principal, may_somewhere
-from fleet_cloud.access.keys import PREFIX, USED_STEP_NS, ApiKey, holder, key_parts
+from fleet_cloud.access.keys import (
+    PREFIX,
+    USED_STEP_NS,
+    ApiKey,
+    KeyReader,
+    holder,
+    key_parts,
+)
 from fleet_cloud.access.limits import Limit
 from fleet_cloud.access.roles import Permission
-from fleet_cloud.access.tokens import TOKEN_MAX_CHARS
+from fleet_cloud.access.tokens import TOKEN_MAX_CHARS, Tokens
 from fleet_cloud.api.limiter import Limiter, Recent, address_of
-from fleet_cloud.api.ports import ApiPorts, NotAllowed, NotSignedIn, TooOften
+from fleet_cloud.api.ports import FleetsOf, NotAllowed, NotSignedIn, TooOften
 from fleet_cloud.api.visible import Caller
 from fleet_cloud.audit.acts import Act, Audit, Outcome
 
@@ -55,11 +62,30 @@ _bearer = HTTPBearer(
 _Shown = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 
 
+class Shown(Protocol):
+    """What the gate looks up what is shown in."""
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def keys(self) -> KeyReader: ...
+
+    @property
+    def tokens(self) -> Tokens: ...
+
+    @property
+    def audit(self) -> Audit: ...
+
+    @property
+    def fleets_of(self) -> FleetsOf: ...
+
+
 class Gate:
     """Lets callers in, or not."""
 
     def __init__(
-        self, ports: ApiPorts, *, requests: Limit = REQUESTS, failures: Limit = FAILURES
+        self, ports: Shown, *, requests: Limit = REQUESTS, failures: Limit = FAILURES
     ) -> None:
         self._ports = ports
         self._clock = ports.clock

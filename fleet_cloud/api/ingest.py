@@ -18,7 +18,7 @@ from fleet_cloud.api.parameters import iso
 from fleet_cloud.api.ports import ApiPorts, NotFound
 from fleet_cloud.api.problems import responses
 from fleet_cloud.api.visible import Caller
-from fleet_cloud.ingest.ports import QuarantineEntry
+from fleet_cloud.ingest.records import QuarantineEntry
 from fleet_cloud.ingest.status import Counts
 from fleet_cloud.vehicles.telemetry import Statistics
 

@@ -22,7 +22,7 @@ from fastapi.responses import StreamingResponse
 from numpy.typing import NDArray
 
 from fairway.errors import BadInput, Unavailable
-from fairway.samples import SignalTable
+from fairway.signals import SignalTable
 from fleet_cloud.access.roles import Permission
 from fleet_cloud.api.gate import Gate, needs
 from fleet_cloud.api.parameters import signal_filter

@@ -26,7 +26,8 @@ from fleet_cloud.control.commanding import Commanding
 from fleet_cloud.control.ports import (
     Commands,
 )
-from fleet_cloud.ingest.ports import LiveFeed, Quarantine
+from fleet_cloud.ingest.ports import LiveFeed
+from fleet_cloud.ingest.records import Quarantine
 from fleet_cloud.ingest.status import IngestStatus
 from fleet_cloud.models.control_plane import ControlPlane
 from fleet_cloud.rollouts.desk import Desk as RolloutDesk

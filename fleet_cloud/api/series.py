@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import Response
 
 from fairway.errors import BadInput
-from fairway.samples import Kind
+from fairway.signals import Kind
 from fleet_cloud.access.roles import Permission
 from fleet_cloud.api import formats
 from fleet_cloud.api.formats import MEDIA_TYPES, Columns, Format

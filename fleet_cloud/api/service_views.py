@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from fairway.control import ServiceStatus
+from fairway.control import ServiceDenial, ServiceStatus
 from fleet_cloud.api.campaign_views import TargetView
 from fleet_cloud.api.parameters import iso
 from fleet_cloud.services.model import Content, Kept
@@ -48,8 +48,19 @@ class ServicePage:
 
 
 @dataclass(frozen=True, slots=True)
+class DenialView:
+    """Something that a service asked for in vain, and how often since its vehicle's agent started."""
+
+    kind: str
+    what: str
+    count: int
+    last: str | None
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class StatusView:
-    """How a service stands in a vehicle, in the words of Eclipse Ankaios."""
+    """How a service stands in a vehicle, in the words of Eclipse Ankaios; `denials`: the last few things."""
 
     service: str
     version: str
@@ -62,6 +73,8 @@ class StatusView:
     bad_versions: list[str]
     image: str | None
     isolated: bool
+    denied: int
+    denials: list[DenialView]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +149,18 @@ def status_view(status: ServiceStatus) -> StatusView:
         bad_versions=list(status.bad),
         image=status.image or None,
         isolated=status.is_isolated,
+        denied=status.denied,
+        denials=[_denial(one) for one in status.denials],
+    )
+
+
+def _denial(denial: ServiceDenial) -> DenialView:
+    return DenialView(
+        kind=denial.kind,
+        what=denial.what,
+        count=denial.count,
+        last=iso(denial.last_time_ns) if denial.last_time_ns else None,
+        why=denial.why or None,
     )
 
 

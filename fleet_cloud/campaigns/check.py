@@ -16,7 +16,7 @@ from enum import StrEnum
 from fairway.campaign.model import Campaign, ConditionalFetch, ConditionBased
 from fairway.errors import BadInput
 from fairway.expression.campaign import Expression, check_types, parse
-from fairway.samples import Kind, SignalTable
+from fairway.signals import Kind, SignalTable
 
 # Named in a report; of more, the number.
 MISSING_SHOWN_MAX = 100

@@ -13,8 +13,7 @@ from typing import Protocol
 from fairway.control import CheckIn, StateTemplate, StateValue
 from fairway.errors import BadInput
 from fairway.ids import vehicle_id
-from fairway.samples import SignalTable
-from fairway.telemetry import Dictionary
+from fairway.signals import Dictionary, SignalTable
 from fleet_cloud.campaigns.model import (
     Kept,
 )

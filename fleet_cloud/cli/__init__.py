@@ -1,58 +1,51 @@
-"""The `fleet-cloud` command line.  One file here is one command: `add(commands)` declares it, `run` does it."""
+"""The `fleet-cloud` command line.  One file here is one command: `add(commands)` declares it, `run` does it.
 
-import argparse
-from collections.abc import Sequence
+A file is loaded when its command is named: see fairway/command_line.py.
+"""
 
-from fairway import command_line
-from fleet_cloud.cli import (
-    audit,
-    broker,
-    campaign,
-    claim,
-    enrolment,
-    image,
-    ingest,
-    key,
-    pki,
-    release,
-    rollout,
-    serve,
-    service,
-    token,
-    user,
-    vehicle,
+from fairway.command_line import Command, Program
+
+PROGRAM = Program(
+    name="fleet-cloud",
+    description="The Fairway cloud for a fleet of vehicles.",
+    commands=(
+        Command(
+            "serve", "run the whole cloud: broker, ingest, stores, API", "fleet_cloud.cli.serve"
+        ),
+        Command("ingest", "run ingest alone, beside others", "fleet_cloud.cli.ingest"),
+        Command("vehicle", "add, list and remove vehicles", "fleet_cloud.cli.vehicle"),
+        Command(
+            "campaign", "make, approve, start and follow campaigns", "fleet_cloud.cli.campaign"
+        ),
+        Command(
+            "service", "have services run in vehicles, and follow them", "fleet_cloud.cli.service"
+        ),
+        Command("image", "keep images of services for vehicles to fetch", "fleet_cloud.cli.image"),
+        Command("release", "what is published for vehicles", "fleet_cloud.cli.release"),
+        Command(
+            "rollout",
+            "roll releases out to vehicles, and keep the record of it",
+            "fleet_cloud.cli.rollout",
+        ),
+        Command(
+            "claim",
+            "credentials of factory images: each enrols the vehicles of its list, once",
+            "fleet_cloud.cli.claim",
+        ),
+        Command(
+            "enrolment",
+            "who was enrolled; approve and reject replacements",
+            "fleet_cloud.cli.enrolment",
+        ),
+        Command("pki", "the fleet's root and its issuing authorities", "fleet_cloud.cli.pki"),
+        Command("broker", "rules for a broker that somebody else runs", "fleet_cloud.cli.broker"),
+        Command("key", "make, list and revoke API keys", "fleet_cloud.cli.key"),
+        Command("user", "add, list and remove people who sign in here", "fleet_cloud.cli.user"),
+        Command(
+            "token", "print a token for somebody who can sign in here", "fleet_cloud.cli.token"
+        ),
+        Command("audit", "who did what; export and verify the record", "fleet_cloud.cli.audit"),
+    ),
 )
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands."""
-    root = argparse.ArgumentParser(
-        prog="fleet-cloud", description="The Fairway cloud for a fleet of vehicles."
-    )
-    commands = root.add_subparsers(title="commands", metavar="COMMAND")
-    every = (
-        serve,
-        ingest,
-        vehicle,
-        campaign,
-        service,
-        image,
-        release,
-        rollout,
-        claim,
-        enrolment,
-        pki,
-        broker,
-        key,
-        user,
-        token,
-        audit,
-    )
-    for command in every:
-        command.add(commands)
-    return root
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Return 0 on success, 1 for an error we understand, 2 for a wrong command line."""
-    return command_line.run(parser(), argv)
+parser = PROGRAM.parser
+main = PROGRAM.main

@@ -64,6 +64,7 @@ def _rules(args: argparse.Namespace) -> int:
                 user=getpass.getuser() if os.getuid() == 0 else "",
                 place=args.place,
                 fleetwise=config.fleetwise.prefixes,
+                jobs=config.jobs.enabled,
             ),
         )
     if out is None:

@@ -13,12 +13,11 @@ from fairway.clock import SystemClock
 from fairway.identity import DEFAULT_TENANT, tenant_name
 from fairway.oci import documents, model
 from fairway.oci.model import Descriptor
-from fleet_cloud.adapters.fleet_files import FleetFiles, open_fleet
+from fleet_cloud.adapters.fleet_files import FleetFiles, open_artifacts, open_fleet
 from fleet_cloud.artifacts.ports import Artifacts
 from fleet_cloud.cli import settings
 from fleet_cloud.cli.people import actor, shown
 from fleet_cloud.control.ports import PAGE_MAX
-from fleet_cloud.features import open_artifacts
 from fleet_cloud.services.images import Shelf
 from fleet_cloud.services.ports import KeptImage
 from ota.images import source as sources

@@ -10,12 +10,20 @@ from cryptography.hazmat.primitives import serialization
 from fairway.clock import SystemClock
 from fairway.errors import BadInput
 from fairway.identity import DEFAULT_TENANT, tenant_name
-from fleet_cloud.adapters.fleet_files import open_fleet
+from fleet_cloud.adapters.fleet_files import open_artifacts, open_fleet
 from fleet_cloud.api.ports import ReleasePorts
 from fleet_cloud.api.releases import bundle_of
+from fleet_cloud.artifacts.tidying import AGE_MIN_DAYS
+from fleet_cloud.audit.acts import Act
 from fleet_cloud.cli import settings
-from fleet_cloud.features import open_artifacts
-from fleet_cloud.releasing import make_online_key, open_repository, release_ports, repository_keeper
+from fleet_cloud.cli.people import actor
+from fleet_cloud.releasing import (
+    make_online_key,
+    open_repository,
+    release_ports,
+    repository_keeper,
+    shelves,
+)
 from ota.manifest import Image, Kind
 
 
@@ -40,6 +48,18 @@ def add(commands: Any) -> None:
         "renew", help="sign snapshot and timestamp anew where half of their life is over"
     )
     renewing.set_defaults(run=_renew)
+    tidying = actions.add_parser(
+        "tidy", help="find, and with --remove remove, bytes that nothing names any more"
+    )
+    tidying.add_argument("--remove", action="store_true", help="remove them; without, only say so")
+    tidying.add_argument(
+        "--days",
+        type=_days,
+        default=AGE_MIN_DAYS,
+        metavar="N",
+        help="leave what came within so many days: it may wait for its metadata",
+    )
+    tidying.set_defaults(run=_tidy)
     for action in actions.choices.values():
         if action is not renewing:
             action.add_argument("--tenant", default=DEFAULT_TENANT, help="whose it is")
@@ -110,3 +130,27 @@ def _renew(args: argparse.Namespace) -> int:
         count = repository_keeper(config, repository, SystemClock()).renew()
     print(f"signed anew for {count} tenants")
     return 0
+
+
+def _tidy(args: argparse.Namespace) -> int:
+    config, tenant, now_ns = settings.read(args), tenant_name(args.tenant), SystemClock().now_ns()
+    with open_fleet(config) as fleet:
+        kept = shelves(config, fleet.registry)
+        old = kept.unnamed(tenant, now_ns, args.days)
+        if args.remove:
+            details = {"artifacts": str(len(old))}
+            fleet.audit.write(
+                Act("artifact.tidy", actor(), f"tenant:{tenant}", tenant, details=details)
+            )
+            old = kept.remove(tenant, old)
+    for one in old:
+        print(f"{one.digest}  {one.size_bytes} bytes")
+    total, done = sum(one.size_bytes for one in old), "removed" if args.remove else "to remove"
+    print(f"{done}: {len(old)} artifacts, {total} bytes")
+    return 0
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 3650:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days from 1 to 3650")
+    return int(text)

@@ -16,11 +16,10 @@ from fairway.clock import SystemClock
 from fairway.errors import BadInput
 from fairway.identity import DEFAULT_TENANT, tenant_name
 from fairway.update import Stage
-from fleet_cloud.adapters.fleet_files import FleetFiles, open_fleet
+from fleet_cloud.adapters.fleet_files import FleetFiles, open_artifacts, open_fleet
 from fleet_cloud.adapters.updates import Updates
 from fleet_cloud.cli import rollout_records, settings
 from fleet_cloud.cli.people import actor, shown
-from fleet_cloud.features import open_artifacts
 from fleet_cloud.rollouts.desk import Desk
 from fleet_cloud.rollouts.model import Counts, Kept, VehicleKept
 from fleet_cloud.rollouts.wishes import wish_of, wish_to_json
@@ -48,7 +47,7 @@ def add(commands: Any) -> None:
         action.set_defaults(run=_act, act=act)
     actions.add_parser("show", help="show a rollout, its waves and counts").set_defaults(run=_show)
     vehicles = actions.add_parser("vehicles", help="list its vehicles: how each stands, and why")
-    vehicles.add_argument("--stage", default="", choices=["", *Stage], help="only those there")
+    vehicles.add_argument("--stage", default="", metavar="STAGE", help="only those at this stage")
     vehicles.set_defaults(run=_vehicles)
     for verb, action in actions.choices.items():
         if verb not in ("create", "list"):
@@ -181,6 +180,8 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _vehicles(args: argparse.Namespace) -> int:
+    if args.stage and args.stage not in list(Stage):
+        raise BadInput(f"--stage {args.stage[:40]}: choose from {', '.join(Stage)}")
     stage = Stage(args.stage) if args.stage else None
     found: list[VehicleKept] = []
     with opened(args) as (_, updates):

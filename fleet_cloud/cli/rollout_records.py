@@ -15,14 +15,13 @@ from fairway.errors import BadInput, Unavailable
 from fairway.identity import tenant_name
 from fairway.signers.opening import open_signer
 from fleet_cloud.adapters.director_keys import make_director
-from fleet_cloud.adapters.fleet_files import FleetFiles, audit_key, open_fleet
+from fleet_cloud.adapters.fleet_files import FleetFiles, audit_key, open_artifacts, open_fleet
 from fleet_cloud.adapters.updates import Updates
 from fleet_cloud.adapters.whole_files import write_whole
 from fleet_cloud.audit.acts import Act
 from fleet_cloud.audit.verify import public_keys
 from fleet_cloud.cli import settings
 from fleet_cloud.cli.people import actor
-from fleet_cloud.features import open_artifacts
 from fleet_cloud.rollouts.ecus import by_type
 from fleet_cloud.rollouts.records import REPORTS, verify_export
 from fleet_cloud.updating import director_keys, open_updates
@@ -103,14 +102,8 @@ def _records(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    if args.key:
-        pems = [_read(path) for path in args.key]
-    else:
-        signer = open_signer(audit_key(settings.read(args)))
-        form = serialization.PublicFormat.SubjectPublicKeyInfo
-        pems = [signer.public_key().public_bytes(serialization.Encoding.PEM, form)]
     with _file(args.file) as file:
-        for proof in verify_export(file, public_keys(pems)):
+        for proof in verify_export(file, public_keys(_keys(args))):
             if args.json:
                 said = {
                     "tenant": proof.scope.tenant,
@@ -126,6 +119,14 @@ def _verify(args: argparse.Namespace) -> int:
                     f" in {proof.seals} seals, intact"
                 )
     return 0
+
+
+def _keys(args: argparse.Namespace) -> list[bytes]:
+    if args.key:
+        return [_read(path) for path in args.key]
+    signer = open_signer(audit_key(settings.read(args)))
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return [signer.public_key().public_bytes(serialization.Encoding.PEM, form)]
 
 
 def _rxswin(args: argparse.Namespace) -> int:

@@ -208,6 +208,7 @@ def _line(status: ServiceStatus) -> str:
         *([] if status.is_isolated else ["not isolated"]),
         *([f"{status.restarts} restarts"] if status.restarts else []),
         *([f"bad: {', '.join(status.bad)}"] if status.bad else []),
+        *([f"denied {status.denied} times"] if status.denied else []),
         *([status.why] if status.why else []),
     ]
     return f"{status.name} {status.version} {state}  {'; '.join(more)}".rstrip()

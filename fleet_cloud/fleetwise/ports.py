@@ -11,7 +11,7 @@ from typing import Protocol
 from fairway.control import Answer, CampaignOrder, CheckIn, StateReport, StateTemplateList
 from fairway.fleetwise.decoders import DecoderManifest
 from fairway.fleetwise.names import SignalNames
-from fairway.telemetry import Dictionary
+from fairway.signals import Dictionary
 
 
 @dataclass(frozen=True, slots=True, eq=False)

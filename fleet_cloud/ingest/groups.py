@@ -14,24 +14,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fairway.errors import BadInput, FairwayError, Unavailable
-from fairway.samples import SignalTable
+from fairway.signals import SignalTable
 from fairway.telemetry import Dictionary, Outcome, Receipt, SealedBatch
 from fleet_cloud.ingest.accept import Parsed, Rejected, columns_of_each
-from fleet_cloud.ingest.ports import (
-    AcceptedBatch,
-    Answer,
+from fleet_cloud.ingest.ports import AcceptedBatch, Answer, Fault, Message, TelemetryStore
+from fleet_cloud.ingest.records import (
     BatchKey,
     Claimant,
     Collected,
     Dictionaries,
     DictionaryKey,
-    Fault,
     Ledger,
-    Message,
     Misfit,
     Quarantine,
     Standing,
-    TelemetryStore,
 )
 from fleet_cloud.ingest.status import Counts
 from fleet_cloud.ingest.tables import Arrived, Tables

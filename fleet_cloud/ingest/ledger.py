@@ -13,7 +13,7 @@ stood, each process measures itself (watch.py): no clock that somebody sets take
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fleet_cloud.ingest.ports import BatchKey, Claimant, Standing
+from fleet_cloud.ingest.records import BatchKey, Claimant, Standing
 
 # A gap is left when a spool drops its oldest after a long outage: a handful in the life of a vehicle.
 # 256 ranges are at most 10 kB in a row of the registry.

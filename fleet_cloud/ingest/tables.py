@@ -12,10 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fairway.errors import BadInput
-from fairway.samples import SignalTable
-from fairway.telemetry import Dictionary
+from fairway.signals import Dictionary, SignalTable
 from fairway.wire.telemetry import request_from_bytes
-from fleet_cloud.ingest.ports import Dictionaries, DictionaryKey
+from fleet_cloud.ingest.records import Dictionaries, DictionaryKey
 
 # Vehicles of one model and software share a dictionary: a fleet has tens, of some 1,000 signals each.  A signal
 # takes about 300 bytes here, so a fleet (or a hostile vehicle) of any diversity takes 150 MB at most.

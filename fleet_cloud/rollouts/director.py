@@ -5,7 +5,7 @@
 Rule 1: the vehicle's id stands in every targets file, also in one that lists nothing: none can be played to
 another vehicle.
 Rule 2: all three files of a vehicle have the same version, which only grows.
-Rule 3: what is signed has one spelling (canonical JSON); where that is JSON the file has those very bytes.
+Rule 3: what is signed is canonical JSON; where that is JSON, as in all files of vehicles, the file has it.
 Rule 4: no I/O and no clock here: keys are opened elsewhere, times are arguments.
 """
 
@@ -25,6 +25,7 @@ from ota.canonical import canonical
 from ota.report_json import key_of
 
 SPEC_VERSION = "1.0.34"
+_encoded = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 ROLES = ("targets", "snapshot", "timestamp")
 # Uptane's deployment practice: hours to a day; a vehicle that is cut off for longer installs nothing.
 LIFE_NS = 24 * 3600 * NS_PER_S
@@ -62,7 +63,7 @@ class Instruction:
     @property
     def digest(self) -> str:
         """The name of its content: while that stays, nothing has to be signed but for time."""
-        return hashlib.sha256(canonical(_targets_said(self))).hexdigest()
+        return hashlib.sha256(_encoded(_targets_said(self)).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +171,19 @@ def _described(file: bytes, version: int) -> dict[str, Any]:
 
 
 def _signed(said: dict[str, Any], keys: Sequence[RoleKey]) -> bytes:
-    text = canonical(said)
+    written = _encoded(said).encode()
+    text = canonical_of(said, written)
     signatures = [{"keyid": key.keyid, "sig": key.signer.sign(text).hex()} for key in keys]
-    # Canonical JSON has line ends as they are, which JSON does not: keys in PEM have some.
-    is_json = min(text) >= 0x20
-    written = text if is_json else json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
-    return b'{"signatures":' + canonical(signatures) + b',"signed":' + written + b"}"
+    return b'{"signatures":' + _encoded(signatures).encode() + b',"signed":' + written + b"}"
+
+
+def canonical_of(said: object, written: bytes) -> bytes:
+    """Return the canonical JSON of what was written as JSON with sorted keys and no spaces.
+
+    The two differ where JSON writes something with a backslash alone, a line end for instance: keys in PEM
+    have some, a vehicle's files have none, and a million of these are signed.
+    """
+    return canonical(said) if b"\\" in written else written
 
 
 def _time(time_ns: int) -> str:

@@ -28,6 +28,8 @@ class Offer:
     is_cancelled: bool = False  # it is to be given up; said until the vehicle has answered
     window_open: bool = True  # false: fetch, and do not install yet
     is_forced: bool = True  # false: the vehicle may choose its time
+    has_window: bool = False  # it may be installed at some times only; window_open says whether now
+    is_download_only: bool = False  # to be fetched and kept: the order to install it is another one
 
 
 class Offers(Protocol):

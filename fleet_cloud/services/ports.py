@@ -68,7 +68,7 @@ class DesiredKeeper(Desired, Following, Protocol):
 
 
 class Statuses(Protocol):
-    """Keeps what vehicles say of their services.  Contract: tests/contracts/test_service_statuses.py."""
+    """Keeps what vehicles say of their services.  Contract: tests/contracts/test_services.py."""
 
     def note_services(self, said: Sequence[Said], without: Collection[Vehicle]) -> None:
         """Replace what each vehicle said before; those `without` run no services.  Raises Unavailable."""

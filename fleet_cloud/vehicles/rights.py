@@ -3,6 +3,8 @@
     a vehicle      publishes below its own up/      reads below its own down/
     the cloud      publishes below all down/        reads below all up/
 
+With AWS IoT Jobs: a vehicle asks and hears below its own thing's jobs, and the cloud answers there.
+
 With agents of AWS IoT FleetWise: a vehicle also sends and hears on its own topics there, and a user of its own
 serves them, which can do nothing else.
 
@@ -14,6 +16,7 @@ which of them an open connection was made with.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fairway import iot_jobs
 from fairway.fleetwise.topics import Prefixes
 from fairway.topics import ALL_DOWN, ALL_UP, down_tree, up_tree
 from fleet_cloud.vehicles.certificates import Member
@@ -33,17 +36,31 @@ SHARE_GROUP = "fairway-ingest"
 CLOUD_SHARED = f"$share/{SHARE_GROUP}/{ALL_UP}"
 
 
-def rights_of(vehicle: str, fleetwise: Prefixes | None = None) -> Rights:
+def cloud_rights(*, jobs: bool = False) -> Rights:
+    """Return what the cloud may do; `jobs`: it serves AWS IoT Jobs."""
+    if not jobs:
+        return CLOUD_RIGHTS
+    return Rights(
+        publish=(*CLOUD_RIGHTS.publish, iot_jobs.hears("+")),
+        subscribe=(*CLOUD_RIGHTS.subscribe, *iot_jobs.asks("+")),
+    )
+
+
+def rights_of(vehicle: str, fleetwise: Prefixes | None = None, *, jobs: bool = False) -> Rights:
     """Return what `vehicle` may do; also a broker's own word for whoever asks, such as `%u`.
 
-    `fleetwise` are the topics of FleetWise's agents, where the fleet has some.
+    `fleetwise` are the topics of FleetWise's agents, where the fleet has some; `jobs`: it may use AWS IoT Jobs.
     """
     publish: tuple[str, ...] = (up_tree(vehicle),)
     subscribe: tuple[str, ...] = (down_tree(vehicle),)
+    if jobs:
+        publish += iot_jobs.asks(vehicle)
+        subscribe += (iot_jobs.hears(vehicle),)
     if fleetwise is not None:
         publish += fleetwise.up(vehicle)
         subscribe += (*fleetwise.down(vehicle), *fleetwise.heard(vehicle))
-    return Rights(publish, subscribe)
+    # Agents of FleetWise listen to their jobs anyhow: each filter is said once.
+    return Rights(publish, tuple(dict.fromkeys(subscribe)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairway.errors import BadInput
-from fairway.samples import Kind
+from fairway.signals import Kind
 
 # One page of a series: 25 MB of columns; whoever wants more asks for the next page.
 POINTS_MAX = 1_000_000

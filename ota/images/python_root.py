@@ -166,8 +166,10 @@ def _modules(files: dict[str, Path], *, epoch_s: int) -> list[Member]:
 
 def _cached(name: str, path: Path, *, epoch_s: int) -> list[Member]:
     code = _compiled(name, path)
-    cached = importlib.util.cache_from_source(f"/{name}", optimization="")
-    return [members.file(cached[1:], code, epoch_s=epoch_s)] if code else []
+    # Beside its source, wherever this Python keeps its own (PYTHONPYCACHEPREFIX).
+    folder, slash, module = name.rpartition("/")
+    cached = f"{folder}{slash}__pycache__/{module.removesuffix('.py')}.{sys.implementation.cache_tag}.pyc"
+    return [members.file(cached, code, epoch_s=epoch_s)] if code else []
 
 
 def _compiled(name: str, path: Path) -> bytes:

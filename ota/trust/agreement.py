@@ -7,7 +7,7 @@ Rule 2: length, every hash that both give, hardware id and release counter are t
 Rule 3: a release counter never falls, unless both repositories say so: the Director by "downgrade": true, and
 the role of the Image repository that lists the image by a statement for this vehicle, image and counter:
 
-    "custom": {"downgrade": {"vehicles": ["CAR1"], "name": "brake-fw", "to_counter": 4}}     (or a list of such)
+    "custom": {"downgrade": [{"vehicles": ["CAR1"], "name": "brake-fw", "to_counter": 4}]}   see ota.downgrade
 
 So whoever steals the Director's keys cannot bring back an image with a known hole, although it is still listed.
 """
@@ -19,6 +19,7 @@ from typing import Any
 from fairway.errors import BadInput
 from fairway.services.fields import Table
 from ota.custom import NAME_MAX_CHARS, NUMBER_MAX, image_from_target, named_pairs
+from ota.downgrade import Downgrade, allows
 from ota.manifest import Image
 from ota.trust.delegations import Found
 from ota.trust.kept import Held, refused
@@ -82,8 +83,13 @@ def agreed(
     found: Found | None,
     vehicle: Vehicle,
     held: Mapping[str, Held],
+    *,
+    names_hardware: bool = True,
 ) -> tuple[Assigned, ...]:
-    """Return what an image is assigned to, when the Image repository says the same of it.  Raises Tampered."""
+    """Return what an image is assigned to, when the Image repository says the same of it.
+
+    An older Image repository may name no hardware for an image (`names_hardware` false).  Raises Tampered.
+    """
     if found is None:
         what = "the Image repository does not list it"
         raise refused(Attack.ARBITRARY_SOFTWARE, one.path, what)
@@ -95,8 +101,15 @@ def agreed(
             one.path,
             f"its release counter is {image.release_counter}; the Director says {one.release_counter}",
         )
-    may_fall = one.is_downgrade and _allows_downgrade(found, image, vehicle.id)
-    return tuple(_assigned(image, ecu, held.get(ecu.serial), may_fall=may_fall) for ecu in one.ecus)
+    for ecu in one.ecus:
+        if image.hardware_ids or names_hardware:
+            _check_hardware(image, ecu)
+    exception = Downgrade((vehicle.id,), image.name, image.release_counter)
+    may_fall = one.is_downgrade and allows(_custom(found.targets), exception)
+    return tuple(
+        Assigned(ecu, image, counter_checked(image, ecu, held.get(ecu.serial), may_fall=may_fall))
+        for ecu in one.ecus
+    )
 
 
 def counter_checked(image: Image, ecu: Ecu, held: Held | None, *, may_fall: bool) -> bool:
@@ -113,14 +126,13 @@ def counter_checked(image: Image, ecu: Ecu, held: Held | None, *, may_fall: bool
     return True
 
 
-def _assigned(image: Image, ecu: Ecu, held: Held | None, *, may_fall: bool) -> Assigned:
+def _check_hardware(image: Image, ecu: Ecu) -> None:
     if ecu.hardware_id not in image.hardware_ids:
         raise refused(
             Attack.WRONG_ECU,
             image.path,
             f"it is not for the hardware {ecu.hardware_id!r:.80} of ECU {ecu.serial}",
         )
-    return Assigned(ecu, image, counter_checked(image, ecu, held, may_fall=may_fall))
 
 
 def _directed(path: str, target: TargetFile, where: str) -> Directed:
@@ -174,19 +186,6 @@ def _image(path: str, listed: TargetFile) -> Image:
         )
     except BadInput as error:
         raise refused(Attack.MALFORMED, path, str(error)) from error
-
-
-def _allows_downgrade(found: Found, image: Image, vehicle: str) -> bool:
-    said = _custom(found.targets).get("downgrade")
-    statements = said if isinstance(said, list) else [said]
-    return any(
-        isinstance(one, dict)
-        and isinstance(one.get("vehicles"), list)
-        and vehicle in one["vehicles"]
-        and one.get("name") == image.name
-        and one.get("to_counter") == image.release_counter
-        for one in statements
-    )
 
 
 def _custom(targets: Targets) -> dict[str, Any]:

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field, replace
 from fairway.errors import Tampered
 from ota.trust.model import Assigned, Attack, Refusal, Repository
 
+# Clocks without a battery start in 1970, 2000 or where their maker thought: before this nobody has set them.
+CLOCKS_START_NS = 1_577_836_800 * 10**9  # 2020-01-01
+
 RoleKey = tuple[Repository, str]
 
 
@@ -86,7 +89,8 @@ class Moment:
     """
 
     def __init__(self, now_ns: int | None, kept: Kept) -> None:
-        self.time_ns = max(now_ns or 0, kept.time_ns)
+        is_set = (now_ns or 0) >= CLOCKS_START_NS
+        self.time_ns = max(kept.time_ns, (now_ns or 0) if is_set else 0)
 
     @property
     def is_known(self) -> bool:

@@ -1,26 +1,20 @@
-"""The `vehicle-sim` command line.  One file here is one command: `add(commands)` declares it, `run` does it."""
+"""The `vehicle-sim` command line.  One file here is one command: `add(commands)` declares it, `run` does it.
 
-import argparse
-from collections.abc import Sequence
+A file is loaded when its command is named: see fairway/command_line.py.
+"""
 
-from fairway import command_line
-from simulators.cli import body, drive, ecu, record, replay
+from fairway.command_line import Command, Program
 
-
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands."""
-    root = argparse.ArgumentParser(
-        prog="vehicle-sim", description="Simulated vehicles, buses and drives."
-    )
-    commands = root.add_subparsers(title="commands", metavar="COMMAND")
-    body.add(commands)
-    drive.add(commands)
-    ecu.add(commands)
-    record.add(commands)
-    replay.add(commands)
-    return root
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Return 0 on success, 1 for an error we understand, 2 for a wrong command line."""
-    return command_line.run(parser(), argv)
+PROGRAM = Program(
+    name="vehicle-sim",
+    description="Simulated vehicles, buses and drives.",
+    commands=(
+        Command("body", "run door and climate control units on a bus", "simulators.cli.body"),
+        Command("drive", "drive a simulated vehicle", "simulators.cli.drive"),
+        Command("ecu", "run control units that answer diagnostic requests", "simulators.cli.ecu"),
+        Command("record", "record a bus in a log file", "simulators.cli.record"),
+        Command("replay", "play a log onto a bus", "simulators.cli.replay"),
+    ),
+)
+parser = PROGRAM.parser
+main = PROGRAM.main

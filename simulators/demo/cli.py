@@ -4,22 +4,19 @@ import argparse
 import asyncio
 import sys
 import tempfile
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
-from fairway import command_line
+from fairway.command_line import Command, Program
 from fairway.errors import BadInput
-from simulators.images import cli as images
 
 # More do not fit two cores at frame level: an agent and a simulated vehicle take some 15 % of one each.
 VEHICLES_MAX = 8
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands."""
-    root = argparse.ArgumentParser(prog="fairway", description="Fairway on one machine.")
-    commands = root.add_subparsers(title="commands", metavar="COMMAND")
+def add(commands: "argparse._SubParsersAction[Any]") -> None:
+    """Declare the command."""
     demo = commands.add_parser(
         "demo", help="simulated vehicles, their agents and the cloud, all here"
     )
@@ -44,8 +41,6 @@ def parser() -> argparse.ArgumentParser:
         "--uplink", choices=("mqtt", "grpc"), default="mqtt", help="how vehicles reach the cloud"
     )
     demo.set_defaults(run=run)
-    images.add(commands)
-    return root
 
 
 def run(args: argparse.Namespace) -> int:
@@ -74,6 +69,17 @@ def run(args: argparse.Namespace) -> int:
         return 0 if summary.is_whole else 1
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Return 0 on success, 1 for an error we understand, 2 for a wrong command line."""
-    return command_line.run(parser(), argv)
+PROGRAM = Program(
+    name="fairway",
+    description="Fairway on one machine.",
+    commands=(
+        Command(
+            "demo",
+            "simulated vehicles, their agents and the cloud, all here",
+            "simulators.demo.cli",
+        ),
+        Command("image", "build images of services, look into them", "simulators.images.cli"),
+    ),
+)
+parser = PROGRAM.parser
+main = PROGRAM.main

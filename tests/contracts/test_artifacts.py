@@ -16,6 +16,7 @@ from fleet_cloud.adapters.memory import memory_registry
 from fleet_cloud.adapters.memory_artifacts import MemoryArtifacts
 from fleet_cloud.adapters.registry import Registry, open_registry
 from fleet_cloud.artifacts.ports import Artifacts
+from fleet_cloud.artifacts.tidying import Store
 from tests.postgres import postgres  # noqa: F401 - a fixture
 from tests.s3_server import KEY_ID, REGION, SECRET, S3Server, s3_server
 
@@ -40,7 +41,7 @@ def in_bucket(server: S3Server, part_bytes: int) -> S3Artifacts:
 
 
 @pytest.fixture(params=["memory", "files", "s3", "s3 in parts"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Artifacts]:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "memory":
         yield MemoryArtifacts()
     elif request.param == "files":
@@ -81,6 +82,16 @@ def test_what_was_put_is_read_from_any_byte(store: Artifacts):
     assert store.read(NAME, 0, 10**6) == CONTENT
     assert store.read(NAME, 1000, 500) == CONTENT[1000:1500]
     assert store.read(NAME, len(CONTENT), 10) == b""
+
+
+def test_what_is_removed_is_gone_and_may_come_again(store: Store):
+    put(store, CONTENT)
+    store.remove(NAME)
+    store.remove(NAME)
+
+    assert store.size(NAME) is None
+    put(store, CONTENT)
+    assert store.read(NAME, 0, 10**6) == CONTENT
 
 
 def test_nothing_is_an_artifact_too(store: Artifacts):

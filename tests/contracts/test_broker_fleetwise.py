@@ -12,9 +12,9 @@ from fairway.topics import client_id, up_telemetry
 from fleet_cloud.adapters.broker_child import BrokerPlace, find_program, make_broker
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.vehicles.registry import FLEETWISE_NAME
-from tests.brokers import free_port
 from tests.issued import keys_of, members_by
 from tests.mqtt_client import MqttClient
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled")]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.adapters.images import ImageStore
-from edge_agent.adapters.images_memory import MemoryImages
+from edge_agent.adapters.services_memory import MemoryImages
 from edge_agent.services.instance import ImageSettings, Root
 from edge_agent.services.ports import Images
 from fairway.errors import BadInput

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 from fairway.ids import BatchName
 from fleet_cloud.adapters.addresses import sqlite_url
 from fleet_cloud.adapters.registry import Registry, open_registry
-from fleet_cloud.ingest.ports import BatchKey, Claimant, DictionaryKey, Standing
+from fleet_cloud.ingest.records import BatchKey, Claimant, DictionaryKey, Standing
 from fleet_cloud.vehicles.certificates import CertificateState
 from tests.postgres import postgres  # noqa: F401 - a fixture
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.adapters.prober import MemoryProber, ServiceProber
+from edge_agent.adapters.prober import ServiceProber
+from edge_agent.adapters.services_memory import MemoryProber
 from edge_agent.services.instance import Instance
 from edge_agent.services.ports import Prober
 from edge_agent.services.runtime import Executed, Usage
@@ -52,14 +53,14 @@ class World:
     def become_ill(self, probe: Probe) -> None:
         self.inside.is_well, self.age_s, self.status = False, 60.0, 503
         if isinstance(self.prober, MemoryProber):
-            self.prober.answers[self.instance.id, probe] = "it is ill"
+            self.prober.answers["battery"] = "it is ill"
 
     def be_gone(self, probe: Probe) -> None:
         self.inside.runs, self.age_s = False, None
         for socket in self.instance.sockets.iterdir():
             socket.unlink()
         if isinstance(self.prober, MemoryProber):
-            self.prober.answers[self.instance.id, probe] = "it does not run"
+            self.prober.answers["battery"] = "it does not run"
 
 
 @pytest.fixture(params=["service", "memory"])

@@ -9,7 +9,7 @@ from fairway.ids import BatchName
 from fairway.telemetry import CampaignEvent, CampaignPart
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.campaigns.ports import Happened, Progress
-from fleet_cloud.ingest.ports import BatchKey, Claimant, Collected
+from fleet_cloud.ingest.records import BatchKey, Claimant, Collected
 from tests.contracts.test_campaigns import NOW, registry  # noqa: F401 - a fixture
 from tests.postgres import postgres  # noqa: F401 - a fixture
 

@@ -18,7 +18,7 @@ from fleet_cloud.adapters.memory import memory_registry
 from fleet_cloud.adapters.registry import Registry, open_registry
 from fleet_cloud.adapters.registry_schema import NEWEST, metadata
 from fleet_cloud.adapters.registry_sql import Database
-from fleet_cloud.ingest.ports import BatchKey, Claimant, DictionaryKey, Misfit, Standing
+from fleet_cloud.ingest.records import BatchKey, Claimant, DictionaryKey, Misfit, Standing
 from fleet_cloud.vehicles.registry import Vehicle, VehicleState
 from tests.postgres import postgres  # noqa: F401 - a fixture
 

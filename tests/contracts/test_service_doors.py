@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.adapters.service_doors_memory import MemoryDoors
+from edge_agent.adapters.services_memory import MemoryDoors
 from edge_agent.services.instance import Instance
 from fairway.errors import BadInput
 from fairway.services.model import Offer, Runner, Service, Use
@@ -91,6 +91,15 @@ async def test_open_and_close_may_be_said_again(rig):
     await rig.doors.close(instance.id)
     await rig.doors.close(instance.id)
     await rig.doors.close("nobody.000000000000")
+    assert await rig.doors.open(instance)
+
+
+async def test_a_start_may_be_told_of_whoever_runs_and_of_whom_nobody_knows(rig):
+    instance = await rig.opened(BATTERY)
+
+    await rig.doors.started(instance.id)
+    await rig.doors.started("nobody.000000000000")
+
     assert await rig.doors.open(instance)
 
 

@@ -32,7 +32,7 @@ async def book(tmp_path: Path) -> AsyncIterator[Book]:
     yield Book(logs, say)
     os.close(out)
     os.close(err)
-    logs.forget(ID)
+    logs.keep_only(())
 
 
 async def test_a_line_is_kept_with_its_time_and_its_stream(book: Book):
@@ -64,3 +64,15 @@ async def test_the_newest_lines_are_told_and_the_oldest_of_them_first(book: Book
 @pytest.mark.parametrize("id_", ["other.0123456789ab", "", "..", "a/b", "../x"])
 async def test_what_is_unknown_has_said_nothing(book: Book, id_: str):
     assert book.logs.lines(id_, 10) == []
+
+
+async def test_lines_go_with_their_service_and_those_of_others_stay(book: Book):
+    book.say("stdout", "hello\n")
+    await until(lambda: book.logs.lines(ID, 10))
+
+    book.logs.keep_only({"tyres"})
+    kept = book.logs.lines(ID, 10)
+    book.logs.keep_only({"tyres-2", "other"})
+
+    assert len(kept) == 1
+    assert book.logs.lines(ID, 10) == []

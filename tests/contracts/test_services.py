@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fairway.control import ExecuteInService, FetchServiceLogs, ServiceStatus, What
+from fairway.control import ExecuteInService, FetchServiceLogs, ServiceDenial, ServiceStatus, What
 from fairway.errors import Conflict
 from fairway.services.model import Service
 from fairway.services.states import State, Sub
@@ -149,6 +149,21 @@ def test_what_a_vehicle_says_replaces_what_it_said(registry: Registry):
     assert [(one.name, one.state) for one in found.services] == [("b", State.RUNNING)]
     assert replace(found.services[0], why="") == replace(status("b"), why="")
     assert said.said(VIN2) is None
+
+
+def test_what_a_service_was_denied_is_kept_with_its_status(registry: Registry):
+    said = registry.service_statuses
+    denials = (ServiceDenial("read", "Vehicle.Speed", 2**63, NOW, "it may\0 not"),)
+    denied = replace(status("a"), denials=denials, denied=2**40)
+    said.note_services([Said(VIN1, 1, (denied, status("b")), NOW)], ())
+
+    found = said.said(VIN1)
+
+    assert found is not None
+    assert [(one.denials, one.denied) for one in found.services] == [(denials, 2**40), ((), 0)]
+    assert [one.bad for one in found.services] == [("0.8", "0.7")] * 2
+    (other,) = said.of_service("acme", "a")
+    assert other.services[0].denials == denials
 
 
 def test_a_vehicle_that_runs_no_services_any_more_is_forgotten(registry: Registry):

@@ -1,40 +1,37 @@
 """The telemetry store's contract: in memory, embedded, two servers of 2018, today's engine behind HTTP."""
 
-import itertools
 import threading
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairway.errors import BadInput
 from fairway.identity import DEFAULT_TENANT
-from fairway.ids import BatchName
 from fairway.samples import Kind, SampleBlock, Signal, SignalTable
 from fleet_cloud.adapters.telemetry_store import Store
 from fleet_cloud.adapters.telemetry_store_memory import MemoryTelemetryStore
-from fleet_cloud.ingest.ports import AcceptedBatch
-from fleet_cloud.vehicles.telemetry import POINTS_MAX, TIME_MAX_NS, LatestValue, SignalSpan
+from fleet_cloud.vehicles.telemetry import POINTS_MAX, LatestValue, SignalSpan
 from tests.clickhouse import (  # noqa: F401 - fixtures
     current_server_store,
     embedded_store,
     sharded_store,
 )
-
-S = 1_000_000_000
-NOW = 1_700_000_000 * S
-STREAM = "00000000000000aa"
-
-SPEED, GEAR, BELT = (
-    Signal("Vehicle.Speed", unit="km/h"),
-    Signal("Gear", Kind.TEXT),
-    Signal("Belt", Kind.BOOL),
+from tests.contracts.telemetry_rows import (
+    BELT,
+    GEAR,
+    NOW,
+    SPEED,
+    STREAM,
+    TABLE,
+    S,
+    batch,
+    block,
+    everything,
+    new_vehicle,
+    speeds,
 )
-TABLE = SignalTable((SPEED, GEAR, BELT))
-
-_numbers = itertools.count()
 
 
 @pytest.fixture(params=["memory", "embedded", "current_server", "sharded"])
@@ -51,47 +48,6 @@ def store(request: pytest.FixtureRequest, socket_enabled: None) -> Iterator[Stor
 def vehicle() -> str:
     """A vehicle of this test alone, for stores are shared."""
     return new_vehicle()
-
-
-def new_vehicle() -> str:
-    return f"VIN{next(_numbers):05d}"
-
-
-def block(*rows: tuple[int, int, float], texts: tuple[str, ...] = (), table: SignalTable = TABLE):
-    signal, time_ns, value = zip(*rows, strict=True) if rows else ((), (), ())
-    return SampleBlock(
-        table,
-        np.array(signal, np.int32),
-        np.array(time_ns, np.int64),
-        np.array(value, np.float64),
-        texts,
-    )
-
-
-def batch(
-    vehicle: str,
-    samples: SampleBlock,
-    *,
-    sequence: int = 1,
-    stream: str = STREAM,
-    tenant: str = "default",
-) -> AcceptedBatch:
-    return AcceptedBatch(tenant, BatchName(vehicle, stream, sequence), samples, NOW)
-
-
-def speeds(
-    store: Store,
-    vehicle: str,
-    *,
-    limit: int = 100,
-    from_ns: int = 0,
-    to_ns: int = TIME_MAX_NS,
-    streams: tuple[str, ...] | None = None,
-) -> list[tuple[int, object]]:
-    series = store.series(
-        SignalSpan("default", vehicle, SPEED.name, from_ns, to_ns, streams), limit=limit
-    )
-    return list(zip(series.time_ns.tolist(), series.values(), strict=True))
 
 
 def test_what_was_appended_is_read_back_in_order_of_time(store: Store, vehicle: str):
@@ -384,34 +340,9 @@ def test_every_store_gives_the_same_answers(
                 for number, rows in enumerate(batches)
             ]
         )
-        answers.append(_everything(store, vehicle, span, limit))
+        answers.append(everything(store, vehicle, span, limit))
 
     assert all(answer == answers[0] for answer in answers[1:])
-
-
-def _everything(store: Store, vehicle: str, span: list[int], limit: int) -> list[object]:
-    told: list[object] = [
-        store.latest("default", vehicle),
-        store.count("default", vehicle),
-        store.stored(DEFAULT_TENANT, vehicle, STREAM, range(5)),
-    ]
-    for signal in TABLE:
-        wanted = SignalSpan("default", vehicle, signal.name, span[0], span[1])
-        series = store.series(wanted, limit=limit)
-        buckets = store.buckets(wanted, bucket_ns=1_000_000, limit=limit)
-        told += [series.unit, series.time_ns.tolist(), series.values(), series.next_ns]
-        told += [buckets.unit, buckets.start_ns.tolist(), buckets.next_ns]
-        told += [
-            column.tolist()
-            for column in (
-                buckets.minimum,
-                buckets.maximum,
-                buckets.mean,
-                buckets.last,
-                buckets.count,
-            )
-        ]
-    return told
 
 
 @pytest.fixture(autouse=True)

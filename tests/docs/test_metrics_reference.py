@@ -15,6 +15,7 @@ from edge_agent.telemetry.campaign_counts import CampaignNumbers
 from edge_agent.telemetry.counts import SamplingCounts
 from edge_agent.telemetry.sending import UplinkCounts
 from edge_agent.telemetry.spool import SpoolState
+from edge_agent.updates.numbers import UpdateNumbers
 from fairway.control import CampaignState
 from fairway.services.states import State
 from fleet_cloud.adapters.ingest_metrics import IngestCollector
@@ -40,6 +41,7 @@ AGENT = Status(
     onboard=OnboardCounts(),
     data=DataNumbers(DataCounts(), dropped=0, subscriptions=0, providers=0),
     campaigns=CampaignNumbers({state.name.lower(): 0 for state in CampaignState}),
+    updates=UpdateNumbers(),
     services=AllNumbers(
         services=(
             ServiceNumbers(
@@ -53,6 +55,7 @@ AGENT = Status(
                 cpu=0.0,
                 memory_bytes=0,
                 pids=0,
+                denied={"read": 0},
             ),
         ),
         states=dict.fromkeys(State, 0),

@@ -15,11 +15,11 @@ from fairway.wire.telemetry import receipts_from_bytes
 from fleet_cloud.adapters.fleet_files import open_fleet
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.config import Config
-from tests.e2e.programs import free_port
 from tests.e2e.scene import EMBEDDED_BROKER, Cloud
 from tests.fleet_cloud.ingest.desk import DICTIONARY_BYTES
 from tests.issued import Keys, keys_of
 from tests.mqtt_client import MqttClient
+from tests.ports import free_port
 
 DOORS = ("mosquitto", "nats-server", "gRPC")
 

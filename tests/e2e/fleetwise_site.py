@@ -19,10 +19,10 @@ from fleet_cloud.adapters.memory_fleetwise import MemoryCampaigns, MemoryManifes
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.adapters.worker import Limits, Worker
 from fleet_cloud.fleetwise.ports import Fleet, NamedManifest
-from tests.brokers import free_port
 from tests.e2e.fleetwise_agent import FleetWiseAgent
 from tests.fleet_cloud.ingest.desk import Desk
 from tests.issued import keys_of
+from tests.ports import free_port
 
 CLOCK = SystemClock()
 VIN = "VIN1"

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.programs import Program, free_port, run, until
+from tests.e2e.programs import Program, run, until
+from tests.ports import free_port
 
 VEHICLE = "JTMRFREV8HJ000001"
 

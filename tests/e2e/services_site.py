@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.adapters.service_desk import SOCKET_NAME, ask
-from edge_agent.adapters.service_trial import cleaned, made_in
+from edge_agent.adapters.trial_folders import cleaned, made_in
 from tests.containers import need
 from tests.e2e.programs import Program, run, until
 from tests.shared_data import ROOT

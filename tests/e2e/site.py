@@ -12,8 +12,9 @@ from fleet_cloud.adapters.broker_child import find_program
 from fleet_cloud.adapters.broker_mosquitto import access_rules, mosquitto_access, mosquitto_config
 from fleet_cloud.adapters.pki_files import FilePki
 from tests.clickhouse import clickhouse_servers
-from tests.e2e.programs import Program, free_port, kill_pid, run, until
+from tests.e2e.programs import Program, kill_pid, run, until
 from tests.e2e.scene import get
+from tests.ports import free_port
 from tests.postgres import postgres_server
 from tests.shared_data import missing
 

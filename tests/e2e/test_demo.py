@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tests.e2e.programs import Program, free_port, run, until
+from tests.e2e.programs import Program, run, until
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.net, pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
 

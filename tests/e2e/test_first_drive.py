@@ -12,10 +12,11 @@ import pytest
 from fairway.topics import up_telemetry
 from tests.e2e import rav4
 from tests.e2e.fake_wall import FakeWall
-from tests.e2e.programs import Program, children_of, free_port, kill_pid, until
+from tests.e2e.programs import Program, children_of, kill_pid, until
 from tests.e2e.scene import EMBEDDED_BROKER, VEHICLE, Cloud, agent_program, status_of
 from tests.e2e.site import Site
 from tests.mqtt_client import MqttClient
+from tests.ports import free_port
 from tests.shared_data import shared
 from tests.small_disk import small_disk
 

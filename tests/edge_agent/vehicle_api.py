@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import numpy as np
+import pytest
 
 from edge_agent.adapters.kuksa import services_of
 from edge_agent.adapters.onboard_grpc import OnboardDoor
@@ -201,3 +202,13 @@ async def served(folder: Path, data: VehicleData | None = None, **door: Any) -> 
         yield Api(data, where, issuer)
     finally:
         await opened.stop()
+
+
+@asynccontextmanager
+async def refuses(code: str, sentence: str = ""):
+    """Expect a call to end with a code, and some words."""
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        yield
+    assert (error.value.code().name, sentence in str(error.value.details())) == (code, True), (
+        error.value
+    )

@@ -12,6 +12,7 @@ NOT_IN_VEHICLES = {
 NOT_IN_THE_CLOUD = {"edge_agent", "simulators", "can", "cantools", "asammdf"}
 # Slow to load and needed by few: an agent loads them when its configuration asks for them.
 NOT_AT_THE_START = {"cantools", "asammdf", "pandas", "can"}
+NOT_AT_THE_CLOUDS_START = {"boto3", "botocore", "alembic", "chdb", "psycopg", "awscrt"}
 
 
 @pytest.mark.parametrize(
@@ -19,8 +20,8 @@ NOT_AT_THE_START = {"cantools", "asammdf", "pandas", "can"}
     [
         ("edge_agent.app", NOT_IN_VEHICLES | NOT_AT_THE_START),
         ("edge_agent.cli", NOT_IN_VEHICLES | NOT_AT_THE_START),
-        ("fleet_cloud.app", NOT_IN_THE_CLOUD),
-        ("fleet_cloud.cli", NOT_IN_THE_CLOUD),
+        ("fleet_cloud.app", NOT_IN_THE_CLOUD | NOT_AT_THE_CLOUDS_START),
+        ("fleet_cloud.cli", NOT_IN_THE_CLOUD | NOT_AT_THE_CLOUDS_START),
     ],
 )
 def test_a_deployable_loads_only_its_own(module: str, banned: set[str]):

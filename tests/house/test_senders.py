@@ -15,6 +15,7 @@ KNOWN = {
 OTHERS = {"uplink", "_uplink", "sock", "_socket", "socket", "device", "theirs", "connection"} | {
     "pidfds",  # signals to processes
     "talk",  # with a container engine
+    "steps",  # of the verification of updates
 }
 
 

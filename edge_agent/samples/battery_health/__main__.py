@@ -8,7 +8,6 @@ Rule 1: what was learned of the battery lies in the data folder: a new version g
 import dataclasses
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,8 @@ from edge_agent.samples.battery_health.estimator import (
     health,
     observe,
 )
-from edge_agent.samples.front import Front
-from edge_agent.samples.vehicle import Refused, Update, Vehicle
+from edge_agent.samples.running import run
+from edge_agent.samples.vehicle import Update, Vehicle
 
 _BATTERY = "Vehicle.Powertrain.TractionBattery"
 VOLTAGE = f"{_BATTERY}.CurrentVoltage"
@@ -52,11 +51,6 @@ class Service:
         for update in self._vehicle.updates([VOLTAGE, CURRENT, TEMPERATURE]):
             self._take(update)
         self._keep()
-
-    def ready(self) -> tuple[int, Any]:
-        """Say whether values come."""
-        is_ready = self._vehicle.is_connected and self.has_data
-        return (200 if is_ready else 503), {"ready": is_ready}
 
     def answer(self) -> tuple[int, Any]:
         """Say how the battery is."""
@@ -141,20 +135,7 @@ def main() -> int:
     )
     data = environment.get("BATTERY_DATA")
     service = Service(vehicle, Path(data) if data else None, pack)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: vehicle.stop())
-    answers = {"/live": lambda: (200, {}), "/ready": service.ready, "/v1/health": service.answer}
-    Front(vehicle.sockets / SOCKET, answers).start()
-    print("started", flush=True)
-    try:
-        service.run()
-    except Refused as refused:
-        print(f"battery-health {refused}", file=sys.stderr, flush=True)
-        return 3
-    finally:
-        vehicle.close()
-    print("stopped", flush=True)
-    return 0
+    return run("battery-health", vehicle, service, SOCKET, {"/v1/health": service.answer})
 
 
 if __name__ == "__main__":

@@ -8,13 +8,12 @@ Rule 1: it works without battery-health: nobody can say then whether tyres are c
 
 import dataclasses
 import os
-import signal
-import sys
 from typing import Any
 
-from edge_agent.samples.front import Front, ask
+from edge_agent.samples.front import ask
+from edge_agent.samples.running import run
 from edge_agent.samples.tyre_pressure.watcher import Alarm, Reading, State, judge, observe
-from edge_agent.samples.vehicle import Refused, Update, Vehicle
+from edge_agent.samples.vehicle import Update, Vehicle
 
 WHEELS = ("Row1.Left", "Row1.Right", "Row2.Left", "Row2.Right")
 _TYRE = "Vehicle.Chassis.Axle.{row}.Wheel.{side}.Tire.{what}"
@@ -48,11 +47,6 @@ class Service:
         paths = [path_of(wheel, what) for wheel in WHEELS for what in ("Pressure", "Temperature")]
         for update in self._vehicle.updates(paths):
             self._take(update)
-
-    def ready(self) -> tuple[int, Any]:
-        """Say whether values come."""
-        is_ready = self._vehicle.is_connected and self.has_data
-        return (200 if is_ready else 503), {"ready": is_ready}
 
     def answer(self) -> tuple[int, Any]:
         """Say how the tyres are."""
@@ -106,20 +100,7 @@ def main() -> int:
     environment = os.environ
     vehicle = Vehicle(environment)
     service = Service(vehicle, float(environment.get("TYRE_PLACARD_KPA", "240")))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: vehicle.stop())
-    answers = {"/live": lambda: (200, {}), "/ready": service.ready, "/v1/tyres": service.answer}
-    Front(vehicle.sockets / SOCKET, answers).start()
-    print("started", flush=True)
-    try:
-        service.run()
-    except Refused as refused:
-        print(f"tyre-watch {refused}", file=sys.stderr, flush=True)
-        return 3
-    finally:
-        vehicle.close()
-    print("stopped", flush=True)
-    return 0
+    return run("tyre-watch", vehicle, service, SOCKET, {"/v1/tyres": service.answer})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What FleetWise's requests look like: its service model as botocore has it, read when the cloud starts.
+"""What FleetWise's requests look like: its service model as botocore has it, read for the first of them.
 
 Rule 1: whatever the model says of a member is held to: required, type, bounds, pattern, choice, one of a union.
 A member that the model does not know is refused: it is a wish that nobody would fulfil.
@@ -15,12 +15,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
-
-from botocore.loaders import Loader
-from botocore.model import ServiceModel, Shape
+from typing import Any, TypeAlias
 
 SERVICE, VERSION = "iotfleetwise", "2021-06-17"
+# botocore's own, which is loaded with the model: few clouds are asked by FleetWise's clients.
+ServiceModel: TypeAlias = Any
+Shape: TypeAlias = Any
 # A client mends one at a time; a log wants an end.
 FAULTS_MAX = 20
 # Seconds since the epoch: the end of the year 9999, as in tokens.
@@ -41,7 +41,10 @@ class Fault:
 @cache
 def service() -> ServiceModel:
     """Return the model of the service."""
-    return ServiceModel(Loader().load_service_model(SERVICE, "service-2", VERSION), SERVICE)
+    from botocore import loaders, model  # noqa: PLC0415
+
+    found = loaders.Loader().load_service_model(SERVICE, "service-2", VERSION)
+    return model.ServiceModel(found, SERVICE)
 
 
 @cache

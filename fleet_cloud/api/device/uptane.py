@@ -8,17 +8,20 @@ Rule 2: metadata goes out as it was signed, byte for byte; nothing here reads it
 """
 
 import asyncio
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from fairway.errors import BadInput
+from fairway.clock import NS_PER_S
+from fairway.errors import BadInput, Unavailable
 from fairway.wire.updates import events_from_json
 from fleet_cloud.api.device.admission import key_of, peer_needed
 from fleet_cloud.api.device.blobs import blob_answer
 from fleet_cloud.api.device.ports import DevicePorts
+from fleet_cloud.api.limiter import Recent
 from fleet_cloud.api.ports import NotFound
 from fleet_cloud.rollouts.ports import RegisteredEcu
 from ota.manifest import Image
@@ -27,6 +30,10 @@ from ota.registration import ecus_from_json
 _DIRECTOR = re.compile(r"([0-9]{1,9}\.)?(root|targets|snapshot|timestamp)\.json")
 # A role of ours or of a supplier: what a file may be called anywhere.
 _REPO = re.compile(r"([0-9]{1,9}\.)?[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\.json")
+# A report is some kilobytes: who takes longer holds a connection that others want.
+BODY_MAX_S = 60.0
+# A vehicle that lost the answer says the same again: that is no replay to be alarmed about.
+SAME_REPORT_NS = 900 * NS_PER_S
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -56,17 +63,22 @@ def _serve_metadata(routes: APIRouter, ports: DevicePorts) -> None:
 
 
 def _take_words(routes: APIRouter, ports: DevicePorts) -> None:
+    taken = Recent(SAME_REPORT_NS, ports.clock)
+
     @routes.put("/director/manifest")
     async def report(request: Request) -> Response:
-        peer, signed = peer_needed(ports, request), await request.body()
+        peer, signed = peer_needed(ports, request), await _body(request)
         key, now_ns = key_of(request), ports.clock.now_ns()
         of = (peer.tenant, peer.vehicle)
-        await asyncio.to_thread(ports.director.report, *of, signed, now_ns, key)
+        name = f"{peer.vehicle}/{hashlib.sha256(signed).hexdigest()}"
+        if not taken.knows(name):
+            await asyncio.to_thread(ports.director.report, *of, signed, now_ns, key)
+            taken.note(name)
         return Response(status_code=204)
 
     @routes.post("/director/ecus")
     async def register(request: Request) -> Response:
-        peer, body = peer_needed(ports, request), await request.body()
+        peer, body = peer_needed(ports, request), await _body(request)
         ecus = [
             RegisteredEcu(one.serial, one.hardware_id, one.public_key, is_primary=one.is_primary)
             for one in ecus_from_json(body)
@@ -77,10 +89,19 @@ def _take_words(routes: APIRouter, ports: DevicePorts) -> None:
 
     @routes.post("/events")
     async def events(request: Request) -> Response:
-        peer, body = peer_needed(ports, request), await request.body()
+        peer, body = peer_needed(ports, request), await _body(request)
         told, now_ns = events_from_json(body), ports.clock.now_ns()
         await asyncio.to_thread(ports.offers.tell, peer.tenant, peer.vehicle, told, now_ns)
         return Response(status_code=204)
+
+
+async def _body(request: Request) -> bytes:
+    """Return the body, which comes in time.  Raises Unavailable."""
+    try:
+        async with asyncio.timeout(BODY_MAX_S):
+            return await request.body()
+    except TimeoutError as error:
+        raise Unavailable(f"the body did not come within {BODY_MAX_S:.0f} s") from error
 
 
 def _serve_bytes(routes: APIRouter, ports: DevicePorts) -> None:

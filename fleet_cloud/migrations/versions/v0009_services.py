@@ -51,6 +51,8 @@ def upgrade() -> None:
         sa.Column("bad", sa.Text, nullable=False),
         sa.Column("image", sa.String(80), nullable=False),
         sa.Column("is_isolated", sa.Boolean, nullable=False),
+        sa.Column("denials", sa.Text, nullable=False),
+        sa.Column("denied", sa.BigInteger, nullable=False),
     )
     op.create_table(
         "images",

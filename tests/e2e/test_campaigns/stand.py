@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.e2e.programs import Program, free_port, run, until
+from tests.e2e.programs import Program, run, until
 from tests.e2e.scene import EMBEDDED_BROKER, Cloud
+from tests.ports import free_port
 
 AGENT = """\
 [vehicle]

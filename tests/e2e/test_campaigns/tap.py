@@ -17,7 +17,7 @@ import grpc
 
 from fairway.telemetry import CampaignEvent, Outcome, SealedBatch
 from fairway.wire.telemetry import receipts_from_bytes, request_from_bytes
-from tests.e2e.programs import free_port
+from tests.ports import free_port
 
 TELEMETRY = "/fairway.v1.IngestService/Telemetry"
 CONTROL = "/fairway.v1.ControlService/Control"

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.fake_wall import FakeWall
-from tests.e2e.programs import Program, free_port, run, until
+from tests.e2e.programs import Program, run, until
 from tests.e2e.scene import EMBEDDED_BROKER, Cloud
 from tests.edge_agent.agents import DBC, drive, write_log
 from tests.hardware_keys import softhsm, swtpm
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.net, pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
 

@@ -12,9 +12,10 @@ import pytest
 
 from fairway.clock import SystemClock
 from tests.certificates import Authority
-from tests.e2e.programs import Program, free_port, run, until
+from tests.e2e.programs import Program, run, until
 from tests.edge_agent.agents import DBC, drive, write_log
 from tests.onboard_apps import Issuer, bearer, channel, health, refusal, services
+from tests.ports import free_port
 from tests.shared_data import ROOT, missing
 
 pytestmark = [pytest.mark.net, pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.adapters.service_trial import cleaned, made_in
+from edge_agent.adapters.trial_folders import cleaned, made_in
 from tests.containers import need
 from tests.e2e.programs import Program, run, until
 from tests.e2e.services_site import busybox_image, digest_of

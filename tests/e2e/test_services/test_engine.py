@@ -46,3 +46,32 @@ def test_a_workload_of_ankaios_runs_at_podman_and_outlives_the_agent(
 
         car.services("stop", "workload-normal")
         until("its end", lambda: car.statuses()["workload-normal"]["state"] != "Running")
+
+
+def test_an_engine_that_is_started_after_the_agent_is_found(
+    busybox: Path, engine: PodmanService, tmp_path: Path
+):
+    engine.kill()
+    engine.socket.unlink(missing_ok=True)
+    manifest = tmp_path / "sleeper.yaml"
+    manifest.write_text(
+        f"name: sleeper\nversion: 1.0.0\nimage: {digest_of(busybox)}\n"
+        'command: ["/bin/sh", "-c", "echo awake; while :; do sleep 0.1; done"]\n'
+    )
+    more = f'runtime = "engine"\nengine_socket = "{engine.socket}"\n'
+
+    with vehicle(tmp_path, drive(tmp_path / "drive.log", seconds=60), more=more) as car:
+        car.services("images", "load", busybox)
+        car.services("apply", manifest)
+        listed = car.services("list").stdout
+        assert "NotScheduled" in listed
+        assert f"the container engine is not at {engine.socket}" in listed
+
+        engine.start()
+        car.until("sleeper", "Running")
+        until("its words", lambda: car.has_said("sleeper", "awake"))
+
+        layers = tmp_path / "services" / "images" / "layers"
+        assert [path for path in layers.iterdir() if path.is_dir()] == []
+        car.services("stop", "sleeper")
+        until("its end", lambda: car.statuses()["sleeper"]["state"] != "Running")

@@ -89,7 +89,7 @@ async def alone(rig: Rig, *command: str, said: str = "") -> str:
     del environment["TOKEN_OR_TOKENFILE"]  # which is in its folder: it is not mounted here
     with rigs.alone(instance) as pid:
         rig.pids[instance.id] = pid
-        await rig.doors.reach(instance.id)
+        await rig.doors.started(instance.id)
 
         def run() -> "subprocess.CompletedProcess[str]":
             return subprocess.run(

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.programs import Program, free_port, until
+from tests.e2e.programs import Program, until
 from tests.onboard_apps import Issuer
+from tests.ports import free_port
 from tests.shared_data import shared
 
 SETTINGS = """\

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tests.certificates import Authority
-from tests.e2e.programs import Program, free_port, until
+from tests.e2e.programs import Program, until
 from tests.onboard_apps import Issuer
+from tests.ports import free_port
 from tests.shared_data import ROOT, missing, shared
 
 pytestmark = [pytest.mark.net, pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]

@@ -10,9 +10,10 @@ import pytest
 
 from fairway.foreign.kuksa.val.v2 import val_pb2, val_pb2_grpc
 from fairway.v1 import onboard_pb2, onboard_pb2_grpc
-from tests.e2e.programs import Program, free_port, until
+from tests.e2e.programs import Program, until
 from tests.edge_agent.agents import DBC, collected, drive, write_log
 from tests.onboard_apps import Issuer, bearer, channel
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.net, pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
 

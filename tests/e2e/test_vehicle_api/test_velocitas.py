@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from fairway.foreign.kuksa.val.v1 import types_pb2, val_pb2, val_pb2_grpc
-from tests.e2e.programs import Program, free_port, until
+from tests.e2e.programs import Program, until
 from tests.e2e.test_vehicle_api.cars import Car, car_of
 from tests.onboard_apps import bearer, channel
+from tests.ports import free_port
 from tests.shared_data import ROOT, missing
 
 pytestmark = [pytest.mark.net, pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]

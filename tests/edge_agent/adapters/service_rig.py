@@ -78,6 +78,7 @@ class Rig:
     audit: SmallAudit
     clock: Any
     pids: dict[str, int] = field(default_factory=dict)  # of instances that run
+    is_engine_away: bool = False
 
     def instance(self, service: Service, number: str = "a") -> Instance:
         """Return an instance of a service; it is not served yet."""
@@ -231,6 +232,8 @@ async def served(
 
 def _doors(rig: Rig) -> ServiceDoors:
     async def pid_of(id_: str) -> int:
+        if rig.is_engine_away:
+            raise Unavailable("the container engine is not there")
         return rig.pids.get(id_, 0)
 
     served = services_of(rig.data, rig.clock, None, Served(rig.data, rig.clock))

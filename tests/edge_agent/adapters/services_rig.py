@@ -21,6 +21,8 @@ from edge_agent.adapters.services_memory import (
     MemoryLogs,
     MemoryProber,
 )
+from edge_agent.services.denials import Denials
+from edge_agent.services.instance import Instance
 from edge_agent.services.records import instance_id
 from fairway.services.model import Check, Command, Health, Runner, Service
 from fairway.services.needs import Room
@@ -97,13 +99,15 @@ class Vehicle:
         self.clock = VirtualClock()
         self.kept = MemoryKept()
         self.runtime = MemoryRuntime(scripts, self.clock)
-        self.images, self.doors = MemoryImages(), MemoryDoors()
+        self.images, self.doors = MemoryImages(has_all=True), MemoryDoors()
         self.prober, self.logs = MemoryProber(), MemoryLogs()
         self.fuse = Fuse()
         self.is_connected = True
         self.room = Room()
         self.files: tuple[Service, ...] = ()
         self.allow_exec = False
+        self.denials = Denials()
+        self.overfull: dict[str, str] = {}  # what is wrong with the data of an instance
 
     def services(self) -> Services:
         """Return a supervisor of a new agent."""
@@ -117,10 +121,16 @@ class Vehicle:
             kept=Fused(self.kept, lambda: self.fuse, ("keep",)),
             clock=self.clock,
             is_connected=lambda: self.is_connected,
+            denials=self.denials.of,
+            data_warnings=self.data_warnings,
             chance=lambda: 0.5,
         )
         places = Places(Path("/nowhere/services"), Path("/nowhere/run"))
         return Services(Terms(places, self.room, self.files, allow_exec=self.allow_exec), around)
+
+    async def data_warnings(self, instance: Instance) -> tuple[str, ...]:
+        said = self.overfull.get(instance.id)
+        return (said,) if said else ()
 
     @asynccontextmanager
     async def agent(self):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.adapters.campaign_control import _counted
 from edge_agent.adapters.campaign_door import SOCKET_NAME, asked
 from edge_agent.cli import main
 from edge_agent.telemetry import inbox
@@ -21,6 +22,7 @@ from fairway.control import (
     ExplainCampaign,
     FetchServiceLogs,
     RestartService,
+    ServiceDenial,
     ServiceList,
     ServiceStatus,
     ServiceWhat,
@@ -28,6 +30,7 @@ from fairway.control import (
     StateTemplate,
     StateTemplateList,
     StateValue,
+    UpdateNotice,
     What,
 )
 from fairway.errors import BadInput, Unavailable
@@ -68,6 +71,20 @@ class Fleet:
     async def obey(self, id_: str, what: ServiceWhat) -> Answer:
         self.done.append(what)
         return Answer(id_, AnswerState.SUCCEEDED, json='{"lines": []}')
+
+
+def test_what_a_service_is_denied_again_and_again_is_no_reason_to_check_in():
+    one, other = (ServiceDenial("read", f"Vehicle.{what}", 1, 5) for what in ("A", "B"))
+    more = ServiceDenial("read", "Vehicle.A", 9, 77)
+
+    def told(*denials: ServiceDenial) -> CheckIn:
+        count = sum(denial.count for denial in denials)
+        status = ServiceStatus("watch", "1", State.RUNNING, denials=denials, denied=count)
+        return CheckIn("1", 1, services=(status,))
+
+    assert _counted(told(one)) == _counted(told(more))
+    assert _counted(told(one)) != _counted(told(one, other))
+    assert _counted(told()) != _counted(told(one))
 
 
 async def ask(agent: Rig, id_: str, what: What, *, in_s: float = 60.0) -> None:
@@ -347,6 +364,42 @@ async def test_an_agent_without_services_says_so_and_answers_what_it_is_told(tmp
     (answer,) = agent.cloud.answers()
     assert (answer.state, answer.reason_code) == (AnswerState.FAILED, inbox.PRECONDITION_FAILED)
     assert "runs no services" in answer.sentence
+
+
+class Noticed:
+    """Updates of an agent, in a few lines."""
+
+    def __init__(self) -> None:
+        self.said: list[UpdateNotice] = []
+
+    @property
+    def revision(self) -> int:
+        return self.said[-1].revision if self.said else 0
+
+    async def notice(self, said: UpdateNotice) -> None:
+        self.said.append(said)
+
+
+async def test_a_notice_of_updates_is_handed_on_and_its_revision_told(tmp_path: Path):
+    updates = Noticed()
+    async with rig(config(tmp_path)) as agent:
+        agent.parts.orders.updates = updates
+        await agent.connected()
+        agent.say(UpdateNotice("https://updates.example:8444", 7))
+        await agent.until(lambda: agent.cloud.check_ins()[-1].updates_revision == 7)
+
+    assert updates.said == [UpdateNotice("https://updates.example:8444", 7)]
+
+
+async def test_an_agent_without_updates_says_so_and_takes_no_notice(tmp_path: Path):
+    async with rig(config(tmp_path)) as agent:
+        await agent.connected()
+        agent.say(UpdateNotice("", 7))
+        agent.say(ServiceList(3, ()))
+        await ask(agent, "c1", RestartService("watch"))
+        check_ins = [one for one in agent.cloud.said if isinstance(one, CheckIn)]
+
+    assert {one.updates_revision for one in check_ins} == {None}
 
 
 async def test_lists_and_commands_of_services_are_handed_on_and_statuses_told(tmp_path: Path):

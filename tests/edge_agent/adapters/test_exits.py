@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from edge_agent.adapters import exits
+from edge_agent.adapters import exits, pidfds
 from edge_agent.adapters.exits import Watched
 from edge_agent.services.runtime import Exit
 from fairway.errors import Unavailable
@@ -105,11 +105,11 @@ def test_the_children_of_a_process_are_told_and_its_parent():
     child = subprocess.Popen(["sleep", "1000"])
     try:
         assert child.pid in exits.children_of(os.getpid())
-        assert exits.parent_of(child.pid) == os.getpid()
+        assert pidfds.parent_of(child.pid) == os.getpid()
     finally:
         child.kill()
         child.wait()
-    assert exits.parent_of(child.pid) == 0
+    assert pidfds.parent_of(child.pid) == 0
 
 
 def test_children_that_somebody_here_waits_for_are_left_to_him():

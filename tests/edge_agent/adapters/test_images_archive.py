@@ -117,3 +117,23 @@ async def test_a_store_that_did_not_unpack_does_so_when_it_is_asked_to(tmp_path:
     assert (root.layers[1] / "app").read_bytes() == b"x"
     for store in stores:
         store.close()
+
+
+@pytest.mark.parametrize(("shows", "folders"), [("nothing", 0), ("it", 2)])
+async def test_a_store_that_unpacks_no_more_lets_go_of_what_nothing_shows(
+    tmp_path: Path, shows: str, folders: int
+):
+    needs_mounts()
+    image = app(b"x")
+    before = ImageStore(tmp_path / "store", here=AMD64)
+    await before.take(layout(tmp_path / "layout", image))
+    before.close()
+    shown = frozenset({image.digest} if shows == "it" else ())
+    store = ImageStore(tmp_path / "store", here=AMD64, unpacks=False, in_use=lambda: shown)
+
+    freed = await store.collect(frozenset({image.digest}))
+
+    left = [path for path in (tmp_path / "store/layers").iterdir() if path.is_dir()]
+    assert (len(left), freed > 0) == (folders, shows == "nothing")
+    await store.docker_archive(image.digest, tmp_path / "docker.tar")
+    store.close()

@@ -28,6 +28,7 @@ def test_each_service_is_told_by_its_name():
         cpu=0.03,
         memory_bytes=4096,
         pids=3,
+        denied={"read": 7, "call": 1},
     )
     registry.register(_Once(AllNumbers((one,), 3, 1, is_lost=True, states={"Running(Ok)": 1})))
 
@@ -39,6 +40,8 @@ def test_each_service_is_told_by_its_name():
         'fairway_edge_service_memory_bytes{service="tyre-watch"} 4096.0',
         'fairway_edge_service_cpu_seconds_total{service="tyre-watch"} 12.5',
         'fairway_edge_service_out_of_memory_total{service="tyre-watch"} 1.0',
+        'fairway_edge_service_denied_total{kind="read",service="tyre-watch"} 7.0',
+        'fairway_edge_service_denied_total{kind="call",service="tyre-watch"} 1.0',
         "fairway_edge_service_changes_total 3.0",
         "fairway_edge_service_roll_backs_total 1.0",
         "fairway_edge_service_cloud_lost 1.0",

@@ -20,8 +20,8 @@ from edge_agent.services.runtime import Executed, Exit, Seen
 from fairway.errors import BadInput, Unavailable
 from fairway.services.model import Command, Grpc, Http, Probe, Publishes, Service
 from tests.contracts.test_prober import INSTANCE, InsideOfOne, no_process
-from tests.e2e.programs import free_port
 from tests.edge_agent.adapters.probed import bytes_server, health_server, http_server
+from tests.ports import free_port
 from tests.shared_data import missing
 
 LONG_S = 60.0

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.adapters import exits
+from edge_agent.adapters import exits, pidfds
 from edge_agent.services.runtime import Exit
 from fairway.services.model import MIB, Resources
 from tests.containers import need, oci_yard
@@ -78,7 +78,7 @@ async def test_containers_run_on_when_their_agent_is_killed_and_the_next_one_kno
             await until(partial(yard.logs().lines, id_, 1))
             pid = int((yard.folder / "oci" / "bundles" / id_ / "pid").read_text())
             assert (
-                exits.parent_of(pid) == init.pid
+                pidfds.parent_of(pid) == init.pid
             )  # so that nobody but the kernel can tell the second
             os.kill(pid, signal.SIGTERM)
 
@@ -186,6 +186,24 @@ async def test_a_kill_at_any_moment_of_a_start_leaves_a_service_or_nothing(
         await second.stop(id_)
     assert left(yard) == NOTHING
     await second.close()
+
+
+async def test_a_container_that_cannot_be_cleared_costs_no_other_one_anything(yard: Yard):
+    runtime = await open_oci(yard, "runc")
+    good = yard.script("good", SLEEPS)
+    await runtime.start(good)
+    await runtime.close()
+    stuck = yard.folder / "oci" / "bundles" / "bad.000000000000" / "root"
+    stuck.mkdir(parents=True)
+    (stuck / "left").touch()  # it is no mount point any more, and not empty
+
+    other = await open_oci(yard, "runc")
+
+    seen = await other.instances()
+    assert list(seen) == [good.id]
+    assert seen[good.id].exit is None
+    await other.stop(good.id, grace_s=0)
+    await other.close()
 
 
 async def test_what_nobody_knows_is_cleared_away(yard: Yard):

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.adapters.local_door import ASKING_MAX
 from edge_agent.adapters.runtime_memory import MemoryRuntime
 from edge_agent.adapters.service_desk import (
-    ASKING_MAX,
     REQUEST_MAX_BYTES,
     SOCKET_NAME,
     ServiceDesk,

@@ -63,7 +63,7 @@ async def test_it_reads_there_what_its_manifest_says(rig):
     instance = await rig.opened(READER)
     with rigs.alone(instance) as pid:
         rig.pids[instance.id] = pid
-        await rig.doors.reach(instance.id)
+        await rig.doors.started(instance.id)
 
         seen = await inside(pid, ASK, "Vehicle.Speed", "Vehicle.OBD.DTCList")
 
@@ -84,6 +84,20 @@ async def test_on_no_other_loopback_is_that_port(rig):
 
 
 @needs_root
+async def test_an_engine_that_is_away_costs_no_door_anything(rig):
+    instance = await rig.opened(READER)
+    with rigs.alone(instance) as pid:
+        rig.pids[instance.id] = pid
+        rig.is_engine_away = True
+        await rig.doors.look()
+        away = await inside(pid, TRIED)
+        rig.is_engine_away = False
+        await rig.doors.look()
+
+        assert (away, await inside(pid, TRIED)) == (["ConnectionRefusedError"], ["there"])
+
+
+@needs_root
 async def test_a_new_process_gets_a_port_and_a_closed_door_none(rig):
     instance = await rig.opened(READER)
     with rigs.alone(instance) as first:
@@ -91,7 +105,7 @@ async def test_a_new_process_gets_a_port_and_a_closed_door_none(rig):
         await rig.doors.look()
     with rigs.alone(instance) as second:
         rig.pids[instance.id] = second
-        await rig.doors.look()
+        await rig.doors.started(instance.id)
         again = await inside(second, TRIED)
         await rig.doors.close(instance.id)
 
@@ -156,7 +170,7 @@ async def test_who_is_not_to_have_one_is_not_even_looked_at(rig, service):
     instance = await rig.opened(service)
     rig.pids[instance.id] = os.getpid()
 
-    await rig.doors.reach(instance.id)
+    await rig.doors.started(instance.id)
 
     assert not _listens_here(instance)
     assert dict(await rig.doors.open(instance))["KUKSA_ADDRESS"].startswith("unix:")

@@ -19,6 +19,7 @@ from fairway.control import (
     ExplainService,
     FetchServiceLogs,
     RestartService,
+    ServiceDenial,
     ServiceList,
     ServiceOrder,
     ServiceStatus,
@@ -58,6 +59,21 @@ def ordered(main: Callable[[Vehicle, Services, ServiceOrders], Awaitable[None]])
             await main(vehicle, services, ServiceOrders(services, vehicle.kept))
 
     run(around())
+
+
+def test_the_last_denials_of_a_service_are_told_with_their_sum():
+    async def main(vehicle, services, orders):
+        await orders.order(listed(7, service()))
+        for number in range(10):
+            for _ in range(2):
+                what = f"Vehicle.A{number}"
+                vehicle.denials.note("one", "read", what, "it may not", now_ns=number)
+
+        status = told(orders)
+        assert (len(status.denials), status.denied) == (8, 20)
+        assert status.denials[0] == ServiceDenial("read", "Vehicle.A9", 2, 9, "it may not")
+
+    ordered(main)
 
 
 def test_a_list_of_the_cloud_runs_and_its_revision_is_told():

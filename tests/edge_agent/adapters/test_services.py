@@ -30,6 +30,10 @@ from tests.virtual_time import run
 PLAIN = Health()
 
 
+def active_in(vehicle: Vehicle) -> dict[str, str]:
+    return {name: one.id for name, one in vehicle.doors.active.items()}
+
+
 def test_a_declared_service_runs_and_is_ready():
     async def main():
         vehicle = Vehicle()
@@ -39,7 +43,7 @@ def test_a_declared_service_runs_and_is_ready():
 
             assert told(status(services)) == "one 1 Running(Ok)"
             assert vehicle.versions() == ["one 1"]
-            assert vehicle.doors.active == {"one": instance_id(service())}
+            assert active_in(vehicle) == {"one": instance_id(service())}
 
     run(main())
 
@@ -122,12 +126,12 @@ def test_beside_means_that_the_old_version_serves_until_the_new_one_is_ready():
             await until(services, lambda: status(services).is_ready)
             await services.apply([service(version="2", change=beside)])
             await until(services, lambda: len(vehicle.versions()) == 2)
-            assert vehicle.doors.active["one"] == instance_id(service(change=beside))
+            assert active_in(vehicle)["one"] == instance_id(service(change=beside))
             assert "version 2 proves itself beside it" in status(services).why
             vehicle.prober.answers.clear()
             await until(services, lambda: vehicle.versions() == ["one 2"])
 
-            assert vehicle.doors.active["one"] == instance_id(service(version="2", change=beside))
+            assert active_in(vehicle)["one"] == instance_id(service(version="2", change=beside))
 
     run(main())
 
@@ -280,7 +284,7 @@ def test_one_starts_when_what_it_waits_for_is_there_and_stops_before_it():
             await until(services, lambda: not services.statuses())
 
             assert [id_.split(".")[0] for id_, _ in vehicle.runtime.stopped] == ["dash", "battery"]
-            assert vehicle.doors.opened == set()
+            assert vehicle.doors.opened == {}
 
     run(main())
 
@@ -342,5 +346,62 @@ def test_without_a_cloud_each_does_as_its_policy_says_but_not_in_a_tunnel():
                 lambda: vehicle.versions() == ["falls 1", "keeps 1", "stops 1"],
                 within_s=5,
             )
+
+    run(main())
+
+
+def test_doors_are_told_at_once_when_a_program_runs_that_may_have_a_port():
+    async def main():
+        vehicle = Vehicle({"one": Script(ends_after_s=5.0, exit=Exit(3))})
+        id_ = instance_id(service())
+        async with vehicle.agent() as services:
+            await services.apply([service()])
+            await until(services, lambda: vehicle.versions() == ["one 1"])
+            assert vehicle.doors.starts == [id_]
+            await until(services, lambda: len(vehicle.runtime.started) == 2)
+            await until(services, lambda: vehicle.doors.starts == [id_, id_], within_s=0.1)
+        async with vehicle.agent() as services:
+            await until(services, lambda: vehicle.doors.starts[2:3] == [id_], within_s=1)
+
+    run(main())
+
+
+def test_what_runs_at_a_runtime_that_comes_later_than_the_agent_is_taken_over():
+    async def main():
+        vehicle = Vehicle()
+        async with vehicle.agent() as services:
+            await services.apply([service()])
+            await until(services, lambda: status(services).is_ready)
+        vehicle.runtime.is_away = True
+        async with vehicle.agent() as services:
+            await asyncio.sleep(600)
+            away = status(services)
+            await services.apply([service("two")])
+            assert status(services, "two").why == "the runtime is away"
+            vehicle.runtime.is_away = False
+            await until(services, lambda: status(services).is_ready, within_s=31)
+            await until(services, lambda: status(services, "two").is_ready)
+
+        assert (str(away), away.why) == ("NotScheduled", "the runtime is away")
+        assert vehicle.runtime.stopped == []
+        assert [id_.split(".")[0] for id_ in vehicle.runtime.started] == ["one", "two"]
+
+    run(main())
+
+
+def test_what_ended_while_the_runtime_did_not_answer_is_noticed_when_it_does():
+    async def main():
+        vehicle = Vehicle()
+        async with vehicle.agent() as services:
+            await services.apply([service(restart=Restart.NEVER)])
+            await until(services, lambda: status(services).is_ready)
+            vehicle.runtime.is_away = True
+            vehicle.runtime.end(instance_id(service(restart=Restart.NEVER)), Exit(3))
+            await asyncio.sleep(10)
+            meanwhile = str(status(services))
+            vehicle.runtime.is_away = False
+            await until(services, lambda: str(status(services)).startswith("Failed"), within_s=3)
+
+        assert meanwhile == "Running(Ok)"
 
     run(main())

@@ -13,6 +13,7 @@ from fairway.services.model import (
     MIB,
     Change,
     Condition,
+    Data,
     Health,
     How,
     Network,
@@ -151,17 +152,110 @@ def test_a_command_inside_is_denied_unless_the_settings_allow_it():
     run(main())
 
 
+def test_what_a_service_printed_goes_when_it_is_taken_back_and_not_before():
+    async def main():
+        vehicle = Vehicle()
+        one, two = service(), service("two")
+        async with vehicle.agent() as services:
+            await services.apply([one, two])
+            await until(services, lambda: status(services).is_ready)
+            vehicle.logs.said = {instance_id(one): ["hello"], instance_id(two): ["hello"]}
+            await services.stop("one")
+            await until(services, lambda: vehicle.versions() == ["two 1"])
+            assert services.logs("one", 10) == ["hello"]
+            await services.remove("one")
+            await until(services, lambda: len(services.statuses()) == 1)
+
+            assert vehicle.logs.said == {instance_id(two): ["hello"]}
+
+    run(main())
+
+
+def test_what_a_service_printed_goes_also_when_the_agent_died_before_it_went():
+    async def main():
+        vehicle = Vehicle()
+        vehicle.logs.said = {"gone.0123456789ab": ["hello"]}
+        async with vehicle.agent() as services:
+            await services.apply([service()])
+            await until(services, lambda: status(services).is_ready)
+
+        assert vehicle.logs.said == {}
+
+    run(main())
+
+
+def test_what_a_service_was_denied_is_explained_and_counted_by_kind():
+    async def main():
+        vehicle = Vehicle()
+        for what in ("Vehicle.Speed", "Vehicle.Speed", "Vehicle.VIN"):
+            vehicle.denials.note("one", "read", what, "it may not", now_ns=7)
+        vehicle.denials.note("one", "call", "battery.health", "it may not", now_ns=8)
+        async with vehicle.agent() as services:
+            await services.apply([service(), service("two")])
+            counted = {one.name: one.denied for one in services.numbers().services}
+            (newest, *_) = services.why("one")["denied"]
+
+        assert counted == {"one": {"read": 3, "call": 1}, "two": {}}
+        assert (newest["action"], newest["what"], newest["count"]) == ("call", "battery.health", 1)
+
+    run(main())
+
+
+def test_what_is_taken_back_durably_goes_although_its_record_cannot_be_removed():
+    async def main():
+        vehicle = Vehicle()
+        keep = vehicle.kept.keep
+
+        def full(name: str, record: bytes) -> None:
+            if name == record_name("one") and not record:
+                raise Unavailable("the disk is full")
+            keep(name, record)
+
+        async with vehicle.agent() as services:
+            await services.apply([service()])
+            await until(services, lambda: status(services).is_ready)
+            vehicle.kept.keep = full  # type: ignore[method-assign]
+            await services.remove("one")
+            await until(services, lambda: not services.statuses())
+
+        assert vehicle.versions() == []
+
+    run(main())
+
+
+def test_data_over_its_limit_is_a_warning_for_as_long_as_it_is():
+    async def main():
+        vehicle = Vehicle()
+        one = service(data=(Data("/data", 1 << 20),), health=Health())
+        async with vehicle.agent() as services:
+            await services.apply([one])
+            await until(services, lambda: status(services).is_ready)
+            before = status(services).warnings
+            vehicle.overfull[instance_id(one)] = "/data has 2097152 bytes of 1048576"
+            await until(services, lambda: status(services).warnings != before, within_s=70)
+            over = status(services).warnings
+            shown = services.why("one")["warnings"]
+            vehicle.overfull.clear()
+            await until(services, lambda: status(services).warnings == before, within_s=70)
+
+        assert over == (*before, "/data has 2097152 bytes of 1048576")
+        assert shown == list(over)
+
+    run(main())
+
+
 def test_no_room_for_an_image_is_made_by_removing_what_nobody_needs():
     async def main():
         vehicle = Vehicle()
         first, second = service(), service(version="2")
         spare = service(version="3").image
-        vehicle.images.digests = {first.image, second.image, spare}
+        vehicle.images.has_all = False
+        vehicle.images.put(first.image, second.image, spare)
         root, tried = vehicle.images.root, []
 
         async def full(digest: str):
             tried.append(digest)
-            if digest == second.image and spare in (vehicle.images.digests or ()):
+            if digest == second.image and spare in vehicle.images.digests:
                 raise Unavailable("there is no room")
             return await root(digest)
 

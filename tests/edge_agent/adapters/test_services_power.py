@@ -71,7 +71,8 @@ def test_the_old_version_is_not_stopped_before_the_image_of_the_new_one_is_there
     async def main():
         vehicle = Vehicle()
         one, two = service(), service(version="2")
-        vehicle.images.digests = {one.image}
+        vehicle.images.has_all = False
+        vehicle.images.put(one.image)
         async with vehicle.agent() as services:
             await services.apply([one])
             await until(services, lambda: status(services).is_ready)
@@ -81,7 +82,7 @@ def test_the_old_version_is_not_stopped_before_the_image_of_the_new_one_is_there
             assert vehicle.versions() == ["one 1"]
             assert "is not in this vehicle" in status(services).why
             assert services.images_missing == {two.image}
-            vehicle.images.digests.add(two.image)
+            vehicle.images.put(two.image)
             services.images_changed()
             assert await until(services, lambda: status(services).version == "2") < 1
 

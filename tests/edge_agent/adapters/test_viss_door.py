@@ -27,7 +27,6 @@ from edge_agent.config import Onboard
 from fairway.clock import SystemClock
 from fairway.errors import BadInput, Unavailable
 from tests.certificates import Authority
-from tests.e2e.programs import free_port
 from tests.edge_agent.vehicle_api import (
     GEAR,
     PATHS,
@@ -38,6 +37,7 @@ from tests.edge_agent.vehicle_api import (
 )
 from tests.edge_agent.viss_apps import Client, VissApi, served_by_viss
 from tests.onboard_apps import Issuer
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled")]
 

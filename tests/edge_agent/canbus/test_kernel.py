@@ -9,7 +9,7 @@ from edge_agent.canbus.frames import Frame, FrameBlock, block_of
 from edge_agent.canbus.model import Database
 from edge_agent.canbus.plan import BusDatabases, compile_plan, short_names
 from tests.edge_agent.canbus import layouts
-from tests.edge_agent.canbus.test_decoder import MULTIPLEXED
+from tests.edge_agent.canbus.test_decoder_multiplexed import MULTIPLEXED
 
 kernel = pytest.importorskip("edge_agent.canbus._kernel")
 

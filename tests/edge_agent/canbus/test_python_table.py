@@ -10,7 +10,8 @@ from edge_agent.canbus.decoder import Refusals, make_decoder
 from edge_agent.canbus.frames import Frame, block_of
 from edge_agent.canbus.model import Database, Message, Multiplex, Number, Signal
 from edge_agent.canbus.plan import BusDatabases, compile_plan
-from tests.edge_agent.canbus.test_decoder import MULTIPLEXED, decoder_of, message, rows
+from tests.edge_agent.canbus.decoding import decoder_of, message, rows
+from tests.edge_agent.canbus.test_decoder_multiplexed import MULTIPLEXED
 
 
 @pytest.fixture

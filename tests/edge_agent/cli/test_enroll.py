@@ -6,7 +6,7 @@ import pytest
 
 import edge_agent.cli
 from tests.certificates import Authority
-from tests.e2e.programs import free_port
+from tests.ports import free_port
 
 Capture = pytest.CaptureFixture[str]
 

@@ -1,7 +1,9 @@
 """The commands without a runtime: files, an agent's desk over a supervisor in memory, and what is printed."""
 
 import asyncio
+import itertools
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +19,10 @@ from edge_agent.cli import main
 from edge_agent.cli.services_orders import is_settled
 from edge_agent.cli.services_text import explained, news
 from edge_agent.services.records import instance_id
+from edge_agent.services.runtime import Exit
 from fairway.errors import BadInput, Conflict
 from fairway.services.manifest import service_from_yaml, service_to_yaml
+from fairway.services.model import Restart
 from tests.edge_agent.adapters.services_rig import service
 from tests.edge_agent.adapters.test_service_desk import Desk, desk_in
 from tests.shared_data import ROOT, shared
@@ -120,6 +124,19 @@ def test_apply_of_a_version_that_fails_here_ends_with_1_and_says_what_is_in_forc
     assert "1 is in force" in said
 
 
+def test_waiting_says_a_thing_once_while_only_its_seconds_count_down(tmp_path, capsys):
+    config = ("--config", tmp_path / "agent.toml")
+    (tmp_path / "1.yaml").write_text(service_to_yaml(service(restart=Restart.ALWAYS)))
+    with agent_in(tmp_path, {"one 1": Script(ends_after_s=0.01, exit=Exit(3))}) as desk:
+        desk.vehicle.prober.answers["one"] = "not yet"
+        waits = ("--wait", "--timeout-s", "2.5")
+        assert command("apply", tmp_path / "1.yaml", *waits, *config) == 1
+
+    said = [re.sub(r"[0-9.]+ s", "", line) for line in capsys.readouterr().err.splitlines()]
+    assert any("it is started again in" in line for line in said)
+    assert all(one != other for one, other in itertools.pairwise(said)), said
+
+
 def test_logs_are_printed_and_no_line_of_a_stranger_reaches_the_terminal_as_a_command(
     tmp_path, capsys
 ):
@@ -208,9 +225,19 @@ def test_what_is_wanted_in_force_and_ready_is_settled():
 
 def test_an_explanation_says_what_was_denied():
     why = {"name": "x", "state": "Running(Ok)", "why": "", "ready": True,
-           "denied": [{"action": "read", "what": "Vehicle.Speed", "count": 3}]}  # fmt: skip
+           "denied": [
+               {"action": "read", "what": "Vehicle.Speed", "count": 3, "why": "it does not say so",
+                "first_ns": 1_769_860_800_000_000_000, "last_ns": 1_769_860_801_500_000_000},
+               {"action": "call", "what": "x", "count": 1, "why": "",
+                "first_ns": 1_769_860_800_000_000_000, "last_ns": 1_769_860_800_000_000_000},
+           ]}  # fmt: skip
 
-    assert "  denied: action read, what Vehicle.Speed, count 3" in list(explained(why))
+    said = list(explained(why))
+    assert (
+        "  denied: read Vehicle.Speed, 3 times, first 2026-01-31 12:00:00.000, "
+        "last 2026-01-31 12:00:01.500: it does not say so" in said
+    )
+    assert "  denied: call x, once, 2026-01-31 12:00:00.000" in said
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=12), st.integers(0, 12), st.integers(1, 12))

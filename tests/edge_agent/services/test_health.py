@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.services.health import answered, begun
+from edge_agent.services.health import answered, begun, slowed
 from fairway.clock import NS_PER_S
-from fairway.services.model import Check, Command
+from fairway.services.model import Check, Command, Health, Http
 
 CHECK = Check(Command(("ask",)), interval_s=5.0, failures=3, delay_s=2.0)
 
@@ -45,6 +45,21 @@ def test_who_comes_up_is_asked_soon_and_then_as_rarely_as_the_check_says():
     assert steps == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0]
     standing = answered(standing, "", standing.due_ns)
     assert answered(standing, "no", 0).due_ns == 5 * NS_PER_S
+
+
+def test_a_command_is_not_run_more_often_than_it_may_cost():
+    command = Check(Command(("ask",)), interval_s=0.5)
+    http = Check(Http("/ready", port=80), interval_s=0.5)
+
+    steps = [
+        answered(begun(check, is_eager=False, now_ns=0), "", 0).due_ns / NS_PER_S
+        for check in (command, http)
+    ]
+
+    assert steps == [2.0, 0.5]
+    assert slowed(Health(liveness=http, readiness=http)) == ()
+    (said,) = slowed(Health(liveness=command, readiness=http))
+    assert said.startswith("its liveness command is run every 2 s, not every 0.5 s")
 
 
 @given(st.lists(st.sampled_from(["", "no"]), max_size=50), st.booleans())

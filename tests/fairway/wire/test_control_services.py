@@ -14,6 +14,7 @@ from fairway.control import (
     ExplainService,
     FetchServiceLogs,
     RestartService,
+    ServiceDenial,
     ServiceList,
     ServiceOrder,
     ServiceStatus,
@@ -37,6 +38,9 @@ NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)
 IDS = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
 TIMES = st.integers(-(2**62), 2**62)
 STATES = st.sampled_from([(state, sub) for state, subs in SUBS.items() for sub in sorted(subs)])
+DENIALS = st.builds(
+    ServiceDenial, st.text(max_size=9), st.text(max_size=40), COUNT, TIMES, st.text(max_size=40)
+)
 STATUSES = STATES.flatmap(
     lambda pair: st.builds(
         ServiceStatus,
@@ -51,6 +55,8 @@ STATUSES = STATES.flatmap(
         st.lists(st.text(max_size=9), max_size=3).map(tuple),
         st.sampled_from(["", "sha256:" + "a" * 64]),
         st.booleans(),
+        st.lists(DENIALS, max_size=3).map(tuple),
+        COUNT,
     )
 )
 CHECK_INS = st.builds(
@@ -127,6 +133,27 @@ def test_a_cloud_of_an_earlier_version_reads_the_check_in_without_its_services()
     heard = from_vehicle_from_bytes(said.SerializeToString())
 
     assert heard == CheckIn("1", 1, campaigns_revision=3)
+
+
+def test_only_the_last_denials_travel_and_a_vehicle_of_an_earlier_version_tells_none():
+    many = tuple(ServiceDenial("read", f"Vehicle.{number}" + "x" * 500) for number in range(99))
+    status = ServiceStatus("battery", "1", State.RUNNING, Sub.OK, denials=many, denied=99)
+    said = v1.ControlRequest.FromString(
+        from_vehicle_to_bytes(CheckIn("1", 1, services_revision=2, services=(status,)))
+    )
+
+    heard = from_vehicle_from_bytes(said.SerializeToString())
+    for field in ("denials", "denied"):
+        said.check_in.services[0].ClearField(field)
+    earlier = from_vehicle_from_bytes(said.SerializeToString())
+
+    assert isinstance(heard, CheckIn)
+    assert isinstance(earlier, CheckIn)
+    assert [one.what[:10] for one in heard.services[0].denials] == [
+        f"Vehicle.{number}x" for number in range(8)
+    ]
+    assert (len(heard.services[0].denials[0].what), heard.services[0].denied) == (200, 99)
+    assert (earlier.services[0].denials, earlier.services[0].denied) == ((), 0)
 
 
 def manifest(text: bytes, sync_id: str) -> v1.ServiceManifest:

@@ -199,3 +199,37 @@ def test_a_password_file_that_is_not_there_is_named(tmp_path: Path):
 
     with pytest.raises(BadInput, match="cannot read a password"):
         external_broker(settings)
+
+
+def test_with_jobs_each_vehicle_has_its_own_and_the_cloud_answers_all():
+    told = json.loads(dynamic_security(["VIN1"], jobs=True))
+    rules = {
+        role["rolename"]: {(acl["acltype"], acl["topic"]) for acl in role["acls"]}
+        for role in told["roles"]
+    }
+
+    assert rules["VIN1"] >= {
+        ("publishClientSend", "$aws/things/VIN1/jobs/start-next"),
+        ("publishClientSend", "$aws/things/VIN1/jobs/+/update"),
+        ("subscribePattern", "$aws/things/VIN1/jobs/#"),
+    }
+    assert not any("VIN2" in topic or "/+/jobs" in topic for _, topic in rules["VIN1"])
+    assert rules[CLOUD_NAME] >= {
+        ("publishClientSend", "$aws/things/+/jobs/#"),
+        ("subscribePattern", "$aws/things/+/jobs/+/get"),
+    }
+    (role, _) = commands(Changes(added=("VIN1",)), jobs=True)
+    acls: list[dict[str, str]] = role["acls"]  # type: ignore[assignment]
+    assert {(acl["acltype"], acl["topic"]) for acl in acls} == rules["VIN1"]
+
+
+def test_without_jobs_nobody_has_topics_of_aws():
+    assert "$aws" not in dynamic_security(["VIN1"])
+    assert "$aws" not in mosquitto_access()
+    assert "pattern write $aws/things/%u/jobs/get\n" in mosquitto_access(jobs=True)
+
+
+def test_a_filter_that_agents_of_fleetwise_have_too_is_said_once():
+    lines = mosquitto_access(AGENTS, jobs=True).splitlines()
+
+    assert lines.count("pattern read $aws/things/%u/jobs/#") == 1

@@ -21,8 +21,9 @@ from fleet_cloud.adapters.clickhouse_http import HttpEngine, Server, server
 from fleet_cloud.adapters.telemetry_store import Store, open_store
 from fleet_cloud.adapters.telemetry_store_sharded import shard_of
 from fleet_cloud.ingest.ports import AcceptedBatch
-from tests.clickhouse import ClickHouseServer, clickhouse_servers, free_ports, scratch
+from tests.clickhouse import ClickHouseServer, clickhouse_servers, scratch
 from tests.e2e.programs import until
+from tests.ports import free_ports
 
 pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled")]
 

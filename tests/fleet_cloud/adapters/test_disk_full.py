@@ -11,7 +11,7 @@ from fairway.telemetry import Outcome
 from fleet_cloud.adapters.addresses import sqlite_url
 from fleet_cloud.adapters.registry import Registry, open_registry
 from fleet_cloud.ingest.groups import Groups
-from fleet_cloud.ingest.ports import Claimant, Misfit
+from fleet_cloud.ingest.records import Claimant, Misfit
 from tests.fleet_cloud.ingest.desk import DICTIONARY_BYTES, NOW, STREAM, Desk, S, batch_bytes
 from tests.small_disk import SmallDisk, small_disk
 

@@ -30,7 +30,6 @@ from fleet_cloud.adapters.worker import Limits, Worker
 from fleet_cloud.config import Broker, Config
 from fleet_cloud.ingest.ports import AcceptedBatch
 from fleet_cloud.vehicles.certificates import Member
-from tests.e2e.programs import free_port
 from tests.fleet_cloud.ingest.desk import (
     DICTIONARY_BYTES,
     TENANTS,
@@ -40,6 +39,7 @@ from tests.fleet_cloud.ingest.desk import (
 )
 from tests.issued import keys_of, members_by_name
 from tests.mqtt_client import MqttClient
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled")]
 

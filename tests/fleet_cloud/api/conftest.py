@@ -62,7 +62,8 @@ from fleet_cloud.control.targets import (
     Target,
     TargetKind,
 )
-from fleet_cloud.ingest.ports import AcceptedBatch, Misfit
+from fleet_cloud.ingest.ports import AcceptedBatch
+from fleet_cloud.ingest.records import Misfit
 from fleet_cloud.ingest.status import STARTING, IngestStatus
 from fleet_cloud.models.control_plane import ControlPlane
 from fleet_cloud.rollouts.model import Kept as Rollout

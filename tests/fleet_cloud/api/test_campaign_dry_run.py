@@ -14,7 +14,8 @@ from fairway.samples import SampleBlock
 from fairway.telemetry import CampaignPart
 from fleet_cloud.adapters.telemetry_store_memory import MemoryTelemetryStore
 from fleet_cloud.campaigns.trial import TRIAL_MAX_S
-from fleet_cloud.ingest.ports import AcceptedBatch, BatchKey, Claimant, Collected
+from fleet_cloud.ingest.ports import AcceptedBatch
+from fleet_cloud.ingest.records import BatchKey, Claimant, Collected
 from fleet_cloud.vehicles.drives import DriveSpan
 from fleet_cloud.vehicles.registry import Vehicle, VehicleState
 from tests.fleet_cloud.api.conftest import (

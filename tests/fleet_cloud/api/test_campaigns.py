@@ -20,7 +20,7 @@ from fleet_cloud.control.ports import (
 from fleet_cloud.control.targets import (
     Facts,
 )
-from fleet_cloud.ingest.ports import BatchKey, Claimant, Collected
+from fleet_cloud.ingest.records import BatchKey, Claimant, Collected
 from tests.fleet_cloud.api.conftest import (
     DOCUMENT,
     START_NS,

@@ -68,6 +68,8 @@ def test_who_one_is_can_be_asked(cloud: Cloud):
             "permissions": [
                 "campaigns:read",
                 "models:read",
+                "releases:read",
+                "rollouts:read",
                 "self:read",
                 "services:read",
                 "telemetry:read",

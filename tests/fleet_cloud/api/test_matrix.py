@@ -29,7 +29,7 @@ from fleet_cloud.control.ports import (
 from fleet_cloud.control.ports import (
     Vehicle as VehicleOf,
 )
-from fleet_cloud.ingest.ports import Misfit
+from fleet_cloud.ingest.records import Misfit
 from fleet_cloud.rollouts.ports import RegisteredEcu
 from fleet_cloud.services.model import Said
 from fleet_cloud.vehicles.registry import Vehicle, VehicleState

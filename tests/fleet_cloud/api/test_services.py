@@ -1,5 +1,6 @@
 """Services over the API: desired, approved, removed; what vehicles say; images; commands inside."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,11 +9,13 @@ from fairway.control import (
     ExecuteInService,
     FetchServiceLogs,
     RestartService,
+    ServiceDenial,
     ServiceStatus,
     StopService,
 )
 from fairway.oci.model import digest_of
 from fairway.services.states import State, Sub
+from fleet_cloud.api.parameters import iso
 from fleet_cloud.control.ports import Vehicle
 from fleet_cloud.control.targets import Facts
 from fleet_cloud.services.model import Said
@@ -127,6 +130,28 @@ def test_what_a_vehicle_is_to_run_is_merged_and_conflicts_are_told(cloud: Cloud,
     (wanted,) = client.get("/v1/vehicles/VIN1/services").json()["desired"]
     assert (wanted["version"], wanted["conflict"], len(wanted["overrides"])) == ("3", None, 2)
     assert client.get("/v1/vehicles/VIN2/services").json()["desired"] == []
+
+
+def test_what_a_service_was_denied_is_shown_with_its_status(cloud: Cloud, client: Client):
+    denials = (
+        ServiceDenial("read", "Vehicle.Speed", 3, START_NS, "its manifest does not say so"),
+        ServiceDenial("call", "battery.health"),
+    )
+    runs_services(cloud, replace(STATUS, denials=denials, denied=4))
+
+    (status,) = client.get("/v1/vehicles/VIN1/services").json()["services"]
+
+    assert status["denied"] == 4
+    assert status["denials"] == [
+        {
+            "kind": "read",
+            "what": "Vehicle.Speed",
+            "count": 3,
+            "last": iso(START_NS),
+            "why": "its manifest does not say so",
+        },
+        {"kind": "call", "what": "battery.health", "count": 1, "last": None, "why": None},
+    ]
 
 
 def test_what_vehicles_say_is_shown_by_vehicle_and_by_service(cloud: Cloud, client: Client):

@@ -13,8 +13,9 @@ from fleet_cloud.adapters.broker_child import find_program
 from fleet_cloud.vehicles.registry import CLOUD_NAME
 from fleet_cloud.vehicles.rights import SHARE_GROUP
 from tests.aws_policy import allowed
-from tests.brokers import Broker, free_port
+from tests.brokers import Broker
 from tests.mqtt_client import MqttClient
+from tests.ports import free_port
 
 VEHICLES = ("CAR-A", "CAR-B", "CAR-GONE")
 PLACE = "arn:aws:iot:eu-central-1:123456789012"

@@ -22,9 +22,10 @@ from fleet_cloud.adapters.broker_mosquitto import access_rules, mosquitto_access
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.adapters.telemetry_store import open_store
 from tests.clickhouse import clickhouse_servers
-from tests.e2e.programs import Program, free_port, until
+from tests.e2e.programs import Program, until
 from tests.fleet_cloud.ingest.desk import DICTIONARY_BYTES, STREAM, batch_bytes
 from tests.mqtt_client import MqttClient
+from tests.ports import free_port
 from tests.postgres import postgres_server
 
 pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled"), pytest.mark.timeout(300)]

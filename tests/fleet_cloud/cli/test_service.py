@@ -11,12 +11,11 @@ import fleet_cloud.cli
 from fairway.clock import SystemClock
 from fairway.control import ServiceStatus
 from fairway.services.states import State, Sub
-from fleet_cloud.adapters.fleet_files import open_fleet
+from fleet_cloud.adapters.fleet_files import open_artifacts, open_fleet
 from fleet_cloud.cli import service
 from fleet_cloud.config import Config
 from fleet_cloud.control.ports import Vehicle
 from fleet_cloud.control.targets import Facts
-from fleet_cloud.features import open_artifacts
 from fleet_cloud.services.model import Said
 from fleet_cloud.vehicles.registry import Vehicle as RegisteredVehicle
 from fleet_cloud.vehicles.registry import VehicleState

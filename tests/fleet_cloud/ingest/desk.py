@@ -13,7 +13,8 @@ from fleet_cloud.adapters.memory import MemoryStore, memory_registry
 from fleet_cloud.adapters.registry import Registry
 from fleet_cloud.ingest.accept import parse
 from fleet_cloud.ingest.groups import Groups
-from fleet_cloud.ingest.ports import AcceptedBatch, Answer, Claimant, Fault, Message
+from fleet_cloud.ingest.ports import AcceptedBatch, Answer, Fault, Message
+from fleet_cloud.ingest.records import Claimant
 from fleet_cloud.ingest.status import Counts
 from fleet_cloud.ingest.watch import Watch
 

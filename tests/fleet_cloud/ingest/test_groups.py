@@ -12,7 +12,8 @@ from fairway.telemetry import Dictionary, Outcome
 from fairway.wire.telemetry import dictionary_of, dictionary_to_bytes
 from fleet_cloud.ingest.accept import MESSAGE_MAX_BYTES, parse
 from fleet_cloud.ingest.groups import MISFITS_MAX_PER_GROUP
-from fleet_cloud.ingest.ports import BatchKey, DictionaryKey, Fault, Message
+from fleet_cloud.ingest.ports import Fault, Message
+from fleet_cloud.ingest.records import BatchKey, DictionaryKey
 from fleet_cloud.ingest.tables import NEW_MAX_PER_VEHICLE
 from tests.fleet_cloud.ingest.desk import (
     DICTIONARY_BYTES,

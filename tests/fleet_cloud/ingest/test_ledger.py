@@ -15,7 +15,7 @@ from fleet_cloud.ingest.ledger import (
     ranges_to_text,
     standing,
 )
-from fleet_cloud.ingest.ports import BatchKey, Claimant, Standing
+from fleet_cloud.ingest.records import BatchKey, Claimant, Standing
 
 NOW = 10**18
 LEASE = 30 * 10**9

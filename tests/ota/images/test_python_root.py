@@ -49,8 +49,8 @@ def test_folders_where_things_are_mounted_are_there(python: dict[str, Member]):
 
 def test_modules_are_compiled_beside_their_sources_and_not_checked_again(python: dict[str, Member]):
     source = python[f"{python_root.LIBRARY}/json/__init__.py"].content
-    cached = importlib.util.cache_from_source(f"/{python_root.LIBRARY}/json/__init__.py")
-    code = python[cached[1:]].content
+    tag = sys.implementation.cache_tag
+    code = python[f"{python_root.LIBRARY}/json/__pycache__/__init__.{tag}.pyc"].content
 
     assert isinstance(source, Path)
     assert isinstance(code, bytes)
@@ -121,3 +121,15 @@ def test_modules_of_an_application_are_compiled_for_where_they_go(tmp_path: Path
         "app", "app/__pycache__", f"app/__pycache__/main.{tag}.pyc", "app/broken.py", "app/main.py",
     ]  # fmt: skip
     assert found[f"app/__pycache__/main.{tag}.pyc"].entry.mtime_s == 5
+
+
+def test_compiled_modules_go_beside_their_sources_wherever_this_python_keeps_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "main.py").write_text("print(1)\n")
+    listed = list(members.members(members.Folder(tmp_path, "/app"), epoch_s=5))
+    usual = [one.entry for one in python_root.compiled(listed, epoch_s=5)]
+
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "elsewhere"))
+
+    assert [one.entry for one in python_root.compiled(listed, epoch_s=5)] == usual

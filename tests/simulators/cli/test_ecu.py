@@ -21,8 +21,9 @@ from edge_agent.diagnostics.fetcher import Fetcher
 from fairway.clock import SystemClock
 from fairway.errors import Unavailable
 from simulators.cli import main
-from tests.e2e.programs import Program, free_port
+from tests.e2e.programs import Program
 from tests.edge_agent.adapters.frames import frames_of
+from tests.ports import free_port
 from tests.shared_data import shared
 
 DRIVE = "edge/rav4_comma2k19/rav4_2017_comma2k19_seg40.candump.log.xz"

@@ -219,6 +219,17 @@ async def test_answers_are_counted_by_route(place: UpdatePlace):
     assert numbers.sent_bytes == len(DATA)
 
 
+async def test_a_report_whose_answer_was_lost_is_taken_once(place: UpdatePlace):
+    async with client(place, place.keys) as http:
+        for signed in (b'{"signed": 1}', b'{"signed": 1}', b'{"signed": 2}'):
+            assert (await http.put("/director/manifest", content=signed)).status_code == 204
+
+    assert [signed for _, _, signed in place.director.reports] == [
+        b'{"signed": 1}',
+        b'{"signed": 2}',
+    ]
+
+
 async def test_garbage_for_words_is_refused(place: UpdatePlace):
     async with client(place, place.keys) as http:
         for body in (b"", b"{}", b"[1]", b'[{"stage": "nowhere"}]', b"\xff", b"[" * 5000):
