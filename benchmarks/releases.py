@@ -148,7 +148,7 @@ def _bsdiff(pair: Pair, work: Path) -> str:
     if program is None or pair.image.stat().st_size > 4 * PART_BYTES:
         return ""
     subprocess.run([program, pair.base, pair.image, work / "bsdiff"], check=True)
-    return f", bsdiff {(work / 'bsdiff').stat().st_size / MIB:.2f} MB"
+    return f", bsdiff {(work / 'bsdiff').stat().st_size:,} bytes"
 
 
 def _chunked(pair: Pair) -> int:
