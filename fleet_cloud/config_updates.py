@@ -1,4 +1,4 @@
-"""Settings of updates beside their door: where artifacts lie, who approves, which clients of others are served."""
+"""Settings of updates beside their door: where artifacts lie, who approves, and whose clients are served."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -42,6 +42,8 @@ EVENTS = log.get("edge_agent.updates")
 
 # The cloud says where; a place that does not work is asked for again a few times.
 MOVES_MAX = 8
+# Hashed and written together: TLS has records of 16 KiB, and each would cost the calls of a whole one.
+WRITE_BYTES = 256 * 1024
 
 Told = Callable[
     [Blob, int], None
@@ -184,15 +186,21 @@ class _Fetch:
             return act, f"{answer.status} for {blob.sha256}", answer.retry_after_s
 
     def _read(self, blob: Blob, part: Part, exchange: Exchange) -> None:
-        pace = Pace()
-        while part.left:
-            data = exchange.piece()
-            self._cancel.check()
-            pace = paced(self._patience, pace, len(data), exchange.waited_ns)
-            if not data:
-                raise Cut(f"{blob.sha256} was cut off at byte {part.have} of {blob.length}")
-            self._taken += len(data)
-            part.write(data)
+        pace, waiting = Pace(), bytearray()
+        try:
+            while part.left > len(waiting):
+                data = exchange.piece()
+                self._cancel.check()
+                pace = paced(self._patience, pace, len(data), exchange.waited_ns)
+                if not data:
+                    at = part.have + len(waiting)
+                    raise Cut(f"{blob.sha256} was cut off at byte {at} of {blob.length}")
+                self._taken += len(data)
+                waiting += data
+                if len(waiting) >= WRITE_BYTES:
+                    _hand_over(waiting, part)
+        finally:
+            _hand_over(waiting, part)
         self._moves = 0
 
     def _begin_anew(self, blob: Blob, part: Part) -> None:
@@ -208,6 +216,14 @@ class _Fetch:
                 f"{blob.sha256} needs {part.left} more bytes, and"
                 f" {max(0, self._most_bytes - self._taken)} may be taken"
             )
+
+
+def _hand_over(waiting: bytearray, part: Part) -> None:
+    """Write what has come, once, whatever becomes of it."""
+    data = bytes(waiting)
+    waiting.clear()
+    if data:
+        part.write(data)
 
 
 def _headers(blob: Blob, part: Part, elsewhere: str) -> dict[str, str]:

@@ -338,7 +338,7 @@ def _read(line: bytes) -> dict[str, Any]:
         whole = {"is", "region", "tenant", "series", *fields}
         is_one = said.keys() == whole and all(type(said[name]) is of for name, of in fields.items())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        is_one = False
+        said, is_one = {}, False
     if not is_one:
         raise BadInput(f"{line[:60].decode('utf-8', 'replace')!r} is no line of an export")
     return dict(said)

@@ -83,7 +83,8 @@ def test_what_is_published_is_served_byte_for_byte(kit: Kit, theirs: RepositoryS
 
 
 def test_the_next_version_follows_and_old_ones_go_but_roots(kit: Kit, theirs: RepositorySimulator):
-    kit.hold(ONE), kit.hold(TWO)
+    kit.hold(ONE)
+    kit.hold(TWO)
     put(theirs, ONE)
     publish(kit, theirs)
     put(theirs, TWO)
@@ -210,7 +211,8 @@ def test_what_has_expired_is_not_published(kit: Kit, theirs: RepositorySimulator
 
 
 def test_delegated_roles_and_bins_are_verified_and_listed(kit: Kit, theirs: RepositorySimulator):
-    kit.hold(ONE), kit.hold(TWO)
+    kit.hold(ONE)
+    kit.hold(TWO)
     theirs.delegate("targets", "supplier", ["app/*"])
     put(theirs, ONE, role="supplier")
     publish(kit, theirs)

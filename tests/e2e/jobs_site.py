@@ -22,8 +22,8 @@ from fleet_cloud.config import Broker, Config
 from fleet_cloud.rollouts.foreign.direct import DirectOffers
 from fleet_cloud.rollouts.foreign.job_desk import JobDesk
 from fleet_cloud.vehicles.certificates import Member
-from tests.brokers import free_port
 from tests.issued import Keys, keys_of
+from tests.ports import free_port
 
 CLOCK = SystemClock()
 TENANT = "default"

@@ -15,9 +15,9 @@ from typing import Any
 from fairway.clock import SystemClock
 from fleet_cloud.adapters.pki_files import FilePki
 from fleet_cloud.api.device.server import DoorTls, door
-from tests.brokers import free_port
 from tests.e2e.programs import until
 from tests.foreign_site import TENANT, ForeignSite
+from tests.ports import free_port
 from tests.shared_data import missing
 
 PROGRAM = "swupdate"

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from tests.e2e.jobs_site import Device
-from tests.e2e.programs import Program, free_port, run, until
+from tests.e2e.programs import Program, run, until
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.net, pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
 

@@ -1,6 +1,7 @@
 """Rollouts over the API: from a wish to the record."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -24,13 +25,13 @@ def ready(cloud: Cloud) -> Cloud:
     return cloud
 
 
-def created(client: Client, **more: object) -> dict:
+def created(client: Client, **more: object) -> dict[str, Any]:
     answer = client.request("POST", "/v1/rollouts", json={"wish": WISH, **more})
     assert answer.status_code == 201, answer.text
     return answer.json()
 
 
-def act(client: Client, rollout: str, verb: str, **body: str) -> dict:
+def act(client: Client, rollout: str, verb: str, **body: str) -> dict[str, Any]:
     answer = client.request("POST", f"/v1/rollouts/{rollout}/{verb}", json=body)
     assert answer.status_code == 200, answer.text
     return answer.json()
@@ -92,7 +93,9 @@ def test_its_author_does_not_approve_it(ready: Cloud):
         ({**WISH, "waves": [{"percents": 5}]}, "did you mean percent"),
     ],
 )
-def test_a_wish_that_cannot_be_is_told_with_its_place(ready: Cloud, wish: dict, said: str):
+def test_a_wish_that_cannot_be_is_told_with_its_place(
+    ready: Cloud, wish: dict[str, Any], said: str
+):
     with client_of(ready) as client:
         answer = client.request("POST", "/v1/rollouts", json={"wish": wish})
 

@@ -6,7 +6,7 @@ import pytest
 
 from fairway.clock import NS_PER_S
 from fleet_cloud.control.targets import Target, TargetKind
-from fleet_cloud.rollouts.decide import SCAN_EVERY_NS, Act, Do, Facts, Health, decide, wants_health
+from fleet_cloud.rollouts.decide import SCAN_EVERY_NS, Do, Facts, Health, decide, wants_health
 from fleet_cloud.rollouts.life import State, WaveState
 from fleet_cloud.rollouts.model import Content, Counts, Gate, Kept, Rate, Wave, WaveKept, Wish
 from ota.manifest import Bundle
@@ -130,7 +130,7 @@ def test_a_rate_says_how_many_are_offered_it_now():
         one = replace(WAVES[0], paced_time_ns=NOW + int(paced_s * NS_PER_S))
         facts = Facts({0: Counts(planned=1000, open=notified)})
         found = decide(kept, (one, WAVES[1]), facts, NOW + int(at_s * NS_PER_S))
-        return next((act.count for act in found if isinstance(act, Act) and act.do is Do.OFFER), 0)
+        return next((act.count for act in found if act.do is Do.OFFER), 0)
 
     assert [count(at_s, 0) for at_s in (0, 0.5, 1, 10)] == [0, 0, 1, 10]
     assert count(10, 10) == 16  # 100 a minute: 120 is over the maximum

@@ -1,5 +1,7 @@
 """Wishes as people write them."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,7 +41,7 @@ def test_the_least_wish_is_one_wave_with_everybody():
         ({"retries": {"luck": {"tries": 1}}}, "is no kind of failure"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(more: dict, said: str):
+def test_what_is_wrong_is_told_with_its_place(more: dict[str, Any], said: str):
     with pytest.raises(BadInput, match=said):
         wish_of({**LEAST, **more})
 
@@ -57,7 +59,7 @@ KEYS = st.sampled_from(
 
 
 @given(st.dictionaries(KEYS, JSON, max_size=5))
-def test_garbage_is_bad_input_and_nothing_else(more: dict):
+def test_garbage_is_bad_input_and_nothing_else(more: dict[str, Any]):
     try:
         wish = wish_of({**LEAST, **more})
     except BadInput:
