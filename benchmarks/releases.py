@@ -35,6 +35,7 @@ IMAGES = 100_000
 BINS_BITS = 8
 CHUNK_MEAN_BYTES = 64 << 10
 MIB = 1 << 20
+PART_BYTES = 8 * MIB
 _ADDED = "\n\ndef of_version_2(level: float) -> bool:\n    return level < 0.25\n"
 
 
@@ -43,7 +44,13 @@ def run() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         rows: list[Row] = []
-        for name, pair in (("sample image", _sample(path)), ("system tar", _system(path))):
+        system = _system(path)
+        pairs = {
+            "sample image": _sample(path),
+            "system tar": system,
+            "part of it": _part(system, path),
+        }
+        for name, pair in pairs.items():
             rows += _differences(name, pair, path)
         return rows + _bins(path)
 
@@ -85,6 +92,14 @@ def _system(path: Path) -> Pair:
         at = chance.randrange(len(data) + 1)
         file.write_bytes(data[:at] + chance.randbytes(64) + data[at:])
     return Pair(old, _tar(root, path / "system2.tar"))
+
+
+def _part(pair: Pair, path: Path) -> Pair:
+    """As much of both as an ECU's flash holds; bsdiff takes minutes for the whole."""
+    for name, whole in (("part1", pair.base), ("part2", pair.image)):
+        with whole.open("rb") as file:
+            (path / name).write_bytes(file.read(PART_BYTES))
+    return Pair(path / "part1", path / "part2")
 
 
 def _left_out(folder: str, names: list[str]) -> set[str]:
@@ -130,10 +145,10 @@ def _memory(name: str, one: Made) -> Row:
 
 def _bsdiff(pair: Pair, work: Path) -> str:
     program = shutil.which("bsdiff")
-    if program is None or pair.image.stat().st_size > 128 * MIB:
+    if program is None or pair.image.stat().st_size > 4 * PART_BYTES:
         return ""
     subprocess.run([program, pair.base, pair.image, work / "bsdiff"], check=True)
-    return f", bsdiff {(work / 'bsdiff').stat().st_size / MIB:.2f} MB"
+    return f", bsdiff {(work / 'bsdiff').stat().st_size:,} bytes"
 
 
 def _chunked(pair: Pair) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from securesystemslib.signer import SSlibKey
 
+import ota.tuf_library  # noqa: F401 - first, so that it loads without the signers of all clouds
 from fairway.clock import SystemClock
 from fairway.errors import BadInput
 from ota.release.folder import Folder

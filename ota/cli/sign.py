@@ -1,4 +1,4 @@
-"""`ota-release sign` and `ota-release cosign`: the hand of CI, and the hand of a person."""
+"""`ota-release sign`: the hand of CI."""
 
 import argparse
 
@@ -9,15 +9,15 @@ from ota.release.keys import Holder
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Declare the commands."""
-    signing = commands.add_parser("sign", help="sign as CI, and vouch for the build")
-    signing.set_defaults(holder=Holder.CI)
-    cosigning = commands.add_parser("cosign", help="sign as a person, after CI")
-    cosigning.set_defaults(holder=Holder.PERSON)
-    for parser in (signing, cosigning):
-        parser.add_argument("--key", required=True, metavar="KEY", help="the key to sign with")
-        add_folder(parser)
-        parser.set_defaults(run=run)
+    """Declare the command."""
+    declare(commands.add_parser("sign", help="sign as CI, and vouch for the build"), Holder.CI)
+
+
+def declare(parser: argparse.ArgumentParser, holder: Holder) -> None:
+    """Declare what both commands that sign take."""
+    parser.add_argument("--key", required=True, metavar="KEY", help="the key to sign with")
+    add_folder(parser)
+    parser.set_defaults(run=run, holder=holder)
 
 
 def run(args: argparse.Namespace) -> int:

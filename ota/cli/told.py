@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
+import ota.tuf_library  # noqa: F401 - first, so that it loads without the signers of all clouds
 from ota.manifest import Image
 from ota.release import ceremony
 from ota.release.differences import Outcome

@@ -9,6 +9,7 @@ import pytest
 
 import edge_agent.cli
 import fleet_cloud.cli
+import ota.cli
 import simulators.cli
 import simulators.demo.cli
 from fairway.command_line import Program
@@ -16,6 +17,7 @@ from fairway.command_line import Program
 PROGRAMS = [
     edge_agent.cli.PROGRAM,
     fleet_cloud.cli.PROGRAM,
+    ota.cli.PROGRAM,
     simulators.cli.PROGRAM,
     simulators.demo.cli.PROGRAM,
 ]
@@ -57,6 +59,7 @@ LIGHT = [
     ("fleet_cloud.cli", "image list --data DIR", ENGINES | WIRES | NUMBERS),
     ("fleet_cloud.cli", "key list --data DIR", ENGINES | WIRES | NUMBERS),
     ("fleet_cloud.cli", "campaign list --data DIR", ENGINES),
+    ("ota.cli", "inspect --folder DIR", ALL),
 ]
 
 
@@ -88,7 +91,8 @@ def test_a_light_command_loads_nothing_heavy(
 
 
 @pytest.mark.parametrize(
-    "module", ["edge_agent.cli", "fleet_cloud.cli", "simulators.cli", "simulators.demo.cli"]
+    "module",
+    ["edge_agent.cli", "fleet_cloud.cli", "ota.cli", "simulators.cli", "simulators.demo.cli"],
 )
 def test_the_list_of_commands_loads_none_of_them(module: str, tmp_path: Path):
     modules = loaded(module, "--help", tmp_path)

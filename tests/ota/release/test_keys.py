@@ -106,7 +106,7 @@ def test_a_name_leads_to_the_key_that_metadata_names(tmp_path: Path):
             "[targets]\nthreshold = 1\nci = { ci = 'keys/ci.pem' }",
             "would meet it alone",
         ),
-        ("threshold = 2", "trehold_ = 2", "did you mean threshold?"),
+        ("threshold = 2", "thresholds = 2", "did you mean threshold?"),
         ("[snapshot]", "[snapshot]\nci = { ci = 'keys/ci.pem' }", "signed by servers"),
         ("[releases]", "[releases]\nthreshold = 1", "would meet it alone"),
         ('root-2 = "keys/root-2.pem"', "root-2 = '{online}'", "held by two kinds of hands"),
