@@ -262,7 +262,7 @@ def _stop_event() -> asyncio.Event:
 
 
 @asynccontextmanager
-async def _task(work: Coroutine[None, None, None]) -> AsyncIterator[asyncio.Future[None]]:
+async def _task(work: Coroutine[None, None, None]) -> AsyncIterator[asyncio.Task[None]]:
     """Have `work` done beside the body, and end it with the body."""
     task = asyncio.ensure_future(work)
     try:

@@ -82,6 +82,8 @@ class UpdateSite:
         self.approver = self.fleet(
             "key", "create", "approver", "--role", "release-approver"
         ).strip()
+        author = ("--role", "release-author", "--out", self.folder / "author-key")
+        self.fleet("key", "create", "author", *author)
         for vehicle in VEHICLES:
             folder = self.cloud.add_vehicle(vehicle)
             program = agent_program(
@@ -128,7 +130,7 @@ class UpdateSite:
 
     def publish(self, *, check: bool = True) -> tuple[int, str]:
         """Publish what is complete, as CI's last job does."""
-        token = self.cloud.folder / self.cloud.name / "admin-key"
+        token = self.folder / "author-key"
         return self.tool("publish", self.cloud.api, "--token-file", token, check=check)
 
     def released(self, version: str, *vehicles: str) -> None:
