@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shlex
 from collections.abc import Sequence
 
 from fairway.errors import Unavailable
@@ -33,5 +34,6 @@ async def said_by(argv: Sequence[str], given: bytes = b"", *, timeout_s: float =
             await process.wait()
     if process.returncode:
         why = err.decode(errors="replace").strip()[-_SAID_MAX_CHARS:]
-        raise Unavailable(f"{' '.join(argv)} fails ({process.returncode}): {why}")
+        said = f": {why}" if why else ""
+        raise Unavailable(f"{shlex.join(argv)} fails ({process.returncode}){said}")
     return out.decode(errors="replace")

@@ -84,7 +84,10 @@ def cloud_of(
     def door() -> Door:
         url = settings.url or said_url()
         if not url:
-            raise Unavailable("the cloud has not said yet where updates are: set [updates] url")
+            raise Unavailable(
+                "the cloud has not said yet where updates are: it does when the vehicle checks in,"
+                " or [updates] url does"
+            )
         return door_of(url, target)
 
     if settings.url:

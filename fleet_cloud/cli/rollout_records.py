@@ -1,4 +1,4 @@
-"""`fleet-cloud rollout records|verify|rxswin|ecus|init`: what an auditor takes home, and the Director."""
+"""`fleet-cloud rollout records|verify|rxswin|ecus|init|root`: what an auditor takes home, and the Director."""
 
 import argparse
 import json
@@ -71,6 +71,10 @@ def add(actions: Any) -> None:
     )
     making.add_argument("--threshold", type=int, default=ROOT_THRESHOLD, help="how many sign")
     making.set_defaults(run=_init)
+    showing = actions.add_parser(
+        "root", help="print the Director's newest root, which vehicles are made with"
+    )
+    showing.set_defaults(run=_root)
     for action in (counting, ecus, proving):
         action.add_argument("--json", action="store_true", help="for machines")
 
@@ -213,6 +217,16 @@ def _init(args: argparse.Namespace) -> int:
     print(f"the Director of {tenant} has root {version}, signed by {len(roots)} keys")
     if not args.root_key:
         print(f"move {folder}/root-*.pem away from this machine: they sign once a year")
+    return 0
+
+
+def _root(args: argparse.Namespace) -> int:
+    tenant = tenant_name(args.tenant)
+    with _opened(args) as (_, updates):
+        root = updates.director.file(tenant, "", "root.json", SystemClock().now_ns())
+    if root is None:
+        raise BadInput(f"{tenant} has no Director yet: fleet-cloud rollout init")
+    sys.stdout.buffer.write(root)
     return 0
 
 

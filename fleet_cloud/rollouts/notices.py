@@ -1,12 +1,14 @@
 """Where vehicles are told that there is something new to install: a notice, and nothing of what it is.
 
-    heard(messages)   a check-in that takes notices, of a vehicle that holds an order -> a notice
+    heard(messages)   a check-in that takes notices, of who holds an order or had no notice yet -> a notice
     refresh()         orders that changed -> the vehicles concerned
     push(vehicles)    notices for those that take them
 
 Rule 1: a vehicle that has not said that it takes notices is sent none: it asks by itself.
 Rule 2: a notice twice is no harm: every process may send it to whom it reaches.
-Rule 3: one thread at a time, the same that answers about campaigns.
+Rule 3: who never had a notice does not know where the door is, and nobody knows its ECUs, without which nothing
+can be ordered for it: it is called once.
+Rule 4: one thread at a time, the same that answers about campaigns.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -15,6 +17,9 @@ from typing import Protocol
 from fairway.control import CheckIn, UpdateNotice
 from fleet_cloud.control.listing import Heard, Told
 from fleet_cloud.control.ports import Vehicle
+
+# The revision of a notice where there is no plan yet: a vehicle that says 0 had no notice.
+FIRST = 1
 
 
 class Changes(Protocol):
@@ -76,7 +81,7 @@ class NoticeDesk:
         return told
 
     def heard(self, heard: Sequence[Heard]) -> list[Told]:
-        """Note who takes notices, and return those for vehicles that hold an order.  Raises Unavailable."""
+        """Note who takes notices; return those for who holds an order, or had none yet.  Raises Unavailable."""
         said: dict[Vehicle, int | None] = {}
         for one in heard:
             if isinstance(one.noun, CheckIn):
@@ -91,11 +96,12 @@ class NoticeDesk:
             self._listeners.note_listening({(of.tenant, of.name): is_ for of, is_ in fresh.items()})
             self._noted |= fresh
         takers = [vehicle for vehicle, at in said.items() if at is not None]
-        notice = UpdateNotice(self._url(), self.revision or 0)
+        notice = UpdateNotice(self._url(), max(self.revision or 0, FIRST))
+        new = {vehicle.name for vehicle in takers if said[vehicle] == 0} if notice.url else set()
         return [
             Told(Vehicle(tenant, name), notice)
             for tenant, names in _by_tenant(takers).items()
-            for name in sorted(self._changes.holding(tenant, names))
+            for name in sorted(self._changes.holding(tenant, names) | new.intersection(names))
         ]
 
 

@@ -18,9 +18,11 @@ async def text(url: str, key: str = "") -> str:
     return await asyncio.to_thread(_text, url, key)
 
 
-async def send(url: str, key: str, body: object = None) -> None:
-    """Post `body` as JSON in the name of the holder of `key`.  Raises Unavailable."""
-    await asyncio.to_thread(_text, url, key, b"" if body is None else json.dumps(body).encode())
+async def send(url: str, key: str, body: object = None) -> str:
+    """Post `body` as JSON in the name of the holder of `key`; return the answer.  Raises Unavailable."""
+    return await asyncio.to_thread(
+        _text, url, key, b"" if body is None else json.dumps(body).encode()
+    )
 
 
 async def answers(url: str, key: str = "") -> bool:

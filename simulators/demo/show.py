@@ -1,6 +1,7 @@
 """One demo from start to end: set the stage, drive, watch, let everything arrive, count.
 
-cloud up -> buses open -> vehicles registered, agents up -> drive ... -> agents drained -> summary
+cloud up, release signed -> buses open -> vehicles registered, agents up -> drive, an update comes ...
+    -> agents drained -> summary
 """
 
 import asyncio
@@ -10,11 +11,11 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from fairway.clock import NS_PER_S, Clock, SystemClock
 from fairway.errors import Unavailable
-from simulators.demo import campaign, http, traffic, watch
+from simulators.demo import campaign, http, traffic, update, watch
 from simulators.demo.stage import PERSON, Stage
 from simulators.demo.summary import Summary, percentile
 
@@ -26,6 +27,8 @@ _STEP_S = 1.0
 # Without --seconds, what came so far is told once after this long; then the demo stays up.
 _FIRST_SUMMARY_S = 20.0
 _STAYING = "driving on; Ctrl-C ends the demo"
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,15 @@ class Look:
     duplicates: int
 
 
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What came of it."""
+
+    look: Look
+    campaign: campaign.Brought
+    update: update.Updated
+
+
 async def run(options: Options, out: TextIO) -> Summary:
     """Run the demo; `out` is told how it goes.  Raises Unavailable when a program fails."""
     clock = SystemClock()
@@ -62,25 +74,25 @@ async def run(options: Options, out: TextIO) -> Summary:
     print("starting the cloud ...", file=out, flush=True)
     cars: list[traffic.Car] = []
     try:
-        await _unless(stop, _set_up(stage, cars, options, clock, out))
+        rollout = await _unless(stop, _set_up(stage, cars, options, clock, out))
         latencies = watch.Latencies()
         began_ns = clock.monotonic_ns()
         async with _task(latencies.listen(stage.api, stage.key(), clock)):
-            async with _task(traffic.run(cars, clock)):
-                if options.seconds is None:
-                    await _driving(stage, _FIRST_SUMMARY_S, stop, out, latencies)
-                    if not stop.is_set():
-                        look = await _look(stage)
-                        brought = await campaign.brought(stage)
-                        so_far = _summary(
-                            cars, look, latencies, _FIRST_SUMMARY_S, brought, is_over=False
-                        )
-                        print(f"{so_far.as_text()}\n{_STAYING}", file=out, flush=True)
-                await _driving(stage, options.seconds, stop, out, latencies)
-            drove_s = (clock.monotonic_ns() - began_ns) / NS_PER_S
+            async with _to_its_end(rollout.run(), stop):
+                async with _task(traffic.run(cars, clock)):
+                    if options.seconds is None:
+                        await _driving(stage, _FIRST_SUMMARY_S, stop, out, latencies)
+                        if not stop.is_set():
+                            came = Came(await _look(stage), *await _brought(stage, rollout))
+                            so_far = _summary(
+                                cars, came, latencies, _FIRST_SUMMARY_S, is_over=False
+                            )
+                            print(f"{so_far.as_text()}\n{_STAYING}", file=out, flush=True)
+                    await _driving(stage, options.seconds, stop, out, latencies)
+                drove_s = (clock.monotonic_ns() - began_ns) / NS_PER_S
             look = await _drained(stage, sum(car.bus.sent for car in cars))
-            brought = await campaign.brought(stage)
-        return _summary(cars, look, latencies, drove_s, brought, is_over=True)
+            came = Came(look, *await _brought(stage, rollout))
+        return _summary(cars, came, latencies, drove_s, is_over=True)
     finally:
         await traffic.close(cars)
         await stage.close()
@@ -88,9 +100,10 @@ async def run(options: Options, out: TextIO) -> Summary:
 
 async def _set_up(
     stage: Stage, cars: list[traffic.Car], options: Options, clock: Clock, out: TextIO
-) -> None:
-    """Start the cloud and the agents of all cars, which are put into `cars`."""
-    await stage.open_cloud()
+) -> update.Rollout:
+    """Start the cloud and the agents of all cars, which are put into `cars`; return what they are to get."""
+    releases = update.Releases(options.folder)
+    await asyncio.gather(stage.open_cloud(), releases.build())
     print(f"  API    {stage.api}        documentation {stage.api}/docs", file=out)
     print(f'         curl -H "Authorization: Bearer $(cat {stage.key_file})" URL', file=out)
     if stage.is_here:
@@ -102,22 +115,24 @@ async def _set_up(
     cars += traffic.make_cars(options.vehicles, options.folder, clock)
     for car in cars:
         await car.front.open()
-    await stage.open_agents(cars)
-    await asyncio.gather(
-        _joined(stage, cars), campaign.start(stage, [car.vehicle.vin for car in cars])
-    )
+    await stage.open_agents(cars, releases.root)
+    vins = [car.vehicle.vin for car in cars]
+    rollout = update.Rollout(stage, releases, vins)
+    await asyncio.gather(_joined(stage, cars), campaign.start(stage, vins), rollout.prepare())
     for car in cars:
         print(f"  {car.profile:6} {stage.api}/v1/vehicles/{car.vehicle.vin}/signals", file=out)
+    print(f"  update {rollout.url}", file=out)
+    return rollout
 
 
-async def _unless(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
-    """Have `work` done.  Raises Unavailable when it is to stop before."""
+async def _unless(stop: asyncio.Event, work: Coroutine[None, None, Made]) -> Made:
+    """Have `work` done, and return what it made.  Raises Unavailable when it is to stop before."""
     working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
             raise Unavailable("stopped before a vehicle drove")
-        working.result()
+        return working.result()
     finally:
         for task in (working, stopping):
             task.cancel()
@@ -200,15 +215,21 @@ async def _look(stage: Stage) -> Look:
     )
 
 
+async def _brought(
+    stage: Stage, rollout: update.Rollout
+) -> tuple[campaign.Brought, update.Updated]:
+    return await campaign.brought(stage), await rollout.look()
+
+
 def _summary(
     cars: list[traffic.Car],
-    look: Look,
+    came: Came,
     latencies: watch.Latencies,
     drove_s: float,
-    brought: campaign.Brought,
     *,
     is_over: bool,
 ) -> Summary:
+    look = came.look
     sent = sum(car.bus.sent for car in cars)
     missing = max(0, look.samples + look.campaign_samples - look.rows)
     return Summary(
@@ -218,7 +239,8 @@ def _summary(
         frames_dropped=look.dropped + sum(car.bus.dropped for car in cars),
         signals=look.signals,
         samples=look.samples,
-        campaign=brought,
+        campaign=came.campaign,
+        update=came.update,
         campaign_samples=look.campaign_samples,
         rows_stored=look.rows,
         duplicates=look.duplicates,
@@ -240,12 +262,24 @@ def _stop_event() -> asyncio.Event:
 
 
 @asynccontextmanager
-async def _task(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+async def _task(work: Coroutine[None, None, None]) -> AsyncIterator[asyncio.Task[None]]:
     """Have `work` done beside the body, and end it with the body."""
     task = asyncio.ensure_future(work)
     try:
-        yield
+        yield task
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+@asynccontextmanager
+async def _to_its_end(
+    work: Coroutine[None, None, None], stop: asyncio.Event
+) -> AsyncIterator[None]:
+    """Have `work` done beside the body and after it, unless it is to stop."""
+    async with _task(work) as task:
+        yield
+        stopping = asyncio.ensure_future(stop.wait())
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()

@@ -2,7 +2,8 @@
 
 DIR/cloud          the cloud's data
 DIR/claim          what vehicles enrol with, once each
-DIR/<VIN>          a vehicle's identity, configuration and spool
+DIR/trust          what vehicles trust updates by, from the start
+DIR/<VIN>          a vehicle's identity, configuration and spool, and the speed limits that it holds
 DIR/logs           what the programs say
 """
 
@@ -26,6 +27,10 @@ from simulators.vehicle import DATABASES
 PERSON = "demo"
 CLAIM = "demo"
 
+# What is updated in each vehicle: a folder, which an ECU of this name opens.
+LIMITS = "speed-limits"
+LIMITS_FILE = "limits.txt"
+
 # The first start makes keys, a registry and a store: 2 s on a small machine, more on a busy one.
 READY_S = 60.0
 
@@ -36,6 +41,9 @@ listen = "{api}"
 [grpc]
 listen = "127.0.0.1:0"
 [broker]
+listen = "127.0.0.1:0"
+[updates]
+enabled = true
 listen = "127.0.0.1:0"
 """
 
@@ -62,6 +70,20 @@ url = "{url}"
 
 [metrics]
 listen = "127.0.0.1:{metrics}"
+
+[updates]
+director_root = {director_root}
+image_root = {image_root}
+conditions = []
+health_within_s = 3
+health_for_s = 0
+health_command = ["grep", "-q", "^{profile} ", {limits_file}]
+
+[[updates.ecu]]
+serial = "{limits}"
+hardware_id = "{limits}"
+kind = "file"
+folder = {folder}
 """
 
 _BUS = """\
@@ -107,6 +129,8 @@ class Stage:
             folder / "logs" / "cloud.log",
         )
         self.agents: list[Agent] = []
+        self._approver = ""
+        self._approving = asyncio.Lock()
 
     @property
     def key_file(self) -> Path:
@@ -128,7 +152,11 @@ class Stage:
     async def approver_key(self) -> str:
         """Return the key of somebody who may approve what the administrator wrote.  Raises Unavailable."""
         grant = ("--role", "fleet-manager", *self._cloud_options)
-        return (await run_once("fleet-cloud", "key", "create", "demo-approver", *grant)).strip()
+        async with self._approving:
+            if not self._approver:
+                made = await run_once("fleet-cloud", "key", "create", "demo-approver", *grant)
+                self._approver = made.strip()
+        return self._approver
 
     async def open_cloud(self) -> None:
         """Start the cloud and wait until it answers.  Raises Unavailable."""
@@ -154,9 +182,11 @@ class Stage:
         except OSError as error:
             raise Unavailable(f"cannot write {self.password_file}: {error.strerror}") from error
 
-    async def open_agents(self, cars: Sequence[Car]) -> None:
-        """Enrol every car, and start its agent."""
-        await self._enrol([car.vehicle.vin for car in cars])
+    async def open_agents(self, cars: Sequence[Car], image_root: Path) -> None:
+        """Enrol every car, give it what it trusts updates by, and start its agent."""
+        await asyncio.gather(
+            self._enrol([car.vehicle.vin for car in cars]), self._found(image_root)
+        )
         for car in cars:
             folder = self._folder / car.vehicle.vin
             metrics = free_port()
@@ -184,6 +214,28 @@ class Stage:
             with_claim = ("--claim", self._claim, "--vehicle", vin, "--folder", identity)
             await run_once("edge-agent", "enroll", *with_claim)
 
+    async def _found(self, image_root: Path) -> None:
+        """Have a Director, and both roots where vehicles find them."""
+        if self._trust.exists():
+            return
+        await run_once("fleet-cloud", "rollout", "init", *self._cloud_options)
+        root = await run_once("fleet-cloud", "rollout", "root", *self._cloud_options)
+        self._put_roots(root.encode(), image_root)
+
+    def _put_roots(self, director: bytes, image_root: Path) -> None:
+        whole = self._trust.with_suffix(".new")
+        try:
+            whole.mkdir(exist_ok=True)
+            (whole / "director.root.json").write_bytes(director)
+            (whole / "image.root.json").write_bytes(image_root.read_bytes())
+            whole.rename(self._trust)
+        except OSError as error:
+            raise Unavailable(f"cannot write {self._trust}: {error.strerror}") from error
+
+    @property
+    def _trust(self) -> Path:
+        return self._folder / "trust"
+
     @property
     def _claim(self) -> Path:
         return self._folder / "claim"
@@ -201,6 +253,7 @@ class Stage:
 
     def _agent_settings(self, car: Car, metrics: int) -> str:
         databases, overlays = _FILES[car.profile]
+        limits = self._folder / car.vehicle.vin / LIMITS
         url = _url_of(self._claim / "endpoints.json", self._uplink)
         buses = "\n".join(
             _BUS.format(
@@ -219,6 +272,12 @@ class Stage:
             overlays=", ".join(_quoted(DATABASES / f"{name}.vspec") for name in overlays),
             url=url,
             metrics=metrics,
+            director_root=_quoted(self._trust / "director.root.json"),
+            image_root=_quoted(self._trust / "image.root.json"),
+            profile=car.profile,
+            limits=LIMITS,
+            limits_file=_quoted(limits / "current" / LIMITS_FILE),
+            folder=_quoted(limits),
         )
 
 

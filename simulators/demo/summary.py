@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from simulators.demo.campaign import Brought
+from simulators.demo.update import Updated
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Summary:
     signals: int  # values decoded from them
     samples: int  # collected: changed, and at most one each 100 ms for a signal
     campaign: Brought
+    update: Updated
     campaign_samples: int  # of its events, collected by agents
     rows_stored: int
     duplicates: int  # batches that came twice and were stored once
@@ -63,9 +65,19 @@ class Summary:
             stored,
             f"{self.bytes_per_sample:>10.2f} bytes a sample on the wire",
             latency,
+            *_update(self.update),
         )
         head = f"{self.vehicles} vehicles drove for {self.seconds:.0f} s:"
         return "\n  ".join((head, *lines))
+
+
+def _update(it: Updated) -> tuple[str, ...]:
+    first = (
+        f"{it.committed:>10,} of {it.vehicles} vehicles took the update {it.name} {it.version}, "
+        f"{it.rolled_back} went back by itself; the rollout is {it.state}"
+    )
+    reasons = (f"{'':10} {why}" for why in (it.why, it.sentence) if why)
+    return first, *reasons
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -25,6 +25,16 @@ def test_the_demo_stores_every_sample_once(uplink: str, tmp_path):
     assert summary["campaign"]["samples"] == summary["campaign_samples"] > 0
     assert summary["frames"] > 5 * 1000
     assert 0 < summary["latency_p50_ms"] <= summary["latency_p99_ms"] < 30_000
+    # The truck finds no speed limits of its own in the release, and goes back by itself.
+    update = summary["update"]
+    assert (update["vehicles"], update["committed"], update["rolled_back"]) == (3, 2, 1)
+    assert update["state"] == "PAUSED"
+    assert "1 of 3 vehicles of the fleet failed" in update["why"]
+    assert update["sentence"].startswith("FWYTR")
+    held = [
+        path.parent.parent.parent.name[:5] for path in tmp_path.glob("FWY*/speed-limits/current/*")
+    ]
+    assert held == ["FWYEV", "FWYEV"]
 
 
 def test_ctrl_c_while_it_starts_ends_it_at_once(tmp_path):

@@ -21,6 +21,10 @@ def test_a_director_is_made_once_and_its_next_root_follows(tmp_path, capsys):
     assert "root 1, signed by 3 keys" in capsys.readouterr().out
     assert run(tmp_path, "init") == 0
     assert "root 2" in capsys.readouterr().out
+    assert run(tmp_path, "root") == 0
+    assert json.loads(capsys.readouterr().out)["signed"]["version"] == 2
+    assert run(tmp_path, "root", "--tenant", "other") == 1
+    assert "other has no Director yet: fleet-cloud rollout init" in capsys.readouterr().err
     other = [word for n in (7, 8) for word in ("--root-key", str(tmp_path / f"other-{n}.pem"))]
     assert run(tmp_path, "init", *other) == 1
     assert "cannot read the key" in capsys.readouterr().err

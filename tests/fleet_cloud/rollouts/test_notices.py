@@ -61,8 +61,21 @@ def test_a_vehicle_that_comes_back_hears_of_the_order_that_it_holds():
     desk = desk_of(world)
 
     assert check_in(desk, V1, 0) == [Told(V1, UpdateNotice(URL, 5))]
-    assert check_in(desk, V2, 0) == []
+    assert check_in(desk, V2, 4) == []
     assert check_in(desk, V1, None) == []
+
+
+def test_who_was_never_told_where_updates_are_is_told_to_come_and_tell_of_its_ecus():
+    desk = desk_of(World())
+
+    assert check_in(desk, V1, 0) == [Told(V1, UpdateNotice(URL, 5))]
+    assert check_in(desk, V1, 5) == []
+
+
+def test_a_cloud_without_a_door_calls_nobody_to_it():
+    desk = NoticeDesk(World(), World(), lambda: "")
+
+    assert check_in(desk, V1, 0) == []
 
 
 def test_who_says_nothing_of_updates_is_told_nothing_and_costs_no_row():

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 from simulators.demo.campaign import Brought
 from simulators.demo.summary import Summary, percentile
+from simulators.demo.update import Updated
 from simulators.demo.watch import sums
 
 SUMMARY = Summary(
@@ -13,6 +14,15 @@ SUMMARY = Summary(
     signals=502_019,
     samples=15_969,
     campaign=Brought(vehicles=3, events=21, samples=207),
+    update=Updated(
+        version="1.1",
+        state="PAUSED",
+        why="1 of 3 vehicles of the fleet failed",
+        vehicles=3,
+        committed=2,
+        rolled_back=1,
+        sentence="FWYTR1: no limits",
+    ),
     campaign_samples=207,
     rows_stored=16_176,
     duplicates=2,
@@ -39,6 +49,17 @@ def test_a_person_reads_what_the_campaign_brought_and_why():
         "        21 events of the campaign standing-still, 207 samples of 3 vehicles, because of "
         "held($variable.`Vehicle.Speed` < 1, 1 s)" in SUMMARY.as_text()
     )
+
+
+def test_a_person_reads_what_became_of_the_update_and_why():
+    text = SUMMARY.as_text()
+
+    assert (
+        "         2 of 3 vehicles took the update speed-limits 1.1, 1 went back by itself" in text
+    )
+    assert "the rollout is PAUSED\n" in text
+    assert "1 of 3 vehicles of the fleet failed\n" in text
+    assert text.endswith("FWYTR1: no limits")
 
 
 def test_a_demo_that_stored_nothing_is_not_whole():
