@@ -6,7 +6,7 @@ Rule 2: without, a process belongs to an instance by its session, or by the mark
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +66,15 @@ def usage_of(pids: set[int]) -> Usage:
     return Usage(ticks * tick_ns, pages * os.sysconf("SC_PAGE_SIZE"), count)
 
 
-def tell(pids: set[int], number: int) -> None:
+def leader_first(pids: Collection[int], leader: int) -> list[int]:
+    """Return processes in the order in which they are told to stop.
+
+    A shell that learns of its child's end before its own signal comes ends as if nobody had stopped it.
+    """
+    return sorted(pids, key=lambda pid: (pid != leader, pid))
+
+
+def tell(pids: Iterable[int], number: int) -> None:
     """Send a signal to each of these processes that still is what it was."""
     for pid in pids:
         ticks = pidfds.start_ticks(pid)

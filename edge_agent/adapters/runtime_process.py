@@ -19,7 +19,7 @@ from typing import Protocol
 
 from edge_agent.adapters import pidfds
 from edge_agent.adapters.process_groups import ProcessGroups
-from edge_agent.adapters.process_members import MARK, Belongs, reap, tell, usage_of
+from edge_agent.adapters.process_members import MARK, Belongs, leader_first, reap, tell, usage_of
 from edge_agent.adapters.process_records import Launch, Record, Records, owned
 from edge_agent.adapters.process_spawn import KILL_TIMEOUT_S, Child, execute
 from edge_agent.services.instance import Instance
@@ -105,8 +105,9 @@ class ProcessRuntime:
     async def stop(self, id_: str, *, signal: str = "TERM", grace_s: float = 5.0) -> None:
         self._adopt()
         number = _signal(signal)
-        if self._members(id_):
-            tell(self._members(id_), number)
+        if members := self._members(id_):
+            known = self._known.get(id_)
+            tell(leader_first(members, known.record.pid if known else 0), number)
             await self._gone(id_, grace_s)
         await self._clean(id_)
 

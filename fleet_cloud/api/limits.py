@@ -5,9 +5,13 @@
     artifact 16 GiB)
 
 Rule 1: a body is counted as it comes; what a client says of its length is believed only when it is too much.
+Rule 2: who sends too much is answered at once, and what is still on its way is taken and dropped for a moment:
+        a connection that is closed over unread bytes is reset, and the answer with it (RFC 9112, 9.6).
 """
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -30,6 +34,9 @@ METADATA_MAX_BYTES = 64 * 1024 * 1024
 # FleetWise's requests: 500 nodes with 2,048 characters of description and of comment each, or a whole
 # vocabulary as one text.  Its door reads no body before it knows whose it is said to be.
 FLEETWISE_MAX_BYTES = 4 * 1024 * 1024
+# Twice the largest body that is usual: who sends more than that after an answer is not listening.
+LINGER_MAX_BYTES = 8 * 1024 * 1024
+LINGER_MAX_S = 2.0
 
 
 class SizeLimits:
@@ -47,9 +54,16 @@ class SizeLimits:
         found = _refusal(scope, most_bytes)
         if found is not None:
             status, detail = found
-            await problem(status, detail, Connection="close")(scope, receive, send)
+            answer = problem(status, detail, Connection="close")
+            await answer(scope, receive, _Lingering(scope, receive, send))
             return
-        await self._app(scope, _Counted(receive, most_bytes), send)
+        counted = _Counted(receive, most_bytes)
+        lingering = _Lingering(scope, receive, send)
+
+        async def answered(message: Message) -> None:
+            await (lingering if counted.is_over else send)(message)
+
+        await self._app(scope, counted, answered)
 
 
 class _Counted:
@@ -60,13 +74,46 @@ class _Counted:
         self._most_bytes = most_bytes
         self._bytes = 0
 
+    @property
+    def is_over(self) -> bool:
+        """Whether there was too much."""
+        return self._bytes > self._most_bytes
+
     async def __call__(self) -> Message:
         message = await self._receive()
         self._bytes += len(message.get("body", b""))
-        if self._bytes > self._most_bytes:
+        if self.is_over:
             # Of the framework's own kind, which it passes on from wherever it reads a body.
             raise HTTPException(413, _too_large(self._most_bytes), {"Connection": "close"})
         return message
+
+
+class _Lingering:
+    """Sends an answer, and lets it end only when the client has sent what it was sending."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Who asks whether to send a body has not sent any, and would be told to.
+        self._may_take = not any(name == b"expect" for name, _ in scope["headers"])
+        self._receive, self._send = receive, send
+
+    async def __call__(self, message: Message) -> None:
+        is_end = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if not (is_end and self._may_take):
+            await self._send(message)
+            return
+        await self._send({**message, "more_body": True})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_MAX_S):
+                await self._take()
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def _take(self) -> None:
+        left = LINGER_MAX_BYTES
+        while left > 0:
+            message = await self._receive()
+            if message["type"] != "http.request" or not message.get("more_body", False):
+                return
+            left -= len(message.get("body", b""))
 
 
 def _refusal(scope: Scope, most_bytes: int) -> tuple[int, str] | None:

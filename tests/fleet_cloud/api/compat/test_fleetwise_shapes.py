@@ -2,6 +2,8 @@
 
 import json
 import re
+import select
+import socket
 from typing import Any
 
 import pytest
@@ -106,6 +108,20 @@ def test_a_body_may_be_4_mib_and_no_more(door: Door):
     over = door.ask(keys, "ListFleets", b"{}" + b" " * (most - 1))
 
     assert (good.status_code, over.status_code) == (200, 413)
+
+
+def test_who_sends_too_much_gets_the_answer_though_it_goes_on_sending(door: Door):
+    host, _, port = door.url.removeprefix("http://").partition(":")
+    size = 6 * 1024 * 1024
+    with socket.create_connection((host, int(port)), timeout=20) as line:
+        head = f"POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: {size}\r\n\r\n"
+        line.sendall(head.encode())
+        select.select([line], [], [], 20)  # it is answered before a byte of the body has come
+        line.sendall(b" " * size)
+        answer = b"".join(iter(lambda: line.recv(65_536), b""))
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"the body has more than" in answer
 
 
 REAL: list[tuple[str, dict[str, Any]]] = [*MADE, *REQUESTS.items()]
