@@ -104,7 +104,7 @@ class Fetching:
             if self._target.scheme.startswith("grpc"):
                 return self._target
             raise BadInput(
-                "this vehicle speaks MQTT and knows no gRPC address: set artifacts.url in the cloud"
+                "this vehicle speaks MQTT, and the cloud has not said a gRPC address: set artifacts.url there"
             )
         said = read_url(url)
         if not said.scheme.startswith("grpc"):

@@ -8,6 +8,7 @@ Rule 1: what was verified is kept whether or not the look came to its end.
 Rule 2: a plan that names the order under way changes nothing, said as often as one likes; one that does not
         withdraws it, while that costs nothing.
 Rule 3: what cannot be told now is told at the next look; nothing is lost, and nothing waits for it.
+Rule 4: where nothing was ever published nothing is dropped; once something was, its absence is an attack.
 """
 
 import asyncio
@@ -34,7 +35,7 @@ from ota.registration import Registered
 from ota.report_json import report_to_signed
 from ota.trust.kept import Kept as Trusted
 from ota.trust.kept import committed
-from ota.trust.model import Assigned, Attack, Plan, Refusal, UpToDate, Vehicle
+from ota.trust.model import Assigned, Attack, Plan, Refusal, Repository, UpToDate, Vehicle
 from ota.trust.refresh import Refresh
 
 EVENTS = log.get("edge_agent.updates")
@@ -42,6 +43,7 @@ EVENTS = log.get("edge_agent.updates")
 # So that a fleet that was switched on together does not ask together.
 JITTER = 0.2
 TOLD_AT_ONCE = 100
+TIMESTAMP = "timestamp"
 
 
 class TrustStore(Protocol):
@@ -162,10 +164,21 @@ class Looks:
     async def _take(self, verdict: Plan | UpToDate | Refusal) -> str:
         """Do what follows from a verdict; return what is wrong with it, for people."""
         if isinstance(verdict, Refusal):
+            if (empty := await self._empty(verdict)) is not None:
+                return f"nothing is published yet in the {empty} repository"
             await self._refuse(verdict)
             return str(verdict)
         await self._ordered(verdict)
         return ""
+
+    async def _empty(self, refusal: Refusal) -> Repository | None:
+        """Return the repository in which nothing was ever seen, if that is all there is to refuse."""
+        roles = (await asyncio.to_thread(self._cloud.trust.read)).roles
+        for one in Repository:
+            is_meant = refusal.where == f"{one}/{TIMESTAMP}.json"
+            if is_meant and refusal.attack is Attack.DROP_REQUEST and (one, TIMESTAMP) not in roles:
+                return one
+        return None
 
     async def _ordered(self, verdict: Plan | UpToDate) -> None:
         order = self._updates.kept.order

@@ -105,6 +105,14 @@ def orders(chosen: Iterable[Chosen]) -> tuple[ServiceOrder, ...]:
 
 
 def digest(some: Iterable[ServiceOrder], artifacts_url: str) -> str:
-    """Return the name of a list's content."""
+    """Return the name of a list's content.
+
+    Where images are is worth a list without orders: services come by releases, too, and need it.
+    """
     said = "\n".join(order.sync_id for order in some)
-    return hashlib.sha256(f"{artifacts_url}\n{said}".encode()).hexdigest()[:32] if said else NOTHING
+    is_worth = said or artifacts_url
+    return (
+        hashlib.sha256(f"{artifacts_url}\n{said}".encode()).hexdigest()[:32]
+        if is_worth
+        else NOTHING
+    )

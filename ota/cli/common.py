@@ -54,7 +54,7 @@ def add_keys(parser: argparse.ArgumentParser, front: str) -> None:
             action="append",
             default=[],
             metavar="LABEL=KEY",
-            help=f"a key held by {_HANDS[holder]}; KEY as in `key create`, or public:FILE",
+            help=f"a key held by {_HANDS[holder]}; KEY is a file, pkcs11:..., awskms:... or public:FILE",
         )
 
 

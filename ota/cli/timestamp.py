@@ -29,9 +29,12 @@ def run(args: argparse.Namespace) -> int:
     stamp = keys.opened(args.key)
     snapshot = keys.opened(args.snapshot_key) if args.snapshot_key else stamp
     with opened(args) as folder:
+        always = args.always
         if args.place:
-            online.adopt(folder, place(args, args.place))
-        done = online.refresh(folder, snapshot, stamp, now_ns(), always=args.always)
+            there = place(args, args.place)
+            always = always or online.is_overtaken(folder, there)
+            online.adopt(folder, there)
+        done = online.refresh(folder, snapshot, stamp, now_ns(), always=always)
     said = {"snapshot": done.snapshot, "timestamp": done.timestamp}
     signed = [f"{role} {version}" for role, version in said.items() if version is not None]
     say(args, said, lambda: f"signed {', '.join(signed)}" if signed else "nothing is due")

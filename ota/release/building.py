@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
+from fairway.errors import BadInput
 from ota.custom import bundle_to_json
 from ota.manifest import Bundle, Image, Kind
 from ota.release import components, listing, provenance, sbom
@@ -57,6 +58,8 @@ def build(folder: Folder, file: Path, builder: Builder, now_ns: int, progress: P
         )
         for one in release.components
     ]
+    for one in built:
+        _check_service(one.contents.image, known)
     built = [_settled(one, known) for one in built]
     images = tuple(one.contents.image for one in built)
     bill = folder.put_document(
@@ -101,6 +104,23 @@ def _counter(known: Mapping[str, Listed], component: Component, prefix: str) -> 
         ) and image.path.startswith(prefix):
             return image.release_counter
     return listing.next_counter(known.values(), component.name)
+
+
+def _check_service(image: Image, known: Mapping[str, Listed]) -> None:
+    """Raise BadInput where only a service's manifest has changed: vehicles know versions by their bytes."""
+    for one in known.values():
+        there = one.image
+        if (there.kind, there.name, there.sha256) != (Kind.CONTAINER, image.name, image.sha256):
+            continue
+        if _but_version(there) != _but_version(image):
+            raise BadInput(
+                f"{image.path} has the image of {there.path} and another service manifest: a vehicle that holds"
+                " the one would not take the other; build another image, a label is enough"
+            )
+
+
+def _but_version(image: Image) -> dict[str, object]:
+    return {key: value for key, value in image.service.items() if key != "version"}
 
 
 def _settled(built: components.Built, known: Mapping[str, Listed]) -> components.Built:

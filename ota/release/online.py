@@ -101,6 +101,20 @@ def adopt(folder: Folder, catalogue: Catalogue) -> int | None:
     return int(stamp.signed.version)
 
 
+def is_overtaken(folder: Folder, catalogue: Catalogue) -> bool:
+    """Whether a place has another file in place of our newest snapshot or timestamp: somebody was quicker."""
+    for role in (SNAPSHOT, TIMESTAMP):
+        ours = folder.latest(role)
+        if ours is None:
+            continue
+        name = "timestamp.json" if role == TIMESTAMP else f"{ours.signed.version}.{role}.json"
+        data = catalogue.file(name)
+        theirs = None if data is None else metadata_from(data, name).signed
+        if theirs is not None and theirs.version == ours.signed.version and theirs != ours.signed:
+            return True
+    return False
+
+
 def _meta(folder: Folder) -> dict[str, MetaFile]:
     found = {f"{TARGETS}.json": MetaFile(folder.need(TARGETS).signed.version)}
     for above, below in delegations(folder):

@@ -14,7 +14,7 @@ from fairway.errors import BadInput, Conflict
 from fairway.oci import documents, model
 from ota.custom import own_blob
 from ota.manifest import Blob, Image, Kind
-from ota.release import attesting, ceremony, vehicle
+from ota.release import attesting, ceremony, online, vehicle
 from ota.release.folder import Folder, metadata_from
 from ota.release.listing import Listed
 from ota.release.ports import Place
@@ -164,9 +164,10 @@ def _is_ahead(folder: Folder, place: Place) -> None:
         return
     version = metadata_from(there, _TIMESTAMP).signed.version
     ours = folder.need("timestamp").signed.version
-    if version > ours:
+    if version > ours or online.is_overtaken(folder, place):
+        has = "another" if version == ours else str(ours)
         raise Conflict(
-            f"timestamp {version} is published, and this folder has {ours}: take the newer state"
+            f"timestamp {version} is published, and this folder has {has}: take the newer state"
             " with `ota-release timestamp --place`, which signs the next one"
         )
 

@@ -58,6 +58,10 @@ hardware_ids = ["limits"]
 class UpdateSite:
     """All of it, in one folder; `open` starts it."""
 
+    vehicles: tuple[str, ...] = VEHICLES
+    updates = _UPDATES  # of each vehicle's settings
+    release_file = _RELEASE
+
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder, self._stack = folder, stack
         self._mqtt_port = free_port()
@@ -84,19 +88,19 @@ class UpdateSite:
         ).strip()
         author = ("--role", "release-author", "--out", self.folder / "author-key")
         self.fleet("key", "create", "author", *author)
-        for vehicle in VEHICLES:
+        for vehicle in self.vehicles:
             folder = self.cloud.add_vehicle(vehicle)
             program = agent_program(
                 folder,
                 url=f"mqtts://localhost:{self._mqtt_port}",
                 log=self.folder / "drive.log",
                 databases={"can0": self.folder / "car.dbc"},
-                more=_UPDATES.format(trust=self.folder, vehicle=vehicle, folder=folder),
+                more=self.updates.format(trust=self.folder, vehicle=vehicle, folder=folder),
                 arguments=(),
             )
             self._stack.callback(program.close)
             self.agents[vehicle] = program.start()
-        for vehicle in VEHICLES:
+        for vehicle in self.vehicles:
             until(f"word of {vehicle}'s ECUs", lambda it=vehicle: self.ecus(it) != [])  # type: ignore[misc]
 
     def ecus(self, vehicle: str) -> list[dict[str, Any]]:
@@ -117,14 +121,18 @@ class UpdateSite:
         """Where a key of the demo profile lies."""
         return self.keys / f"{label}.pem"
 
-    def build(self, version: str, *vehicles: str) -> None:
-        """Build a release for these vehicles, and sign it as CI does."""
+    def write_inputs(self, version: str, *vehicles: str) -> None:
+        """Write what a release is built of."""
         limits = self.folder / "limits"
         limits.mkdir(exist_ok=True)
         (limits / "vehicles.txt").write_text("".join(f"{one}\n" for one in vehicles))
         (limits / "version.txt").write_text(f"{version}\n")
+
+    def build(self, version: str, *vehicles: str) -> None:
+        """Build a release for these vehicles, and sign it as CI does."""
+        self.write_inputs(version, *vehicles)
         file = self.folder / "release.toml"
-        file.write_text(_RELEASE.format(version=version))
+        file.write_text(self.release_file.format(version=version))
         self.tool("build", file)
         self.tool("sign", "--key", self.key("ci"))
 
@@ -186,7 +194,9 @@ class UpdateSite:
             until(f"{state} of {made}", is_there, within_s=90)
         except AssertionError as error:
             vehicles = get(f"{self.cloud.api}/v1/rollouts/{made}/vehicles", self.cloud.key)
-            raise AssertionError(f"{error}\n{self.rollout(made)}\n{vehicles}") from error
+            said = [one.said() for one in self.agents.values()]
+            told = "\n".join(map(str, (error, self.rollout(made), vehicles, *said)))
+            raise AssertionError(told) from error
         return self.rollout(made)
 
     def standing(self, made: str, vehicle: str) -> dict[str, Any]:

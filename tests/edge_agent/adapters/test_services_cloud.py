@@ -134,7 +134,7 @@ def test_a_vehicle_fetches_where_it_is_told_else_where_it_knows_else_over_its_up
 @pytest.mark.parametrize(
     ("target", "said", "sentence"),
     [
-        (MQTT, "", "knows no gRPC address"),
+        (MQTT, "", "has not said a gRPC address"),
         (MQTT, "mqtts://a:1", "no gRPC address"),
         (MQTT, "grpc://a:1", "in the clear"),
         (MQTT, "nonsense", "not the URL of a cloud"),

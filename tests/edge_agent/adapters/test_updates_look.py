@@ -24,7 +24,7 @@ from fairway.update import Fault, Stage, UpdateEvent
 from ota.manifest import Install
 from ota.report import VehicleReport
 from ota.report_json import key_of, verify_report
-from ota.trust.model import Attack, Wanted
+from ota.trust.model import Attack, Repository, Wanted
 from tests.edge_agent.updates.vehicle_rig import Checks, Machine, unpack
 from tests.ota.repository_simulator import NOW_NS, World
 
@@ -229,6 +229,27 @@ async def test_what_is_not_trusted_is_told_as_an_attack_and_installs_nothing(sit
     attacks = {one.serial: one.attacks for one in report.ecus}
     assert attacks["gw-1"] == (Attack.FREEZE,)
     assert site.updates.kept.events == ()
+
+
+@pytest.mark.parametrize("repository", list(Repository))
+async def test_what_was_never_published_is_no_attack_and_what_is_gone_is_one(
+    site: Site, repository: Repository
+):
+    its = {Repository.DIRECTOR: site.world.director, Repository.IMAGE: site.world.images}[
+        repository
+    ]
+    stamp = its.files.pop("timestamp.json")
+    await site.looks.look()
+    assert site.looks.trouble == f"nothing is published yet in the {repository} repository"
+    assert (site.looks.refusals, site.updates.kept.attacks) == (0, ())
+
+    its.files["timestamp.json"] = stamp
+    await site.looks.look()
+    assert site.looks.trouble == ""
+    del its.files["timestamp.json"]
+    await site.looks.look()
+    attacks = {one.serial: one.attacks for one in site.reported()[-1].ecus}
+    assert attacks["gw-1"] == (Attack.DROP_REQUEST,)
 
 
 async def test_a_server_that_attacks_is_told_too(site: Site):

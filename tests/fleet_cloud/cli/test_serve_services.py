@@ -101,6 +101,9 @@ def test_logs_come_when_asked_and_a_command_inside_is_forbidden_by_the_vehicle(
     cloud.add("VIN7")
     line = GrpcWay(cloud, "VIN7")
     line.say(CheckIn("1.0", 1, services_revision=0))
+    where = line.hear()  # images are: releases bring services as well
+    assert isinstance(where, ServiceList)
+    assert (where.services, where.artifacts_url) == ((), cloud.url("grpc"))
     until_shown(cloud, "VIN7", 0, [])
     at = "/v1/vehicles/VIN7/services/tyre-watch"
 

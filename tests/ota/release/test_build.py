@@ -143,6 +143,21 @@ def test_a_new_version_has_higher_counters(tmp_path: Path):
     assert found["head-unit/1.1.0.bundle.json"].release_counter == 2
 
 
+def test_a_manifest_that_changes_without_its_image_is_refused_and_a_version_alone_is_not(
+    tmp_path: Path,
+):
+    with built(tmp_path) as kit:
+        kit.sign_all()
+        kit.must("build", kit.write(release("1.1.0")))  # nothing of the service has changed
+        manifest = tmp_path / "battery-health.yaml"
+        manifest.write_text(manifest.read_text() + "environment: {MODE: fast}\n")
+        ran = kit.run("build", kit.write(release("1.2.0")))
+
+    assert ran.code == 1
+    assert "has the image of battery-health/1" in ran.sentence
+    assert "build another image" in ran.sentence
+
+
 def test_a_counter_that_falls_is_refused(tmp_path: Path):
     with built(tmp_path) as kit:
         kit.sign_all()

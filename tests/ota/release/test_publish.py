@@ -84,21 +84,42 @@ def test_a_place_that_is_ahead_is_not_set_back(kit: Kit, tmp_path: Path):
     assert "take the newer state with `ota-release timestamp --place`" in ran.sentence
 
 
-def test_what_the_cloud_signed_meanwhile_is_taken_over(kit: Kit, tmp_path: Path):
+def signed_meanwhile(kit: Kit, tmp_path: Path, times: int) -> None:
     """A cloud with an online key signs snapshot and timestamp anew before they end."""
     kit.must("publish", tmp_path / "public")
     other = tmp_path / "cloud"
     shutil.copytree(kit.folder, other / "rel")
     shutil.copytree(kit.keys, other / "keys")
     cloud = Kit(other)
-    for _ in range(3):
+    for _ in range(times):
         cloud.stamp("--always")
     cloud.must("publish", tmp_path / "public")
-
     inputs(tmp_path, seed=2)
     kit.must("build", kit.write(release("1.1.0")))
     kit.must("sign", "--key", kit.key("ci"))
     kit.must("cosign", "--key", kit.key("owner-2"))
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_who_stamped_without_looking_goes_on_after_what_the_cloud_signed(
+    kit: Kit, tmp_path: Path, times: int
+):
+    signed_meanwhile(kit, tmp_path, times)
+    kit.stamp()
+    refused = kit.run("publish", tmp_path / "public")
+
+    assert refused.code == 1
+    assert "take the newer state with `ota-release timestamp --place`" in refused.sentence
+    kit.stamp("--place", tmp_path / "public")
+    kit.must("publish", tmp_path / "public")
+
+    proof = kit.must("verify", "--place", tmp_path / "public", "--json").json
+    assert proof["versions"] == kit.must("verify", "--json").json["versions"]
+    assert proof["images"] == 10
+
+
+def test_what_the_cloud_signed_meanwhile_is_taken_over(kit: Kit, tmp_path: Path):
+    signed_meanwhile(kit, tmp_path, 3)
     kit.stamp("--place", tmp_path / "public")
     kit.must("publish", tmp_path / "public")
 
