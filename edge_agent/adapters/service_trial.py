@@ -25,7 +25,7 @@ from edge_agent.adapters import trial_folders
 from edge_agent.adapters.images import ImageStore
 from edge_agent.adapters.service_desk import SOCKET_NAME, ask
 from edge_agent.adapters.signals_client import Access, SignalsClient
-from edge_agent.adapters.trial_folders import SERVICES
+from edge_agent.adapters.trial_folders import SERVICES, SOCKETS
 from edge_agent.services.trial import Published, Ran, Value, first_of
 from fairway.errors import BadInput, FairwayError, Unavailable
 from fairway.services.manifest import service_to_yaml
@@ -267,7 +267,7 @@ trust_socket = true
 json = true
 [services]
 dir = {_toml(str(folder / SERVICES))}
-run_dir = {_toml(str(folder / "run"))}
+run_dir = {_toml(str(folder / SOCKETS))}
 runtime = {_toml(trial.runtime)}
 manifests = {_toml([str(path) for path in names])}
 processes = {_toml(processes)}

@@ -6,7 +6,8 @@
 
 Rule 1: a folder that nobody holds is of a trial that was killed: its agent, services, mounts and files go.
 Rule 2: only a folder of our own user that nobody else may enter is believed: /tmp is everybody's.
-Rule 3: what cannot be ended now costs nothing else its end, and is tried again by whoever comes next.
+Rule 3: sockets have short paths: a folder for temporary files that is too deep for them is not taken.
+Rule 4: what cannot be ended now costs nothing else its end, and is tried again by whoever comes next.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from edge_agent.adapters.process_spawn import readable
 from edge_agent.adapters.runtime_oci import OciRuntime, group_of
 from edge_agent.adapters.runtime_process import ProcessRuntime
 from edge_agent.adapters.service_logs import LogBook
+from edge_agent.config_services import RUN_DIR_MAX_BYTES
 from fairway import log
 from fairway.clock import SystemClock
 from fairway.errors import FairwayError
@@ -32,16 +34,19 @@ from fairway.errors import FairwayError
 EVENTS = log.get("edge_agent.services")
 
 PREFIX = "fairway-try-"
-SERVICES = "services"
+SERVICES, SOCKETS = "services", "run"
 _OWNER, _AGENT = "owner", "agent"
 _GROUP = "/fairway"  # [services] cgroup_parent, as it is by default
 _AGENT_ENDS_S = 10.0
+_SHORT = Path("/tmp")  # noqa: S108 - the folder in it is made for us alone
+# What mkdtemp puts behind a prefix.
+_RANDOM_CHARS = 8
 
 
 @contextlib.contextmanager
 def trial_folder() -> Iterator[Path]:
     """Give a folder for a trial; nothing of it, and of what runs in it, is left afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_places()[-1]))
     owner = _held(folder, os.O_CREAT)
     try:
         yield folder
@@ -125,8 +130,16 @@ async def _end_agent(folder: Path) -> None:
 
 
 def _ours() -> list[Path]:
-    found = Path(tempfile.gettempdir()).glob(f"{PREFIX}*")
-    return [folder for folder in sorted(found) if _is_ours(folder)]
+    found = [folder for place in _places() for folder in sorted(place.glob(f"{PREFIX}*"))]
+    return [folder for folder in found if _is_ours(folder)]
+
+
+def _places() -> tuple[Path, ...]:
+    """Return where folders of trials may be; the last one is where the next is made."""
+    usual = Path(tempfile.gettempdir())
+    longest = usual / f"{PREFIX}{_RANDOM_CHARS * 'x'}" / SOCKETS
+    is_deep = len(str(longest).encode()) > RUN_DIR_MAX_BYTES
+    return (usual, _SHORT) if is_deep and _SHORT.is_dir() else (usual,)
 
 
 def _is_ours(folder: Path) -> bool:

@@ -95,7 +95,9 @@ def run(args: argparse.Namespace) -> int:
         return named[0].digest
 
     # Told to end it ends as by Ctrl-C: nothing is left.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell that runs us beside something else has Ctrl-C ignored: containers would stay.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     services = read_manifests([(str(p), file_bytes(p)) for p in args.manifest], digest_of)
     expected = Expectations()
     if args.expect is not None:
