@@ -1,4 +1,4 @@
-"""The fault table of downloads, row by row, with real HTTPS faults and a disk that is really full.
+"""The fault table of downloads, row by row, with real HTTPS faults; what they may cost is in test_update_room.py.
 
 Each test is a row: what the other side does, and what becomes of the vehicle's file, its bytes and its time.
 """
@@ -11,9 +11,8 @@ from dataclasses import replace
 
 import pytest
 
-from edge_agent.adapters.update_parts import ROOM_KEPT_BYTES
-from edge_agent.updates.fetching import Attacked, NoRoom, Patience
-from fairway.errors import BadInput, Denied, Tampered, Unavailable
+from edge_agent.updates.fetching import Attacked, Patience
+from fairway.errors import BadInput, Tampered, Unavailable
 from ota.manifest import Blob
 from ota.trust.model import Attack, Repository, Wanted
 from tests.edge_agent.adapters.update_rig import (
@@ -24,20 +23,15 @@ from tests.edge_agent.adapters.update_rig import (
     LIST,
     WHOLE,
     Rig,
+    blob,
     rig,
 )
 from tests.fault_server import Call
-from tests.small_disk import small_disk
 from tests.update_place import QUICK
 
-__all__ = ["rig"]  # a fixture
+__all__ = ["blob", "rig"]  # fixtures
 
 pytestmark = [pytest.mark.net, pytest.mark.usefixtures("socket_enabled")]
-
-
-@pytest.fixture(params=["chunks", "whole"])
-def blob(request: pytest.FixtureRequest) -> Blob:
-    return CHUNKED if request.param == "chunks" else WHOLE
 
 
 # Truncated download: resume from the verified offset; never installed; fewer than 1.05x the image fetched.
@@ -353,62 +347,3 @@ async def test_silence_is_a_tunnel_and_it_goes_on_after_it(rig: Rig, blob: Blob)
     server = await rig.fetch(act, blob, patience=patience)
 
     assert [call.first for call in server.calls if call.path != LIST] == [0, 500_000]
-
-
-# A metered link: not a byte more than is allowed, whatever goes wrong on the way.
-
-
-async def test_the_budget_is_kept_over_cuts(rig: Rig):
-    def act(call: Call) -> None:
-        call.part(IMAGE, most=500_000)
-
-    server = await rig.fetch(act, WHOLE, most_bytes=len(IMAGE))
-    assert server.sent_bytes == len(IMAGE)
-
-
-async def test_beginning_anew_is_denied_where_it_costs_too_much(rig: Rig):
-    def act(call: Call) -> None:
-        if call.number == 0:
-            call.part(IMAGE, most=500_000)
-        else:
-            call.head(200, Content_Length=str(len(IMAGE)))
-            call.write(IMAGE)
-
-    server = rig.serve(act)
-    with pytest.raises(Denied, match="may be taken"):
-        await rig.reach(server).content.fetch(WHOLE, rig.image, most_bytes=len(IMAGE) + 1000)
-    assert not rig.image.exists()
-
-
-# Disk full: refused before it starts; ENOSPC at each write; nothing is left.
-
-
-async def test_a_disk_without_room_is_seen_before_a_byte_is_taken(rig: Rig):
-    with small_disk(rig.image.parent, len(IMAGE) + ROOM_KEPT_BYTES // 2):
-        server = rig.serve(lambda call: call.part(IMAGE))
-        with pytest.raises(NoRoom, match="needs 3145745 more bytes"):
-            await rig.reach(server).content.fetch(WHOLE, rig.image, most_bytes=None)
-
-        assert server.calls == []
-        assert rig.left() == []
-
-
-async def test_a_disk_that_fills_up_on_the_way_is_left_as_it_was(rig: Rig, blob: Blob):
-    with small_disk(rig.image.parent, len(IMAGE) + 2 * ROOM_KEPT_BYTES) as disk:
-
-        def act(call: Call) -> None:
-            call.head(200, Content_Length=str(len(IMAGE)))
-            call.write(IMAGE[:1_000_000])
-            disk.fill(leaving_bytes=300_000)
-            call.write(IMAGE[1_000_000:])
-
-        server = rig.serve(act)
-        vehicle = rig.reach(server)
-        with pytest.raises(NoRoom, match="is full: No space left"):
-            await vehicle.content.fetch(blob, rig.image, most_bytes=None)
-        assert [name for name in rig.left() if name not in ("filler", "image.chunks")] == []
-
-        disk.clear()
-        server.act = lambda call: call.send(200, HASHES) if call.path == LIST else call.part(IMAGE)
-        await vehicle.content.fetch(blob, rig.image, most_bytes=None)
-        assert rig.image.read_bytes() == IMAGE

@@ -95,6 +95,11 @@ class Rig:
         return server
 
 
+@pytest.fixture(params=["chunks", "whole"])
+def blob(request: pytest.FixtureRequest) -> Blob:
+    return CHUNKED if request.param == "chunks" else WHOLE
+
+
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
     made = Rig(tmp_path)
