@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 
@@ -20,6 +20,7 @@ from fleet_cloud.audit.chain import Entry, Head, read_line, written
 from fleet_cloud.audit.ports import Wanted
 from fleet_cloud.audit.verify import Keys, public_keys, verify, verify_export
 from fleet_cloud.cli import settings
+from fleet_cloud.cli.exports import content, opened
 
 LISTED = 50
 LISTED_MAX = 10_000
@@ -122,11 +123,11 @@ def _verify(args: argparse.Namespace) -> int:
     if args.file is not None:
         if args.kept is not None:
             raise BadInput("--kept belongs to the log itself: give no export beside it")
-        with _opened(args.file) as file:
+        with opened(args.file) as file:
             return _tell(args, verify_export(file, _keys(args)))
     kept = []
     if args.kept is not None:
-        with _opened(args.kept) as file:
+        with opened(args.kept) as file:
             kept = [one for line in file if isinstance(one := read_line(line), Head)]
     with open_fleet(settings.read(args)) as fleet:
         return _tell(args, verify(fleet.audit, _keys(args), kept))
@@ -154,7 +155,7 @@ def _key(args: argparse.Namespace) -> int:
 
 
 def _keys(args: argparse.Namespace) -> Keys:
-    return public_keys(map(_read, args.key) if args.key else [_own_pem(args)])
+    return public_keys(map(content, args.key) if args.key else [_own_pem(args)])
 
 
 def _own_pem(args: argparse.Namespace) -> bytes:
@@ -162,20 +163,6 @@ def _own_pem(args: argparse.Namespace) -> bytes:
     return signer.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-
-
-def _read(path: Path) -> bytes:
-    with _opened(path) as file:
-        return file.read()
-
-
-def _opened(path: Path) -> BinaryIO:
-    if str(path) == "-":
-        return sys.stdin.buffer
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise BadInput(f"cannot read {path}: {error.strerror}") from error
 
 
 def _shown(entry: Entry) -> str:

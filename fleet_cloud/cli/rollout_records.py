@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 
@@ -21,6 +21,7 @@ from fleet_cloud.adapters.whole_files import write_whole
 from fleet_cloud.audit.acts import Act
 from fleet_cloud.audit.verify import public_keys
 from fleet_cloud.cli import settings
+from fleet_cloud.cli.exports import content, opened
 from fleet_cloud.cli.people import actor
 from fleet_cloud.rollouts.ecus import by_type
 from fleet_cloud.rollouts.records import REPORTS, verify_export
@@ -106,7 +107,7 @@ def _records(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    with _file(args.file) as file:
+    with opened(args.file) as file:
         for proof in verify_export(file, public_keys(_keys(args))):
             if args.json:
                 said = {
@@ -127,7 +128,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 def _keys(args: argparse.Namespace) -> list[bytes]:
     if args.key:
-        return [_read(path) for path in args.key]
+        return [content(path) for path in args.key]
     signer = open_signer(audit_key(settings.read(args)))
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     return [signer.public_key().public_bytes(serialization.Encoding.PEM, form)]
@@ -228,17 +229,3 @@ def _root(args: argparse.Namespace) -> int:
         raise BadInput(f"{tenant} has no Director yet: fleet-cloud rollout init")
     sys.stdout.buffer.write(root)
     return 0
-
-
-def _read(path: Path) -> bytes:
-    with _file(path) as file:
-        return file.read()
-
-
-def _file(path: Path) -> BinaryIO:
-    if str(path) == "-":
-        return sys.stdin.buffer
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise BadInput(f"cannot read {path}: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""The fault table of downloads, row by row, with real HTTPS faults; what they may cost is in test_update_room.py.
+"""The fault table of downloads, row by row, with real HTTPS faults; what they may cost: test_update_room.py.
 
 Each test is a row: what the other side does, and what becomes of the vehicle's file, its bytes and its time.
 """
